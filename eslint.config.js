@@ -2,6 +2,8 @@ import { defineConfig, globalIgnores } from 'eslint/config';
 import regexp from 'eslint-plugin-regexp';
 import tseslint from 'typescript-eslint';
 
+import { shortVoidArrows } from './scripts/short-void-arrows.mjs';
+
 const TYPED = ['src/**/*.{ts,tsx}', 'test/**/*.ts', 'bench/**/*.ts', 'examples/**/*.ts'];
 const PAGE = ['src/page/**/*.{ts,tsx}'];
 const UNTYPED = ['**/*.js', '**/*.mjs', '**/*.cjs'];
@@ -80,8 +82,10 @@ export default defineConfig(
     languageOptions: {
       parserOptions: { project: './tsconfig.test.json', tsconfigRootDir: import.meta.dirname },
     },
+    plugins: { house: { rules: { 'short-void-arrows': shortVoidArrows } } },
     rules: {
       ...plainRules,
+      'house/short-void-arrows': 'error',
       'no-restricted-syntax': ['error', ...SYNTAX],
       '@typescript-eslint/consistent-type-imports': [
         'error',

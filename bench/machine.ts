@@ -38,9 +38,7 @@ function told(): BrokerEvents {
   const feed = new EventFeed(Date.now, BROKER_EVENTS);
   const lines = new EventLog(SILENT, new Throttle(monotonicMs), BROKER_EVENTS);
   return tee<BrokerEvent>(lines, {
-    emit: (event) => {
-      feed.emit(event, lines.levelOf);
-    },
+    emit: (event) => feed.emit(event, lines.levelOf),
   });
 }
 

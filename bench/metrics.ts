@@ -122,9 +122,7 @@ function sources(stage: Stage): MetricSources {
 async function scrape(): Promise<void> {
   const stage = new Stage({ workers: 1000, services: 1000, credit: 10, queued: 0 });
   for (let turn = 0; turn < 20; turn++) stage.turn();
-  const log = logTo(({ event }, text) => {
-    print(event, text);
-  });
+  const log = logTo(({ event }, text) => print(event, text));
   const metrics = new Metrics(sources(stage), log);
   const { text, times } = await rendered(async () => String((await metrics.render()).plain));
   const size = `${text.split('\n').length} lines, ${(text.length / 1e6).toFixed(1)} MB`;
@@ -169,9 +167,7 @@ function promClient(stage: Stage): () => Promise<string> {
     if (type === 'histogram') {
       const histogram = new Histogram({ name, help, labelNames, buckets, registers });
       for (const service of names) {
-        counts.push(() => {
-          histogram.observe({ service }, 0.001);
-        });
+        counts.push(() => histogram.observe({ service }, 0.001));
       }
       continue;
     }
@@ -180,9 +176,7 @@ function promClient(stage: Stage): () => Promise<string> {
     for (const service of names) {
       for (const value of given ?? [null]) {
         const all = value === null ? { service } : { service, [other]: value };
-        counts.push(() => {
-          meter.inc(all);
-        });
+        counts.push(() => meter.inc(all));
       }
     }
   }

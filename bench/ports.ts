@@ -22,8 +22,6 @@ export function accepts(port: number): Promise<boolean> {
       socket.destroy();
       resolve(true);
     });
-    socket.on('error', () => {
-      resolve(false);
-    });
+    socket.on('error', () => resolve(false));
   });
 }

@@ -100,9 +100,7 @@ const bare: Contender = async (directory, outstanding) => {
 
 function inDirectory<Result>(run: (directory: string) => Promise<Result>): Promise<Result> {
   const directory = mkdtempSync(join(tmpdir(), 'majordomo-bench-'));
-  return run(directory).finally(() => {
-    rmSync(directory, { recursive: true });
-  });
+  return run(directory).finally(() => rmSync(directory, { recursive: true }));
 }
 
 function median(values: readonly number[]): number {

@@ -81,9 +81,7 @@ class EchoStore {
 
   /** It is empty. */
   list(_after: number, completion: Completion<readonly StoredRequest[]>): void {
-    this.#answers.push(() => {
-      completion.done([]);
-    });
+    this.#answers.push(() => completion.done([]));
   }
 
   lookUp(): void {

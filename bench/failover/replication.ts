@@ -28,12 +28,8 @@ class Listeners {
         client.greet();
         server.greet();
       },
-      fromClient: (chunk) => {
-        client.take(chunk);
-      },
-      fromServer: (chunk) => {
-        server.take(chunk);
-      },
+      fromClient: (chunk) => client.take(chunk),
+      fromServer: (chunk) => server.take(chunk),
     };
   }
 

@@ -94,11 +94,7 @@ async function holder(): Promise<void> {
   const connection = await connect();
   const replies = new Packs(connection, 'bare.origin');
   connection.subscribe('bare.holder', {
-    callback: (_error, { data }) => {
-      read(data, (token, body) => {
-        replies.add(token, body);
-      });
-    },
+    callback: (_error, { data }) => read(data, (token, body) => replies.add(token, body)),
   });
   await connection.flush();
   say('ready');

@@ -215,9 +215,7 @@ async function startServer(): Promise<Server | null> {
   const args = ['-a', HOST, '-p', String(port)];
   const child = spawn('nats-server', args, { env: ENVIRONMENT, stdio: 'ignore' });
   const failed = new Promise<null>((resolve) => {
-    child.once('error', () => {
-      resolve(null);
-    });
+    child.once('error', () => resolve(null));
   });
   await Promise.race([failed, once(child, 'spawn')]);
   const { pid } = child;

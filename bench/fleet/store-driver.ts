@@ -24,9 +24,7 @@ function ignored(): void {}
 
 async function outcomeOf<Result>(call: (completion: Completion<Result>) => void): Promise<Result> {
   return await new Promise<Result>((done, reject) => {
-    const failed = ({ message }: StoreFailure): void => {
-      reject(new Error(message));
-    };
+    const failed = ({ message }: StoreFailure): void => reject(new Error(message));
     call({ done, failed });
   });
 }
@@ -39,9 +37,7 @@ export class StoreDriver {
   readonly #events = {
     ...{ arrived: ignored, fatal: ignored, counted: ignored, tombstones: ignored },
     ...{ foundClaimed: ignored, taken: ignored },
-    hinted: (hint: Hint): void => {
-      this.heard(hint);
-    },
+    hinted: (hint: Hint): void => this.heard(hint),
   };
 
   /** A new store file in this directory. */

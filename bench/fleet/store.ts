@@ -247,13 +247,9 @@ async function hintLines(bench: FleetBench, cluster: Cluster): Promise<HintLine[
 /** A broker sends hints only when it knows of another one. */
 async function knowEachOther(one: StoreDriver, other: StoreDriver): Promise<void> {
   const heard = new Promise<void>((resolve) => {
-    other.heard = () => {
-      resolve();
-    };
+    other.heard = () => resolve();
   });
-  const telling = setInterval(() => {
-    one.hint({ services: [SERVICE], ended: [] });
-  }, 100);
+  const telling = setInterval(() => one.hint({ services: [SERVICE], ended: [] }), 100);
   await heard;
   clearInterval(telling);
   await sleep(500);
@@ -264,9 +260,7 @@ async function hintTimes(one: StoreDriver, other: StoreDriver): Promise<number[]
   for (let n = 0; n < HINTS; n++) {
     const began = performance.now();
     const heard = new Promise<void>((resolve) => {
-      other.heard = () => {
-        resolve();
-      };
+      other.heard = () => resolve();
     });
     one.hint({ services: [SERVICE], ended: [] });
     await heard;

@@ -161,9 +161,7 @@ async function peer(
         write(link, service, body);
         if (!isStreamed) resolve();
       },
-      message: () => {
-        resolve();
-      },
+      message: () => resolve(),
       disconnected: () => undefined,
     });
   });
@@ -177,9 +175,7 @@ function asked(
 ): Promise<string[]> {
   return new Promise((resolve) => {
     const link: Link = dialZmtp({ limits: LIMITS })(endpoint, {
-      connected: () => {
-        write(link, service, body);
-      },
+      connected: () => write(link, service, body),
       message: (frames) => {
         const all = frames.copyFrom(0).map(String);
         void link.close(0);

@@ -124,9 +124,7 @@ export const RULES: readonly Rule[] = [
     name: 'lead',
     when: mayLead,
     // It does not count as active until it has what the peer has (D21).
-    then: (fsm, { wasActive }) => {
-      fsm.write('lead', fsm.nextEpoch(), wasActive);
-    },
+    then: (fsm, { wasActive }) => fsm.write('lead', fsm.nextEpoch(), wasActive),
   },
   {
     name: 'lose',
@@ -140,9 +138,7 @@ export const RULES: readonly Rule[] = [
     name: 'alone',
     when: ({ state, peerDead, progress, doubt }) =>
       state === 'active' && peerDead && (progress !== 'none' || doubt),
-    then: (fsm) => {
-      fsm.alone();
-    },
+    then: (fsm) => fsm.alone(),
   },
 ];
 

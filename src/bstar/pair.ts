@@ -312,22 +312,16 @@ export class PairMachine {
   #forReplication(): Pair {
     return {
       state: this.#fsm,
-      send: (message) => {
-        this.#sink.send(message);
-      },
+      send: (message) => this.#sink.send(message),
       stored: () => {
         this.#storeFailures = 0;
       },
-      storeFailed: () => {
-        this.#tryLater();
-      },
+      storeFailed: () => this.#tryLater(),
       reconnect: () => {
         this.#sink.closeLink();
         this.closed();
       },
-      applyState: () => {
-        this.#applyState();
-      },
+      applyState: () => this.#applyState(),
     };
   }
 
@@ -395,12 +389,8 @@ export class PairMachine {
 
   #fsmSink(): FsmSink {
     return {
-      persist: (state) => {
-        this.#sink.persist(state);
-      },
-      sendStatus: () => {
-        this.#sendStatus();
-      },
+      persist: (state) => this.#sink.persist(state),
+      sendStatus: () => this.#sendStatus(),
       join: () => {
         if (this.#now < this.#joinAfter) this.#isJoinDue = true;
         else this.#join();
@@ -409,15 +399,9 @@ export class PairMachine {
         this.#sink.closeLink();
         this.#forgetConnection();
       },
-      release: () => {
-        this.#replication.release();
-      },
-      drop: () => {
-        this.#replication.drop();
-      },
-      changed: (from, to, reason) => {
-        this.#sink.changed(from, to, reason);
-      },
+      release: () => this.#replication.release(),
+      drop: () => this.#replication.drop(),
+      changed: (from, to, reason) => this.#sink.changed(from, to, reason),
     };
   }
 

@@ -157,9 +157,7 @@ async function commandFor(called: string, program: Program, done: Done): Promise
     .configureOutput({
       writeOut: (text) => process.stdout.write(asTyped(text)),
       writeErr: (text) => process.stderr.write(asTyped(text)),
-      outputError: (text, write) => {
-        write(text.replace(/^error: /, 'majordomo: '));
-      },
+      outputError: (text, write) => write(text.replace(/^error: /, 'majordomo: ')),
     })
     .enablePositionalOptions()
     .exitOverride()

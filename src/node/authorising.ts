@@ -59,9 +59,7 @@ export class Authorising implements Elsewhere, AuthoriserHost {
     this.service = service;
     this.#log = new EventLog(log, throttle, AUTHORISER_EVENTS);
     this.#service = Buffer.from(service, 'utf8');
-    this.#peer = new LocalPeer(listener, (frames) => {
-      this.#received(frames);
-    });
+    this.#peer = new LocalPeer(listener, (frames) => this.#received(frames));
     this.transport = {
       open: this.#peer.open,
       listeners: [{ endpoint: 'local', index: listener }],
@@ -81,9 +79,7 @@ export class Authorising implements Elsewhere, AuthoriserHost {
   attach(broker: Broker, loop: BrokerLoop): void {
     this.#broker = broker;
     this.#loop = loop;
-    this.#timer = setInterval(() => {
-      this.#authoriser.run(monotonicMs());
-    }, RUN_MS);
+    this.#timer = setInterval(() => this.#authoriser.run(monotonicMs()), RUN_MS);
     this.#timer.unref();
   }
 

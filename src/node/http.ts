@@ -81,9 +81,7 @@ export async function startHttp(
     names,
     identityOf: (address, token) =>
       identityOf(shownAddress(address), token === null ? null : TOKEN_PREFIX + token),
-    acted: (event) => {
-      events.emit(event);
-    },
+    acted: (event) => events.emit(event),
     failed: (error) => {
       const stack =
         typeof error === 'object' && error !== null && 'stack' in error ? error.stack : undefined;

@@ -171,9 +171,7 @@ export class Node implements Host {
     this.holdings = new Holdings(config.limits.memoryBytes);
     this.names = {
       resolve: order.resolve ?? addressesOf,
-      bound: (name) => {
-        tellBound(log, name);
-      },
+      bound: (name) => tellBound(log, name),
     };
     this.innerListener = config.broker.listen.length;
     this.#inner = enabledFrom(extensions, config).flatMap(({ inner }) => inner ?? []);
@@ -427,12 +425,8 @@ export class Node implements Host {
         this.loop.rightsChanged(name);
         for (const each of this.#attached) each.rightsChanged?.(name);
       },
-      revoked: (listener, publicKey) => {
-        this.broker.revoke(listener, publicKey);
-      },
-      noPeer: (name) => {
-        this.#pair?.node.revoke(name);
-      },
+      revoked: (listener, publicKey) => this.broker.revoke(listener, publicKey),
+      noPeer: (name) => this.#pair?.node.revoke(name),
     });
   }
 

@@ -13,21 +13,11 @@ export function awake(queries: StoreQueries, loop: BrokerLoop): StoreQueries {
       answer(value);
     };
   return {
-    page: (query, answer) => {
-      queries.page(query, waking(answer));
-    },
-    groups: (query, answer) => {
-      queries.groups(query, waking(answer));
-    },
-    history: (uuid, answer) => {
-      queries.history(uuid, waking(answer));
-    },
-    bodies: (uuid, answer) => {
-      queries.bodies(uuid, waking(answer));
-    },
-    hasKeys: (keys, answer) => {
-      queries.hasKeys(keys, waking(answer));
-    },
+    page: (query, answer) => queries.page(query, waking(answer)),
+    groups: (query, answer) => queries.groups(query, waking(answer)),
+    history: (uuid, answer) => queries.history(uuid, waking(answer)),
+    bodies: (uuid, answer) => queries.bodies(uuid, waking(answer)),
+    hasKeys: (keys, answer) => queries.hasKeys(keys, waking(answer)),
   };
 }
 
@@ -40,50 +30,18 @@ export function operatorApiOf(operator: Operator, loop: BrokerLoop): OperatorApi
       begin(resolve);
     });
   return {
-    list: (query) =>
-      ask((answer) => {
-        operator.list(query, answer);
-      }),
-    groups: (query) =>
-      ask((answer) => {
-        operator.groups(query, answer);
-      }),
-    history: (uuid) =>
-      ask((answer) => {
-        operator.history(uuid, answer);
-      }),
-    bodies: (uuid) =>
-      ask((answer) => {
-        operator.bodies(uuid, answer);
-      }),
+    list: (query) => ask((answer) => operator.list(query, answer)),
+    groups: (query) => ask((answer) => operator.groups(query, answer)),
+    history: (uuid) => ask((answer) => operator.history(uuid, answer)),
+    bodies: (uuid) => ask((answer) => operator.bodies(uuid, answer)),
     counts: () => operator.counts(),
-    schedules: (after, limit) =>
-      ask((answer) => {
-        operator.schedules(after, limit, answer);
-      }),
-    setPaused: (target, isOn, by) =>
-      ask((answer) => {
-        operator.setPaused(target, isOn, by, answer);
-      }),
-    fireSchedule: (uuid, by) =>
-      ask((answer) => {
-        operator.fireSchedule(uuid, by, answer);
-      }),
-    retry: (uuid, by) =>
-      ask((answer) => {
-        operator.retry(uuid, by, answer);
-      }),
-    cancel: (uuid, by) =>
-      ask((answer) => {
-        operator.cancel(uuid, by, answer);
-      }),
+    schedules: (after, limit) => ask((answer) => operator.schedules(after, limit, answer)),
+    setPaused: (target, isOn, by) => ask((answer) => operator.setPaused(target, isOn, by, answer)),
+    fireSchedule: (uuid, by) => ask((answer) => operator.fireSchedule(uuid, by, answer)),
+    retry: (uuid, by) => ask((answer) => operator.retry(uuid, by, answer)),
+    cancel: (uuid, by) => ask((answer) => operator.cancel(uuid, by, answer)),
     bulk: (act, selection, limit, by) =>
-      ask((answer) => {
-        operator.bulk(act, selection, limit, by, answer);
-      }),
-    countFor: (act, selection) =>
-      ask((answer) => {
-        operator.countFor(act, selection, answer);
-      }),
+      ask((answer) => operator.bulk(act, selection, limit, by, answer)),
+    countFor: (act, selection) => ask((answer) => operator.countFor(act, selection, answer)),
   };
 }

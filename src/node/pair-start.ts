@@ -78,9 +78,7 @@ export async function startPair(deps: PairDeps): Promise<StartedPair> {
   const node = new PairNode({
     config,
     broker,
-    wake: () => {
-      loop.wake();
-    },
+    wake: () => loop.wake(),
     epochs: epochStore(file, wholeFile, Math.max(0, stored?.epochMax ?? 0, ...epochs), deps.fatal),
     stored: pairedOf(stored),
     served,
@@ -90,9 +88,7 @@ export async function startPair(deps: PairDeps): Promise<StartedPair> {
     now: monotonicMs(),
   });
   view.attach(node);
-  deps.sink.onVote(() => {
-    node.voted();
-  });
+  deps.sink.onVote(() => node.voted());
   for (const each of served) each.joinPair(node);
   const close = async (): Promise<void> => {
     await node.close();
@@ -107,9 +103,7 @@ export async function startPair(deps: PairDeps): Promise<StartedPair> {
     node.run(now, (titanic?.isSettled ?? true) && served.every((each) => each.isSettled));
   }, config.bstar.heartbeatIntervalMs / LOOKS_PER_BEAT);
   try {
-    await openPeerLink(deps, node, file.incarnation).finally(() => {
-      clearInterval(beat);
-    });
+    await openPeerLink(deps, node, file.incarnation).finally(() => clearInterval(beat));
   } catch (error) {
     await close();
     throw error;

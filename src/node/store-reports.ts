@@ -47,9 +47,7 @@ export class StoreReports implements ClaimStoreEvents, RankedStoreEvents {
           this.#end = end;
           resolve();
         },
-        failed: ({ kind, message }) => {
-          reject(new MajordomoError(LIST_CODES[kind], message));
-        },
+        failed: ({ kind, message }) => reject(new MajordomoError(LIST_CODES[kind], message)),
       });
     });
   }

@@ -99,9 +99,7 @@ export interface TitanicDeps {
  */
 export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHost> {
   const { config, dataDir, isNewStore, loop, events, pairEvents, fatal } = deps;
-  const wake = (): void => {
-    loop.wake();
-  };
+  const wake = (): void => loop.wake();
   const reports = new StoreReports(wake, SYSTEM_TIME, fatal);
   const file = join(dataDir, config.titanic.file);
   const log = new StoreLog(events);
@@ -146,9 +144,7 @@ export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHos
     epochMax: recovered.epochMax,
     part: (part) => ({
       replica: replication?.partReplica(part) ?? standalone.partIn(store, part),
-      list: (after, completion) => {
-        store.listRanked(part, after, completion);
-      },
+      list: (after, completion) => store.listRanked(part, after, completion),
       epochMax: recovered.epochMax,
       tombstones: recovered.parts.find((of) => of.part === part) ?? { part, count: 0, keyBytes: 0 },
       serve: (extension) => {
@@ -224,9 +220,7 @@ export function operated(
   return {
     operatorApi: operatorApiOf(operator, loop),
     hasKey: keyReader(queries),
-    quiesce: () => {
-      operator.stop();
-    },
+    quiesce: () => operator.stop(),
     close: async () => {
       await queries.close();
       await store.close();

@@ -178,9 +178,7 @@ function focusSearch(): void {
   const field = document.querySelector<HTMLElement>('[data-search]');
   if (field?.offsetParent !== null) return field?.focus();
   document.querySelector<HTMLElement>('[data-unfold]')?.click();
-  requestAnimationFrame(() => {
-    field.focus();
-  });
+  requestAnimationFrame(() => field.focus());
 }
 
 interface Shortcut {

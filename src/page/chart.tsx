@@ -91,9 +91,7 @@ export function Chart(given: ChartOf): VNode {
     if (current === null) return undefined;
     const drawing = new Drawing(current, series);
     drawn.current = drawing;
-    return () => {
-      drawing.close();
-    };
+    return () => drawing.close();
   }, []);
   useLayoutEffect(() => {
     drawn.current?.show(shown, span, heights, times, gapMs);

@@ -114,9 +114,7 @@ export function Choice({ label, options, value, chosen }: ChoiceOf): VNode {
     <select
       aria-label={label}
       value={known}
-      onChange={(event) => {
-        chosen(event.currentTarget.value);
-      }}
+      onChange={(event) => chosen(event.currentTarget.value)}
     >
       {options.map(([each, shown]) => (
         <option key={each} value={each}>
@@ -133,13 +131,7 @@ export function FilterChoice({
   ...rest
 }: Omit<ChoiceOf, 'value' | 'chosen'> & { name: string }): VNode {
   return (
-    <Choice
-      {...rest}
-      value={filter(name)}
-      chosen={(value) => {
-        setFilters({ [name]: value });
-      }}
-    />
+    <Choice {...rest} value={filter(name)} chosen={(value) => setFilters({ [name]: value })} />
   );
 }
 
@@ -160,9 +152,7 @@ export function FilterText({
       aria-label={label}
       data-search
       value={filter(name)}
-      onInput={({ currentTarget }) => {
-        setFilters({ [name]: currentTarget.value });
-      }}
+      onInput={({ currentTarget }) => setFilters({ [name]: currentTarget.value })}
     />
   );
 }

@@ -61,9 +61,7 @@ function Dialog(question: Shown): VNode {
   const dialog = useRef<HTMLDialogElement>(null);
   const wrong = useSignal('');
   const id = `dialog-${question.number}`;
-  useLayoutEffect(() => {
-    dialog.current?.showModal();
-  }, []);
+  useLayoutEffect(() => dialog.current?.showModal(), []);
   const submit = (event: Event): void => {
     event.preventDefault();
     const fault = check?.() ?? null;
@@ -201,7 +199,5 @@ export function toast(message: string, kind: 'good' | 'bad'): void {
 
 /** Runs the action of a button, and shows its error. */
 export function attempt(run: () => Promise<void>): void {
-  run().catch((error: unknown) => {
-    toast(messageOf(error), 'bad');
-  });
+  run().catch((error: unknown) => toast(messageOf(error), 'bad'));
 }

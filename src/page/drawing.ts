@@ -34,9 +34,7 @@ export class Drawing {
     this.#host = host;
     this.#series = series;
     this.#plot = new uPlot(this.#options(), [[], ...series.map(() => [])], host);
-    this.#observer = new ResizeObserver(() => {
-      this.#plot.setSize(this.#size);
-    });
+    this.#observer = new ResizeObserver(() => this.#plot.setSize(this.#size));
     this.#observer.observe(host);
   }
 

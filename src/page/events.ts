@@ -104,12 +104,8 @@ async function follow(abort: AbortController): Promise<void> {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';
   for (;;) {
-    const silence = setTimeout(() => {
-      abort.abort();
-    }, SILENCE_MS);
-    const { done, value } = await reader.read().finally(() => {
-      clearTimeout(silence);
-    });
+    const silence = setTimeout(() => abort.abort(), SILENCE_MS);
+    const { done, value } = await reader.read().finally(() => clearTimeout(silence));
     if (done) return;
     const blocks = (rest + value).split('\n\n');
     rest = blocks.pop() ?? '';

@@ -40,9 +40,7 @@ const COLUMNS: readonly Column<RequestGroup>[] = [
           type="checkbox"
           aria-label={`All ${group.count} of this reason: ${group.filter.code ?? ''} ${reasonOf(group)}`}
           checked={isChosen}
-          onChange={() => {
-            setFilters({ group: isChosen ? '' : key });
-          }}
+          onChange={() => setFilters({ group: isChosen ? '' : key })}
         />
       );
     },

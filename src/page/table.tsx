@@ -249,9 +249,7 @@ function Scroller({ label, width, children }: ScrollerOf): VNode {
     for (const each of [current, ...(current?.children ?? [])]) {
       if (each !== null) observer.observe(each);
     }
-    return () => {
-      observer.disconnect();
-    };
+    return () => observer.disconnect();
   }, []);
   const isOver = hidden.value !== 'none';
   return (

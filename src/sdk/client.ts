@@ -463,9 +463,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
       decoders: this.#services.decodersOf(service),
       obstacle: () => this.#exchange.obstacle(settings),
       begin: (owner: CallOwner) => this.#exchange.begin(target, frames, true, settings, owner),
-      abandon: (call: Call) => {
-        this.#exchange.abandon(call);
-      },
+      abandon: (call: Call) => this.#exchange.abandon(call),
     };
     return new ReplyStream(source, this.#settings.streamBufferBytes);
   }
@@ -520,9 +518,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
         const target = this.#services.targetOf(service, settings);
         return this.#ask(target, bodyFrames(body), settings, resolve, reject);
       },
-      abandon: (call) => {
-        this.#exchange.abandon(call);
-      },
+      abandon: (call) => this.#exchange.abandon(call),
     };
   }
 

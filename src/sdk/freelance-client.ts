@@ -178,9 +178,7 @@ export class FreelanceClient<In = Body, Out = Buffer> {
       cancel: () => {
         // No server of 10/FLP takes a request back.
       },
-      receive: (_link, frames) => {
-        this.#receive(frames);
-      },
+      receive: (_link, frames) => this.#receive(frames),
     };
   }
 

@@ -172,12 +172,8 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     this.#owner = {
       settings,
       dial: settings.dial,
-      run: (session, task, offered) => {
-        this.#begin(session, task, offered);
-      },
-      cancel: (session, token) => {
-        this.#cancel(session, token);
-      },
+      run: (session, task, offered) => this.#begin(session, task, offered),
+      cancel: (session, token) => this.#cancel(session, token),
       closing: (promise) => {
         const tracked = promise.finally(() => this.#closings.delete(tracked));
         this.#closings.add(tracked);
@@ -192,19 +188,13 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
       reconnecting: () => {
         this.counters.reconnects++;
       },
-      wake: () => {
-        this.#wake();
-      },
+      wake: () => this.#wake(),
       failed: (error) => {
         this.#error ??= error;
         this.#abort();
       },
-      ended: () => {
-        this.#ended();
-      },
-      registered: (at) => {
-        this.#nowRegistered(at);
-      },
+      ended: () => this.#ended(),
+      registered: (at) => this.#nowRegistered(at),
       lost: (at) => {
         if (!this.#listeners.emit('lost', at)) warnLost(at);
       },
@@ -299,9 +289,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     this.#closed = true;
     if (this.#run === null) return;
     if (first) {
-      this.#grace = setTimeout(() => {
-        this.#abort();
-      }, graceMs);
+      this.#grace = setTimeout(() => this.#abort(), graceMs);
       for (const connection of [...this.#connections]) connection.close();
       this.#wake();
     }
@@ -457,9 +445,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
   #finished(context: TaskContext<WorkerSession>, body: BodyFrames, now: MonotonicMs): void {
     if (context.session.stoodStill(now)) {
       // The broker may have closed the connection meanwhile: an answer that is written to it is lost.
-      afterReading(() => {
-        this.#answer(context, body, monotonicMs());
-      });
+      afterReading(() => this.#answer(context, body, monotonicMs()));
     } else {
       this.#answer(context, body, now);
     }

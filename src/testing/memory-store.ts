@@ -77,9 +77,7 @@ export class MemoryStore<Tables extends MemoryTables = MemoryTables> implements 
     carryOut: () => Result,
     completion: Completion<Result>,
   ): void {
-    const failed = (failure: StoreFailure): void => {
-      completion.failed(failure);
-    };
+    const failed = (failure: StoreFailure): void => completion.failed(failure);
     this.#order({
       call,
       carryOut: () => {
@@ -128,12 +126,8 @@ export class MemoryStore<Tables extends MemoryTables = MemoryTables> implements 
   protected ask<Result>(call: StoreCall, read: () => Result, completion: Completion<Result>): void {
     this.#order({
       call,
-      carryOut: () => {
-        completion.done(read());
-      },
-      failed: (failure) => {
-        completion.failed(failure);
-      },
+      carryOut: () => completion.done(read()),
+      failed: (failure) => completion.failed(failure),
     });
   }
 

@@ -249,9 +249,7 @@ class RunningBroker implements TestBroker {
   }
 
   #reports(loop: BrokerLoop): StoreReports {
-    const wake = (): void => {
-      loop.wake();
-    };
+    const wake = (): void => loop.wake();
     return new StoreReports(wake, this.#time, (error) => {
       throw error;
     });

@@ -180,9 +180,7 @@ const CANCELS = signals(WORKER_CANCEL, WORKER_CANCEL);
 
 function writeFrames(out: FrameWriter | null, peer: number, frames: readonly Buffer[]): void {
   const last = frames.length - 1;
-  frames.forEach((frame, index) => {
-    out?.write(peer, frame, 0, frame.length, index < last);
-  });
+  frames.forEach((frame, index) => out?.write(peer, frame, 0, frame.length, index < last));
 }
 
 /** Writes what a broker sends into the output of peers, a function for each kind of message. */

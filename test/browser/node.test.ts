@@ -211,9 +211,7 @@ describe('the page (issue 6.2)', () => {
     let finish = (): void => undefined;
     await stand.works('slow', ({ frames }) => {
       return new Promise((resolve) => {
-        finish = () => {
-          resolve(frames);
-        };
+        finish = () => resolve(frames);
       });
     });
     const seen = await look(stand);

@@ -107,9 +107,7 @@ class Hurt {
   #cutRelay(): () => void {
     const { link } = this.pair;
     link.set(this.random.pick(['reset', 'frozen', 'toServer', 'toClient'] as const));
-    return () => {
-      link.set('open');
-    };
+    return () => link.set('open');
   }
 
   #cutCables(hosts: Hosts): () => void {
@@ -117,9 +115,7 @@ class Hurt {
     const how = this.random.pick(['parts', 'unplugs', 'mutes'] as const);
     if (how === 'parts') hosts.parts();
     else hosts[how](role);
-    return () => {
-      hosts.heals();
-    };
+    return () => hosts.heals();
   }
 
   async away(): Promise<void> {

@@ -145,9 +145,7 @@ describe('a store of an older format', () => {
   it('keeps its format if a step fails; the next start begins again, and has the copy already', () => {
     const bad = 'CREATE TABLE half (a); INSERT INTO nowhere VALUES (1)';
     const between = { format: LATER, sql: fileMigration(LATER) };
-    expect(() => {
-      upgraded(bad, [between]);
-    }).toThrow(/nowhere/);
+    expect(() => upgraded(bad, [between])).toThrow(/nowhere/);
     expect(formats()).toEqual({ format: NOW, laterColumn: 0, problem: 'ok' });
     expect(verifyStore(directory.file, silent)).toMatchObject({ format: NOW, ...CONTENT });
     const first = statSync(`${directory.file}.format-${NOW}`).ino;
@@ -166,9 +164,7 @@ describe('a store of an older format', () => {
     const damaged = readFileSync(directory.file);
     damaged.fill(0xff, (page - 1) * 4096, page * 4096);
     writeFileSync(directory.file, damaged);
-    expect(() => {
-      upgraded();
-    }).toThrow(/malformed/);
+    expect(() => upgraded()).toThrow(/malformed/);
     expect(look(directory.file, formatOf)).toBe(NOW);
     expect(readdirSync(directory.path).filter((name) => /format|copying/.test(name))).toEqual([]);
   });
@@ -234,12 +230,8 @@ describe('a store of a development version', () => {
         () => directory.open(),
         () => verifyStore(directory.file, silent),
         () => backupStore(directory.file, `${directory.file}-copy`, silent),
-        () => {
-          checkOwnStore(directory.file);
-        },
-        () => {
-          refuseLeftBehind(directory.file, null);
-        },
+        () => checkOwnStore(directory.file),
+        () => refuseLeftBehind(directory.file, null),
       ];
       for (const read of readers) {
         const error = await errorOf(read);

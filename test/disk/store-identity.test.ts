@@ -78,28 +78,20 @@ const LOSSES: Readonly<Record<string, readonly [RegExp, () => Promise<void> | vo
   'that is missing': [/it is missing/, () => rmSync(directory.file)],
   'that is missing, with a log left': [
     /it is missing, but its log .*-wal exists/,
-    () => {
-      renameSync(directory.file, `${directory.file}-wal`);
-    },
+    () => renameSync(directory.file, `${directory.file}-wal`),
   ],
   'that is empty': [/it is empty/, () => writeFileSync(directory.file, '')],
   'whose first page is zeros': [
     /its first page is damaged: it begins with zeros/,
-    () => {
-      overwrite(0, Buffer.alloc(4096));
-    },
+    () => overwrite(0, Buffer.alloc(4096)),
   ],
   'whose first page is garbage': [
     /it is not an SQLite file, or its first page is damaged/,
-    () => {
-      overwrite(0, Buffer.alloc(4096, 0xa5));
-    },
+    () => overwrite(0, Buffer.alloc(4096, 0xa5)),
   ],
   'whose first pages are damaged behind the header': [
     /its first pages are damaged/,
-    () => {
-      overwrite(100, Buffer.alloc(3 * 4096, 0xa5));
-    },
+    () => overwrite(100, Buffer.alloc(3 * 4096, 0xa5)),
   ],
   'that is a directory': [
     /it is a directory/,
@@ -140,9 +132,7 @@ describe('a store other than the one that the data directory remembers', () => {
       expect(error.message).not.toMatch(/remove|delete|another titanic.file/);
       expect(snapshot()).toEqual(before);
       // Whoever only reads is told the same.
-      expect(() => {
-        checkOwnStore(directory.file);
-      }).toThrow(said);
+      expect(() => checkOwnStore(directory.file)).toThrow(said);
       // It stays so, however often one starts.
       expect((await errorOf(directory.open())).message).toBe(error.message);
       expect(snapshot()).toEqual(before);

@@ -81,9 +81,7 @@ async function refusedAt(path: string): Promise<void> {
   expect(messageOf(error)).toContain('put back the file that it belongs to');
   // Whoever only reads is told the same.
   expect(() => verifyStore(path, silent)).toThrow('belongs to another file');
-  expect(() => {
-    checkOwnStore(path);
-  }).toThrow('belongs to another file');
+  expect(() => checkOwnStore(path)).toThrow('belongs to another file');
   expect(filesBeside(path)).toEqual(before);
 }
 

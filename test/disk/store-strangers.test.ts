@@ -102,9 +102,7 @@ describe('a store', () => {
     const refused = [
       await errorOf(() => directory.open()),
       await errorOf(verify),
-      await errorOf(() => {
-        checkOwnStore(directory.file);
-      }),
+      await errorOf(() => checkOwnStore(directory.file)),
       await errorOf(() => backupStore(directory.file, join(directory.path, 'copy.db'), silent)),
     ];
     for (const error of refused) {
@@ -167,12 +165,7 @@ describe('in place of a file', () => {
   const MAKE: readonly (readonly [what: string, make: (path: string) => void])[] = [
     ['a FIFO', (path) => execFileSync('mkfifo', [path])],
     ['a directory', (path) => mkdirSync(path)],
-    [
-      'a device',
-      (path) => {
-        symlinkSync('/dev/zero', path);
-      },
-    ],
+    ['a device', (path) => symlinkSync('/dev/zero', path)],
   ];
 
   it.each(MAKE)(

@@ -28,9 +28,7 @@ export function dueActions(world: World): Action[] {
   if (canConnect(world)) {
     found.push({
       name: 'the backup dials',
-      run: (w) => {
-        w.connect();
-      },
+      run: (w) => w.connect(),
     });
   }
   return found;
@@ -44,24 +42,16 @@ function dueAt(world: World, side: Side, found: Action[]): void {
     found.push({ name: `${NAMES[side]}: ${name}`, run });
   };
   if (facts.writing !== null) {
-    add('epoch written', (w) => {
-      w.written(side);
-    });
+    add('epoch written', (w) => w.written(side));
   }
   if (node.flight?.isCommitted === false) {
-    add('committed', (w) => {
-      w.commit(side);
-    });
+    add('committed', (w) => w.commit(side));
   }
   if (node.merging !== null) {
-    add('merge committed', (w) => {
-      w.mergeDone(side);
-    });
+    add('merge committed', (w) => w.mergeDone(side));
   }
   if (facts.progress === 'shipping') {
-    add('sends what the peer lacks', (w) => {
-      w.ship(side);
-    });
+    add('sends what the peer lacks', (w) => w.ship(side));
   }
   if (facts.link && !stalled[side]) {
     const frame = queues[side][0];
@@ -71,15 +61,11 @@ function dueAt(world: World, side: Side, found: Action[]): void {
         w.unfenced(side);
       });
     } else if (!nodes[other(side)].facts.link || nodes[other(side)].standing === 'down') {
-      add('sees the end of the connection', (w) => {
-        w.closed(side);
-      });
+      add('sees the end of the connection', (w) => w.closed(side));
     }
   }
   if (facts.handover === 'stopping' && node.flight === null) {
-    add('quiet', (w) => {
-      w.fsms[side].quiet();
-    });
+    add('quiet', (w) => w.fsms[side].quiet());
   }
   if (facts.fenced && facts.peerDead) throw new Error('fenced, though it knows its peer');
 }
@@ -92,9 +78,7 @@ export function votes(world: World): Action[] {
     return [
       {
         name: `${NAMES[side]}: a client votes`,
-        run: (w) => {
-          w.fsms[side].vote();
-        },
+        run: (w) => w.fsms[side].vote(),
       },
     ];
   });
@@ -118,9 +102,7 @@ export function timeouts(world: World): Action[] {
     if (node.facts.handover !== 'none') {
       found.push({
         name: `${NAMES[side]}: nobody takes over`,
-        run: (w) => {
-          w.fsms[side].declined();
-        },
+        run: (w) => w.fsms[side].declined(),
       });
     }
     if (
@@ -131,9 +113,7 @@ export function timeouts(world: World): Action[] {
     ) {
       found.push({
         name: `${NAMES[side]}: a confirmation is out for too long`,
-        run: (w) => {
-          w.fsms[side].overdue();
-        },
+        run: (w) => w.fsms[side].overdue(),
       });
     }
   }
@@ -170,18 +150,14 @@ export function traffic(world: World): Action[] {
       if (step === REPLIED && shown.any < REPLIED && node.flight?.request !== request) {
         found.push({
           name: `${NAMES[side]}: a client reads reply ${request}`,
-          run: (w) => {
-            w.show(request, REPLIED, w.fsms[side].isInSync);
-          },
+          run: (w) => w.show(request, REPLIED, w.fsms[side].isInSync),
         });
       }
       const isWanted = shown.any >= PENDING && !shown.isCloseSent && step === ABSENT;
       if (isWanted && world.fsms[side].isInSync && !node.isProbing && node.flight === null) {
         found.push({
           name: `${NAMES[side]}: a client asks for ${request}`,
-          run: (w) => {
-            w.probe(side);
-          },
+          run: (w) => w.probe(side),
         });
       }
       if (node.flight === null) changes(side, request, step, shown, found);
@@ -314,9 +290,7 @@ function crashes(world: World, side: Side): Action[] {
         const name = [`${NAMES[side]}: crashes`, ...details].join(', ');
         found.push({
           name,
-          run: (w) => {
-            crash(w, side, isWritten, isCommitted, lost);
-          },
+          run: (w) => crash(w, side, isWritten, isCommitted, lost),
         });
       }
     }

@@ -28,9 +28,7 @@ async function serve(options: Parameters<typeof Server.open>[2]): Promise<Server
 async function opened(socket: Socket): Promise<void> {
   if (!socket.connecting) return;
   await new Promise<void>((resolve) => {
-    socket.once('connect', resolve).once('close', () => {
-      resolve();
-    });
+    socket.once('connect', resolve).once('close', () => resolve());
   });
 }
 

@@ -119,9 +119,7 @@ async function held(daemon: Daemon): Promise<Record<string, number>> {
 }
 
 describe('all are gone', () => {
-  afterEach(() => {
-    destroySockets();
-  });
+  afterEach(() => destroySockets());
   afterEach(cleanUp);
 
   it.each([1, 2])('and nothing is held, whatever they did (seed %i)', async (seed) => {

@@ -35,9 +35,7 @@ describeWithPostgres('a role that may only connect to the database', () => {
     const before = await siege.heldBytes();
     const attack = { count: 2 };
     const attacker = await Attacker.prepare('hints', server.url(database, 'stranger'), attack);
-    atEnd(async () => {
-      attacker.kill();
-    });
+    atEnd(async () => attacker.kill());
     await attacker.begin();
     await siege.daemon.waitFor('store.flooded');
     // Each of them is found, whatever hint is dropped.

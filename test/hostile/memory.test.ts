@@ -134,9 +134,7 @@ class Worker {
       reader.send('MDPW02', '\x05');
       this.beats++;
     }, 500);
-    open.push(() => {
-      clearInterval(timer);
-    });
+    open.push(() => clearInterval(timer));
   }
 }
 
@@ -305,14 +303,10 @@ it('requests of each size that stay when all others have left do not keep the me
   const daemon = await startDaemon({ sets });
   const before = peakBytes(daemon.pid);
   const attacker = await Attacker.prepare('pages', daemon.endpoint, { count: 2 });
-  open.push(() => {
-    attacker.kill();
-  });
+  open.push(() => attacker.kill());
   await attacker.begin();
   const peer = new RawPeer(daemon.endpoint);
-  open.push(() => {
-    peer.close();
-  });
+  open.push(() => peer.close());
   // Each size has a service of its own.
   await peer.untilMmi<readonly { readonly service: string }[]>(
     'mmi.services',

@@ -58,9 +58,7 @@ function readUntil(socket: Socket, holds: (all: Buffer) => boolean): Promise<voi
       resolve();
     };
     socket.on('data', look);
-    socket.once('close', () => {
-      reject(new Error(`closed after ${all.length} bytes`));
-    });
+    socket.once('close', () => reject(new Error(`closed after ${all.length} bytes`)));
   });
 }
 

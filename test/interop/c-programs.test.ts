@@ -23,9 +23,7 @@ describe.each(TRANSPORTS)('C programs on libzmq, over %s', (transport) => {
     if (toolAvailable(TOOL)) for (const source of SOURCES) compile(source, directory);
   });
 
-  afterAll(() => {
-    rmSync(directory, { recursive: true, force: true });
-  });
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
   beforeEach(async () => {
     daemon = await startDaemonOn(transport);

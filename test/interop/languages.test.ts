@@ -124,9 +124,7 @@ beforeAll(() => {
   if (status !== 0) throw new Error(`javac: ${stderr}`);
 });
 
-afterAll(() => {
-  rmSync(built, { recursive: true, force: true });
-});
+afterAll(() => rmSync(built, { recursive: true, force: true }));
 
 describe('peers.json', () => {
   it('has a program or a test for each peer, and each program of a language', () => {
@@ -219,9 +217,7 @@ describe('programs on other libraries', () => {
     workers = new Registered(daemon);
   });
 
-  beforeEach(() => {
-    expect(daemon.logged('connection.rejected')).toEqual([]);
-  });
+  beforeEach(() => expect(daemon.logged('connection.rejected')).toEqual([]));
 
   afterEach(() => workers.none());
 

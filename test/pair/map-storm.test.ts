@@ -79,9 +79,7 @@ describe('thousands of clients of a map whose active node dies (D49, D53)', () =
       const looking = setInterval(() => {
         bytesMost = Math.max(bytesMost, residentBytes(pair.node(second).pid));
       }, 50);
-      await all.served().finally(() => {
-        clearInterval(looking);
-      });
+      await all.served().finally(() => clearInterval(looking));
       await sets;
       expect(writing.errors).toEqual([]);
       expect(all.sizes.size).toBe(1);

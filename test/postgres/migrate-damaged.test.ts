@@ -127,15 +127,11 @@ describeWithPostgres('majordomo migrate, of a damaged file', () => {
     { what: 'a page of keys', spoils: spoil('keys') },
     {
       what: 'the size of its pages',
-      spoils: (file) => {
-        rewrite(file, (bytes) => bytes.fill(0xff, 16, 18));
-      },
+      spoils: (file) => rewrite(file, (bytes) => bytes.fill(0xff, 16, 18)),
     },
     {
       what: 'its end, which is missing',
-      spoils: (file) => {
-        rewrite(file, (bytes) => bytes.subarray(0, bytes.length / 2));
-      },
+      spoils: (file) => rewrite(file, (bytes) => bytes.subarray(0, bytes.length / 2)),
     },
     {
       // It leads to the next one.

@@ -28,12 +28,8 @@ describeWithPostgres('an outage of the database', () => {
     [
       'the network is silent',
       (_server, relay) => ({
-        begins: async () => {
-          relay.set('frozen');
-        },
-        ends: async () => {
-          relay.set('open');
-        },
+        begins: async () => relay.set('frozen'),
+        ends: async () => relay.set('open'),
       }),
     ],
   ];

@@ -235,9 +235,7 @@ describeWithPostgres('statements on a database', () => {
       ]);
       expect(claimed).toHaveLength(20);
     });
-    await observed('load', async () => {
-      expect(await on.run(LOAD, [places, ids])).toHaveLength(10);
-    });
+    await observed('load', async () => expect(await on.run(LOAD, [places, ids])).toHaveLength(10));
     await observed('part', async () => {
       for (const n of numbers) expect(await on.run(PART, [uuidOf(n), 1, 0, 1])).toHaveLength(1);
     });

@@ -120,12 +120,8 @@ describeWithPostgres('while the broker runs', () => {
     await server.sql('CREATE DATABASE full_one TABLESPACE small');
     const daemon = await begin('full_one');
     await endures(daemon, 'full_one', 'full', {
-      begins: async () => {
-        disk.fill();
-      },
-      ends: async () => {
-        disk.free();
-      },
+      begins: async () => disk.fill(),
+      ends: async () => disk.free(),
     });
     await endAll();
     await server.sql('DROP DATABASE full_one WITH (FORCE)');

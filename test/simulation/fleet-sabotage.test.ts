@@ -27,13 +27,7 @@ function breaks<T extends object, Name extends keyof T>(
 }
 
 function found(): string {
-  return firstFailure(
-    (seed) => {
-      runFleetSeed(seed, new Tally());
-    },
-    1,
-    'ERR_INTERNAL',
-  );
+  return firstFailure((seed) => runFleetSeed(seed, new Tally()), 1, 'ERR_INTERNAL');
 }
 
 describe('the simulation of a fleet finds', () => {

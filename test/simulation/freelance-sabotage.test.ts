@@ -160,9 +160,7 @@ describe('the simulation finds a strategy that', () => {
       () => ({
         sink: (sink) => ({
           ...sink,
-          send: (link, call) => {
-            sink.send(link + 1, call);
-          },
+          send: (link, call) => sink.send(link + 1, call),
         }),
       }),
     ],
@@ -207,9 +205,7 @@ describe('the simulation finds a strategy that', () => {
     ],
   ])('%s', (_what, message, sabotage, likely = 1) => {
     expect(
-      firstFailure((seed) => {
-        new FreelanceWorld(seed, false, sabotage()).run();
-      }, likely),
+      firstFailure((seed) => new FreelanceWorld(seed, false, sabotage()).run(), likely),
     ).toMatch(message);
   });
 });

@@ -135,13 +135,7 @@ describe('the simulation of a map finds', () => {
     ],
   ])('%s', (_what, message, sabotage) => {
     expect(
-      firstFailure(
-        (seed) => {
-          new MapOnlyWorld(seed, false, sabotage).run();
-        },
-        1,
-        'ERR_INTERNAL',
-      ),
+      firstFailure((seed) => new MapOnlyWorld(seed, false, sabotage).run(), 1, 'ERR_INTERNAL'),
     ).toMatch(message);
   });
 });
@@ -209,9 +203,7 @@ describe('the simulation of a pair with a map finds', () => {
   ])('%s', (_what, message, sabotage, likely = 1) => {
     expect(
       firstFailure(
-        (seed) => {
-          new PairWorld(seed, false, { weather: mapped, ...sabotage }).run();
-        },
+        (seed) => new PairWorld(seed, false, { weather: mapped, ...sabotage }).run(),
         likely,
         'ERR_INTERNAL',
       ),

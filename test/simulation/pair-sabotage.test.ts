@@ -69,12 +69,8 @@ describe('the simulation of the pair finds', () => {
         disk: (disk) => {
           disk.merge = ({ number }, _records, _isFromActive, completion) => {
             disk.commit({ number, tombstones: 'none', holds: null, peerHolds: 0 }, [], {
-              done: () => {
-                completion.done(UNMERGED);
-              },
-              failed: (failure) => {
-                completion.failed(failure);
-              },
+              done: () => completion.done(UNMERGED),
+              failed: (failure) => completion.failed(failure),
             });
           };
           return disk;
@@ -131,9 +127,7 @@ describe('the simulation of the pair finds', () => {
   ])('%s', (_what, message, sabotage, likely = 1) => {
     expect(
       firstFailure(
-        (seed) => {
-          new PairWorld(seed, false, withoutMap(sabotage)).run();
-        },
+        (seed) => new PairWorld(seed, false, withoutMap(sabotage)).run(),
         likely,
         'ERR_INTERNAL',
       ),

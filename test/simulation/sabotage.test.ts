@@ -48,9 +48,7 @@ describe('the simulation finds a broker that', () => {
       'replies to the wrong peer',
       /which is gone|must not get/,
       broken((good, isTime) => ({
-        reply: (peer, ...effect) => {
-          good.reply(isTime() ? peer + 1 : peer, ...effect);
-        },
+        reply: (peer, ...effect) => good.reply(isTime() ? peer + 1 : peer, ...effect),
       })),
     ],
     [
@@ -67,9 +65,7 @@ describe('the simulation finds a broker that', () => {
       'gives a request to the wrong worker',
       /which is gone|must not get|next worker|another service|without token/,
       broken((good, isTime) => ({
-        request: (peer, ...effect) => {
-          good.request(isTime() ? peer + 1 : peer, ...effect);
-        },
+        request: (peer, ...effect) => good.request(isTime() ? peer + 1 : peer, ...effect),
       })),
     ],
     [
@@ -140,10 +136,6 @@ describe('the simulation finds a broker that', () => {
       })),
     ],
   ])('%s', (_what, message, sabotage) => {
-    expect(
-      firstFailure((seed) => {
-        new World(seed, WHOLE, false, sabotage).run();
-      }),
-    ).toMatch(message);
+    expect(firstFailure((seed) => new World(seed, WHOLE, false, sabotage).run())).toMatch(message);
   });
 });

@@ -158,11 +158,9 @@ describe('the simulation finds', () => {
       }),
     ],
   ])('%s', (_what, message, sabotage) => {
-    expect(
-      firstFailure((seed) => {
-        new SessionsWorld(seed, false, sabotage()).run();
-      }),
-    ).toMatch(message);
+    expect(firstFailure((seed) => new SessionsWorld(seed, false, sabotage()).run())).toMatch(
+      message,
+    );
   });
 });
 

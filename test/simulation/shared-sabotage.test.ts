@@ -100,10 +100,8 @@ describe('the simulation finds', () => {
       },
     ],
   ])('%s', (_what, message, sabotage, likely = 1) => {
-    expect(
-      firstFailure((seed) => {
-        new SharedWorld(seed, false, sabotage).run();
-      }, likely),
-    ).toMatch(message);
+    expect(firstFailure((seed) => new SharedWorld(seed, false, sabotage).run(), likely)).toMatch(
+      message,
+    );
   });
 });

@@ -36,9 +36,7 @@ function writes(write: Write): NodeSabotage {
             const left = [...results];
             completion.done(written.map((change) => (change && left.shift()) ?? DONE));
           },
-          failed: (failure) => {
-            completion.failed(failure);
-          },
+          failed: (failure) => completion.failed(failure),
         });
       };
       return store;
@@ -104,9 +102,7 @@ describe('the simulation finds', () => {
       /is kept|is lost|before its time|not over/,
       commits((commit) => (transaction, changes, completion) => {
         commit(transaction, changes, {
-          done: (results) => {
-            completion.done(results);
-          },
+          done: (results) => completion.done(results),
           failed: (failure) => {
             commit(transaction, changes.slice(0, 1), { done: ignore, failed: ignore });
             completion.failed(failure);
@@ -182,10 +178,8 @@ describe('the simulation finds', () => {
       37,
     ],
   ])('%s', (_what, message, sabotage, likely = 1) => {
-    expect(
-      firstFailure((seed) => {
-        new StoredWorld(seed, false, sabotage).run();
-      }, likely),
-    ).toMatch(message);
+    expect(firstFailure((seed) => new StoredWorld(seed, false, sabotage).run(), likely)).toMatch(
+      message,
+    );
   });
 });

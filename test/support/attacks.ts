@@ -155,9 +155,7 @@ function ask(site: Site, service: string, ...body: readonly string[]): Promise<r
       peer.socket.destroy();
       resolve(frames.slice(4));
     });
-    peer.socket.on('close', () => {
-      reject(new Error(`${service}: the connection was closed`));
-    });
+    peer.socket.on('close', () => reject(new Error(`${service}: the connection was closed`)));
     peer.socket.write(request(service, ...body));
   });
 }
@@ -210,17 +208,13 @@ function repeated(bytes: Buffer, times: number): Buffer {
 
 /** A worker of the attacker, which registers again when it is disconnected. */
 function worker(site: Site, service: string, answer: (peer: Peer, token: string) => void): void {
-  const ready = (): void => {
-    peer.send('MDPW02', '\x01', service, CREDIT);
-  };
+  const ready = (): void => peer.send('MDPW02', '\x01', service, CREDIT);
   const peer = site.peer((frames) => {
     const [, command, token = ''] = frames;
     if (command === '\x06') ready();
     else if (command === '\x02') answer(peer, token);
   });
-  const heartbeat = setInterval(() => {
-    peer.send('MDPW02', '\x05');
-  }, HEARTBEAT_MS);
+  const heartbeat = setInterval(() => peer.send('MDPW02', '\x05'), HEARTBEAT_MS);
   peer.socket.on('close', () => {
     clearInterval(heartbeat);
     setTimeout(worker, REDIAL_MS, site, service, answer);
@@ -453,9 +447,7 @@ export const ATTACKS = {
   /** Queries for one stored reply of 12 MB; every second connection does not read the answers. */
   questions: async (site) => {
     const large = Buffer.alloc(REPLY_BYTES, 'x');
-    worker(site, 'large', (peer, token) => {
-      peer.send('MDPW02', '\x04', token, '', large);
-    });
+    worker(site, 'large', (peer, token) => peer.send('MDPW02', '\x04', token, '', large));
     await untilServed(site, 'large');
     const uuid = await stored(site, 'large', 'x');
     await until(
@@ -473,9 +465,7 @@ export const ATTACKS = {
   /** Peers that do not read their replies of 1 MB, which the attacker's own worker sends. */
   deaf: async (site) => {
     const large = Buffer.alloc(DEAF_REPLY_BYTES, 'x');
-    worker(site, 'loud', (peer, token) => {
-      peer.send('MDPW02', '\x04', token, '', large);
-    });
+    worker(site, 'loud', (peer, token) => peer.send('MDPW02', '\x04', token, '', large));
     await untilServed(site, 'loud');
     const question = request('loud', 'x');
     const first = 200;
@@ -560,16 +550,12 @@ export const ATTACKS = {
   },
 
   /** CURVE connections that send a greeting and then nothing. */
-  silent: (site) => () => {
-    comeSilently(site, CURVE_GREETING);
-  },
+  silent: (site) => () => comeSilently(site, CURVE_GREETING),
 
   /** CURVE connections that are silent after their HELLO. */
   hellos: async (site) => {
     const handshake = Buffer.concat([CURVE_GREETING, await hello(site.serverKey)]);
-    return () => {
-      comeSilently(site, handshake);
-    };
+    return () => comeSilently(site, handshake);
   },
 
   /** Connections that complete their handshake and then do nothing. */
@@ -802,9 +788,7 @@ export const ATTACKS = {
     for (let size: number = SIZES.most; size > SIZES.least; size /= SIZE_STEP) sizes.push(size);
     const written = (socket: Socket, bytes: Buffer): Promise<void> =>
       new Promise((resolve) => {
-        socket.write(bytes, () => {
-          resolve();
-        });
+        socket.write(bytes, () => resolve());
         site.sent++;
       });
     const rounds = async (begun: () => void): Promise<void> => {

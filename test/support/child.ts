@@ -130,9 +130,7 @@ export class Child {
 
   /** Waits for its end, and kills it when patience ends. */
   async finished(patience?: Patience): Promise<Finished> {
-    const stopWaiting = whenPatienceEnds(() => {
-      this.signal('SIGKILL');
-    }, patience);
+    const stopWaiting = whenPatienceEnds(() => this.signal('SIGKILL'), patience);
     const exit = await this.exited;
     stopWaiting();
     return { ...exit, stdout: this.stdout, stderr: this.stderr };

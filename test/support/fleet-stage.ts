@@ -122,9 +122,7 @@ export class FleetWorld {
     this.#flights = [];
     this.#subjects.clear();
     for (const stage of this.stages) {
-      stage.gives((machine) => {
-        machine.linkDown('stopped');
-      });
+      stage.gives((machine) => machine.linkDown('stopped'));
     }
   }
 
@@ -238,15 +236,9 @@ export class FleetStage extends Stage {
         },
       },
       {
-        publish: (subject, bytes, unheard) => {
-          world.publish(this, subject, bytes, unheard);
-        },
-        subscribe: (subject) => {
-          world.subscribe(subject, this);
-        },
-        unsubscribe: (subject) => {
-          world.unsubscribe(subject, this);
-        },
+        publish: (subject, bytes, unheard) => world.publish(this, subject, bytes, unheard),
+        subscribe: (subject) => world.subscribe(subject, this),
+        unsubscribe: (subject) => world.unsubscribe(subject, this),
       },
       {
         emit: (event) => {
@@ -257,17 +249,13 @@ export class FleetStage extends Stage {
     this.payloadMax = options.payloadMax ?? PAYLOAD_MAX;
     this.machine.setTime(this.now);
     this.broker.connect(this.machine);
-    this.broker.watchServices((service, isServed) => {
-      this.machine.service(service, isServed);
-    });
+    this.broker.watchServices((service, isServed) => this.machine.service(service, isServed));
   }
 
   readonly payloadMax: number;
 
   begins(): void {
-    this.gives((machine) => {
-      machine.linkUp(this.payloadMax, 'bus');
-    });
+    this.gives((machine) => machine.linkUp(this.payloadMax, 'bus'));
     this.world.settle();
   }
 

@@ -53,9 +53,7 @@ function listens(options: ListenOptions, closes: boolean): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
     server.unref();
-    server.once('error', () => {
-      resolve(false);
-    });
+    server.once('error', () => resolve(false));
     server.listen(options, () => {
       if (!closes) resolve(true);
       else server.close(() => resolve(true));

@@ -65,9 +65,7 @@ export function changedProgram(apply: (change: Change, directory: string) => voi
 }
 
 export function laterProgram(versions: number): string {
-  return changedProgram((change, directory) => {
-    changeToLater(change, directory, versions);
-  });
+  return changedProgram((change, directory) => changeToLater(change, directory, versions));
 }
 
 function changeToLater(change: Change, directory: string, versions: number): void {

@@ -85,9 +85,7 @@ export class MapNode {
         },
       },
       events: { emit: () => undefined },
-      wake: () => {
-        this.#wake();
-      },
+      wake: () => this.#wake(),
     });
     this.host.voted = () => {
       this.votes++;

@@ -99,9 +99,7 @@ class MemoryNodeStore extends MemoryStore<MemoryNodeTables> implements NodeStore
     changes: readonly Ranked[],
     completion: Completion<unknown>,
   ): void {
-    const commit = (): void => {
-      this.tables.commitRanked(transaction, part, changes);
-    };
+    const commit = (): void => this.tables.commitRanked(transaction, part, changes);
     this.write('commit', commit, completion);
   }
 
@@ -112,9 +110,7 @@ class MemoryNodeStore extends MemoryStore<MemoryNodeTables> implements NodeStore
     completion: Completion<NodeMerged, MergeFailure>,
     epochMax = Infinity,
   ): void {
-    const failed = (failure: MergeFailure): void => {
-      completion.failed(failure);
-    };
+    const failed = (failure: MergeFailure): void => completion.failed(failure);
     const done = (both: ReturnType<MemoryNodeTables['merge']>): void => {
       if (both === null) completion.failed({ kind: 'malformed', message: 'no records' });
       else completion.done({ ...both.merged, parts: both.parts });

@@ -188,9 +188,7 @@ export class MemoryNodeTables extends MemoryTables {
       putTombstone: (uuid, { keyUntil, by, extra }) => {
         this.putTombstone(uuid, { keyUntil, by, extra });
       },
-      dropTombstones: (uuid) => {
-        this.dropTombstones(uuid);
-      },
+      dropTombstones: (uuid) => this.dropTombstones(uuid),
       request: (uuid) => {
         const entry = this.requests.get(nameOf(uuid));
         return entry === undefined ? null : recordOf(entry, false);

@@ -58,9 +58,7 @@ export class PairNode {
       listeners: [rules(true, true)],
       limits: LIMITS,
     };
-    this.#sink.onVote(() => {
-      this.#vote();
-    });
+    this.#sink.onVote(() => this.#vote());
     this.broker = new Broker(options, this.#sink, { emit: () => undefined }, secureRandom);
     this.broker.host(
       new Mmi(this.broker.listing, () => ({
@@ -103,9 +101,7 @@ export class PairNode {
 
   /** It is voting once it knows that its peer is dead. */
   votesIn(ms: number): void {
-    setTimeout(() => {
-      this.admission('voting');
-    }, ms);
+    setTimeout(() => this.admission('voting'), ms);
   }
 
   /** Its writes to the disk take a moment. */
@@ -114,9 +110,7 @@ export class PairNode {
       // Several requests of one turn are one vote.
       if (this.broker.admission !== 'voting') return;
       this.admission('holding');
-      setTimeout(() => {
-        this.admission('serving');
-      }, 5);
+      setTimeout(() => this.admission('serving'), 5);
     });
   }
 }

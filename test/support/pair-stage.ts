@@ -111,9 +111,7 @@ export class PairStage {
 
   /** The backup dials whenever it has no connection. */
   #dial(): void {
-    this.after(DIAL_MS, () => {
-      this.#dial();
-    });
+    this.after(DIAL_MS, () => this.#dial());
     const { primary, backup } = this;
     if (this.isCut || !primary.isUp || !backup.isUp || backup.isHeldOff || primary.isHeldOff) {
       return;
@@ -214,9 +212,7 @@ class StageNode implements PairSink {
     if (!this.isConnected) return;
     this.#connection = 0;
     if (!this.#stage.isCut) {
-      this.#stage.after(LINK_MS, () => {
-        other.disconnected();
-      });
+      this.#stage.after(LINK_MS, () => other.disconnected());
     }
   }
 
@@ -356,9 +352,7 @@ class StageNode implements PairSink {
     const endMs = startMs + bytesOf(message) / stage.bytesPerMs;
     this.#sendsUntil = stage.now + endMs;
     for (let ms = startMs + PIECE_MS; ms < endMs; ms += PIECE_MS) {
-      arrives(ms, () => {
-        other.machine.receiving();
-      });
+      arrives(ms, () => other.machine.receiving());
     }
     arrives(endMs + LINK_MS, () => {
       if (message.kind === 'records') other.recordsGot += wordsIn(message.records).length;

@@ -61,7 +61,5 @@ export function whenPatienceEnds(
     clearInterval(timer);
     callback(patience.waitedMs);
   }, TICK_MS);
-  return () => {
-    clearInterval(timer);
-  };
+  return () => clearInterval(timer);
 }

@@ -74,21 +74,11 @@ export function describeQueriesContract(
   describe(`${name}, for an operator`, () => {
     const subject = eachWithQueries(make);
     const number = isShared ? { number: expect.any(Number) } : {};
-    describe('a list of stored requests', () => {
-      describeLists(subject, number);
-    });
-    describe('a filter', () => {
-      describeFilters(subject);
-    });
-    describe('groups of stored requests', () => {
-      describeGroups(subject);
-    });
-    describe('the history of a stored request', () => {
-      describeHistory(subject, number);
-    });
-    describe('bodies of a stored request', () => {
-      describeBodies(subject);
-    });
+    describe('a list of stored requests', () => describeLists(subject, number));
+    describe('a filter', () => describeFilters(subject));
+    describe('groups of stored requests', () => describeGroups(subject));
+    describe('the history of a stored request', () => describeHistory(subject, number));
+    describe('bodies of a stored request', () => describeBodies(subject));
     it('has the keys of requests, also of closed ones, by service and owner', async () => {
       const kept = accept(1, { key: '"order-17"' });
       const { service, owner } = kept.request;

@@ -137,12 +137,8 @@ export class RankedStoreUser {
       };
       this.#isInCall = true;
       call(store, {
-        done: (result) => {
-          told({ result });
-        },
-        failed: (failure) => {
-          told({ failure });
-        },
+        done: (result) => told({ result }),
+        failed: (failure) => told({ failure }),
       });
       this.#isInCall = false;
     });

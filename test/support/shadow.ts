@@ -24,45 +24,31 @@ export class EffectLog {
     return {
       messages: {
         request: (...message) => {
-          this.#sent((to) => {
-            to.request(...message);
-          });
+          this.#sent((to) => to.request(...message));
           messages.request(...message);
         },
         requestWithHeaders: (...message) => {
-          this.#sent((to) => {
-            to.requestWithHeaders(...message);
-          });
+          this.#sent((to) => to.requestWithHeaders(...message));
           messages.requestWithHeaders(...message);
         },
         cancel: (...message) => {
-          this.#sent((to) => {
-            to.cancel(...message);
-          });
+          this.#sent((to) => to.cancel(...message));
           messages.cancel(...message);
         },
         heartbeat: (...message) => {
-          this.#sent((to) => {
-            to.heartbeat(...message);
-          });
+          this.#sent((to) => to.heartbeat(...message));
           messages.heartbeat(...message);
         },
         disconnect: (...message) => {
-          this.#sent((to) => {
-            to.disconnect(...message);
-          });
+          this.#sent((to) => to.disconnect(...message));
           messages.disconnect(...message);
         },
         reply: (...message) => {
-          this.#sent((to) => {
-            to.reply(...message);
-          });
+          this.#sent((to) => to.reply(...message));
           messages.reply(...message);
         },
         whole: (...message) => {
-          this.#sent((to) => {
-            to.whole(...message);
-          });
+          this.#sent((to) => to.whole(...message));
           messages.whole(...message);
         },
       },
@@ -112,9 +98,7 @@ export class Shadow {
     const { holdings } = options;
     const own = holdings === undefined ? {} : { holdings: new Holdings(holdings.limit) };
     const events = {
-      emit: (event: BrokerEvent): void => {
-        this.#log.emitted(event);
-      },
+      emit: (event: BrokerEvent): void => this.#log.emitted(event),
     };
     this.broker = new Broker(
       { ...options, ...own },

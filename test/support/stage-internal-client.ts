@@ -99,9 +99,7 @@ export class StageInternalClient implements InternalClient {
   }
 
   withdraws(reference: number): void {
-    this.stage.input((broker) => {
-      broker.storedDeliveries.withdraw(this.ids.get(reference) ?? -1);
-    });
+    this.stage.input((broker) => broker.storedDeliveries.withdraw(this.ids.get(reference) ?? -1));
     this.ids.delete(reference);
   }
 }

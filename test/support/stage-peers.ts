@@ -113,9 +113,7 @@ export class Connection {
 
   /** Its data waits for its turn to be read. */
   waitsToBeRead(): void {
-    this.stage.input((broker, now) => {
-      broker.waiting(this.peer, now);
-    });
+    this.stage.input((broker, now) => broker.waiting(this.peer, now));
   }
 
   /** @param head the frames before the one that is over the limit, which is empty here */
@@ -128,16 +126,12 @@ export class Connection {
 
   /** It does not read, and its output has reached the limit. */
   fills(): void {
-    this.stage.input((broker) => {
-      broker.outputFull(this.peer);
-    });
+    this.stage.input((broker) => broker.outputFull(this.peer));
   }
 
   /** It has read its waiting output. */
   drains(): void {
-    this.stage.input((broker) => {
-      broker.drained(this.peer);
-    });
+    this.stage.input((broker) => broker.drained(this.peer));
   }
 
   addReader(reader: Reader): void {

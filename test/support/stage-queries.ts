@@ -101,9 +101,7 @@ export class StageQueries implements StoreQueries {
   }
 
   #ask<Value>(answer: (value: Value | StoreFailure) => void, read: () => Value): void {
-    this.asked.push(() => {
-      answer(this.failure ?? read());
-    });
+    this.asked.push(() => answer(this.failure ?? read()));
   }
 
   #page({ limit, ...selection }: PageQuery): RequestPage {

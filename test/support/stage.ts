@@ -199,17 +199,13 @@ export class Stage {
     let peer = this.#connections.indexOf(null);
     if (peer < 0) peer = this.#connections.length;
     this.#connections[peer] = connection;
-    this.input((broker) => {
-      broker.connected(peer, identity, this.now);
-    });
+    this.input((broker) => broker.connected(peer, identity, this.now));
     return peer;
   }
 
   disconnected(peer: number): void {
     this.#connections[peer] = null;
-    this.input((broker, now) => {
-      broker.disconnected(peer, now);
-    });
+    this.input((broker, now) => broker.disconnected(peer, now));
   }
 
   /** The frames are overwritten afterwards, like those of a transport. */

@@ -39,29 +39,17 @@ export function describeStoreContract(
       expect(user.pending).toEqual([]);
     });
 
-    describe('steps up the ladder (D17)', () => {
-      describeStoreSteps(subject, isShared);
-    });
-    describe('idempotency keys (D16)', () => {
-      describeStoreKeys(subject, isShared);
-    });
-    describe('owners (D70, D71)', () => {
-      describeStoreOwners(subject);
-    });
-    describe('services', () => {
-      describeStoreServices(subject);
-    });
+    describe('steps up the ladder (D17)', () => describeStoreSteps(subject, isShared));
+    describe('idempotency keys (D16)', () => describeStoreKeys(subject, isShared));
+    describe('owners (D70, D71)', () => describeStoreOwners(subject));
+    describe('services', () => describeStoreServices(subject));
     if (isOfPair) {
       describe('as one of a pair (D14, D17, D20)', () => {
         describeStorePair(subject);
         describeServicesOfPair(subject);
-        describe('owners', () => {
-          describeOwnersOfPair(subject);
-        });
+        describe('owners', () => describeOwnersOfPair(subject));
       });
     }
-    describe('reading and opening', () => {
-      describeStoreReading(subject, isShared);
-    });
+    describe('reading and opening', () => describeStoreReading(subject, isShared));
   });
 }

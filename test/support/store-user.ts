@@ -132,9 +132,7 @@ export class StoreUser implements NodeStoreEvents {
     const transaction = this.#begin(more);
     const results = await this.#call<readonly ChangeResult[], StoreFailure>(
       `transaction ${transaction.number}`,
-      (completion) => {
-        this.store.commit(transaction, changes, completion);
-      },
+      (completion) => this.store.commit(transaction, changes, completion),
     );
     if ('kind' in results) return { failure: results };
     return { results, counts: present(this.#reported, 'counts before the outcome') };
@@ -158,9 +156,7 @@ export class StoreUser implements NodeStoreEvents {
     const transaction = this.#begin(more);
     return await this.#call<Merged, MergeFailure>(
       `transaction ${transaction.number}`,
-      (completion) => {
-        this.#ofPair.merge(transaction, records, isFromActive, completion);
-      },
+      (completion) => this.#ofPair.merge(transaction, records, isFromActive, completion),
     );
   }
 

@@ -42,9 +42,7 @@ export class TcpRelay {
 
   constructor(target: number) {
     this.#target = target;
-    this.#server = createServer({ pauseOnConnect: true }, (client) => {
-      this.#accept(client);
-    });
+    this.#server = createServer({ pauseOnConnect: true }, (client) => this.#accept(client));
     open.push(this);
   }
 
@@ -106,9 +104,7 @@ export class TcpRelay {
         if (!to.destroyed && !to.write(chunk)) from.pause();
         this.#slow(pass, from, chunk.length);
       });
-      to.on('drain', () => {
-        this.#apply(pass);
-      });
+      to.on('drain', () => this.#apply(pass));
       from.once('close', () => {
         // A failed network does not report the end of a connection, either.
         if (this.#state === 'open' && !this.#held.has(pass)) this.#end(pass);

@@ -122,9 +122,7 @@ export class TitanicStage extends Stage {
     const { claims = null } = options;
     const parts = [titanicOptions, this.store, replica, events, random, services, claims] as const;
     this.titanic = new Titanic(...parts);
-    this.store.counted = (counts) => {
-      this.titanic.counted(counts);
-    };
+    this.store.counted = (counts) => this.titanic.counted(counts);
     this.#claims = claims;
     this.titanic.setTime(this.now, this.wall);
     this.titanic.counted(disk.counts);

@@ -15,17 +15,9 @@ export function describeTransportContract(
   knowsKeys: boolean,
 ): void {
   describe(`${name} as a transport`, () => {
-    describe('ROUTER', () => {
-      describeRouter(factory);
-    });
-    describe('endpoints', () => {
-      describeListening(factory);
-    });
-    describe('link', () => {
-      describeLink(factory);
-    });
-    describe('CURVE', () => {
-      describeCurve(factory, knowsKeys);
-    });
+    describe('ROUTER', () => describeRouter(factory));
+    describe('endpoints', () => describeListening(factory));
+    describe('link', () => describeLink(factory));
+    describe('CURVE', () => describeCurve(factory, knowsKeys));
   });
 }

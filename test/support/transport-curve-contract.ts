@@ -79,12 +79,7 @@ export function describeCurve(factory: TransportFactory, knowsKeys: boolean): vo
     const link = factory.dial(options)(endpoint, events);
     closers.push(() => link.close(0));
     const send = (text: string): void => {
-      writeAll(
-        (bytes, start, end, more) => {
-          link.write(bytes, start, end, more);
-        },
-        [text],
-      );
+      writeAll((bytes, start, end, more) => link.write(bytes, start, end, more), [text]);
     };
     return [events, send];
   }
@@ -95,9 +90,7 @@ export function describeCurve(factory: TransportFactory, knowsKeys: boolean): vo
       curvePublicKey: encodeZ85(pair.publicKey),
       curveSecretKey: encodeZ85(pair.secretKey),
     });
-    closers.push(() => {
-      peer.close();
-    });
+    closers.push(() => peer.close());
     return peer.read();
   }
 
@@ -146,9 +139,7 @@ export function describeCurve(factory: TransportFactory, knowsKeys: boolean): vo
       curveServer: true,
       curveSecretKey: encodeZ85(server.secretKey),
     });
-    closers.push(() => {
-      router.close();
-    });
+    closers.push(() => router.close());
     await router.bind('tcp://127.0.0.1:*');
     const answering = (async () => {
       for (let count = 0; count < FIVE && !router.closed; count++) {
@@ -200,9 +191,7 @@ export function describeCurve(factory: TransportFactory, knowsKeys: boolean): vo
     const [events, send] = dial(listening.endpoint);
     send('plain');
     const plain = new DealerPeer(listening.endpoint);
-    closers.push(() => {
-      plain.close();
-    });
+    closers.push(() => plain.close());
     await plain.send('plain, too');
     const bytes = new BytePeer(listening.endpoint);
     closers.push(() => bytes.socket.destroy());

@@ -30,9 +30,7 @@ export function describeLink(factory: TransportFactory): void {
     const link = factory.dial({ limits: LIMITS, ...options })(endpoint, events);
     closers.push(() => link.close(0));
     const send = (...frames: string[]): void => {
-      writeAll((bytes, start, end, more) => {
-        link.write(bytes, start, end, more);
-      }, frames);
+      writeAll((bytes, start, end, more) => link.write(bytes, start, end, more), frames);
     };
     return { link, events, send };
   }

@@ -39,17 +39,13 @@ export function describeListening(factory: TransportFactory): void {
 
   function dealer(endpoint: string): DealerPeer {
     const peer = new DealerPeer(endpoint);
-    closers.push(() => {
-      peer.close();
-    });
+    closers.push(() => peer.close());
     return peer;
   }
 
   function folder(): string {
     const path = mkdtempSync(join(tmpdir(), 'mdp-'));
-    closers.push(() => {
-      rmSync(path, { recursive: true, force: true });
-    });
+    closers.push(() => rmSync(path, { recursive: true, force: true }));
     return path;
   }
 

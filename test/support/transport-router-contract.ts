@@ -40,9 +40,7 @@ export function describeRouter(factory: TransportFactory): void {
 
   function dealer(server: Server, routingId?: string): DealerPeer {
     const peer = new DealerPeer(server.endpoint, routingId);
-    closers.push(() => {
-      peer.close();
-    });
+    closers.push(() => peer.close());
     return peer;
   }
 
@@ -233,9 +231,7 @@ export function describeRouter(factory: TransportFactory): void {
         server.transport.flush();
       };
       const peer = requestPeer(server.endpoint);
-      closers.push(() => {
-        peer.close();
-      });
+      closers.push(() => peer.close());
       await peer.send('request');
       expect((await peer.receive()).map(String)).toEqual(['reply']);
       expect(server.texts(0)).toEqual([['', 'request']]);

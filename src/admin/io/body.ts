@@ -182,9 +182,7 @@ export function linger(request: IncomingMessage): void {
     if (bytes > LINGER_BYTES_MAX) throw tooLarge(LINGER_BYTES_MAX);
   })
     .catch(cut)
-    .finally(() => {
-      clearTimeout(timer);
-    });
+    .finally(() => clearTimeout(timer));
 }
 
 function tooLarge(bytesMax: number): Error {

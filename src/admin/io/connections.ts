@@ -70,9 +70,7 @@ export class Connections {
     group.waiting.add(slot);
     this.#slots.set(slot.key, slot);
     this.#change(1);
-    socket.once('close', () => {
-      this.#forget(slot);
-    });
+    socket.once('close', () => this.#forget(slot));
   }
 
   /** The name of the group that it is in; `null`: none. */

@@ -110,9 +110,7 @@ export class Repeats implements Connected, Repeater {
     else if (this.fed.raw.writableLength > 0) this.fed.destroy();
   }
 
-  readonly #fail = (error: unknown): void => {
-    this.answer(this.#host.failed(error));
-  };
+  readonly #fail = (error: unknown): void => this.answer(this.#host.failed(error));
 
   readonly #sent = (error?: Error | null): void => {
     if (error !== undefined && error !== null) {

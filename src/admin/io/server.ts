@@ -83,9 +83,7 @@ export class Shell implements Answering {
     const ready = tls === null ? 'connection' : 'secureConnection';
     const [serve] = server.listeners(ready);
     server.removeAllListeners(ready);
-    server.on('connection', (socket: Socket) => {
-      this.#slots.admit(socket);
-    });
+    server.on('connection', (socket: Socket) => this.#slots.admit(socket));
     server.on(ready, (socket: Socket) => {
       present(serve, 'node:http listens for connections').call(server, this.#fed(socket));
     });
@@ -97,9 +95,7 @@ export class Shell implements Answering {
     server.on('tlsClientError', (_error: unknown, socket: Socket) => {
       socket.destroy();
     });
-    server.on('clientError', (error: unknown, socket: FedSocket) => {
-      this.#strange(error, socket);
-    });
+    server.on('clientError', (error: unknown, socket: FedSocket) => this.#strange(error, socket));
   }
 
   #fed(socket: Socket): FedSocket {
@@ -117,9 +113,7 @@ export class Shell implements Answering {
     });
     this.#streams.end();
     this.#server.closeIdleConnections();
-    const timer = setTimeout(() => {
-      this.#server.closeAllConnections();
-    }, CLOSE_MS);
+    const timer = setTimeout(() => this.#server.closeAllConnections(), CLOSE_MS);
     await closed;
     clearTimeout(timer);
   }
@@ -291,9 +285,7 @@ export class Shell implements Answering {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<Answer | Stream> {
-    const goOn = (): void => {
-      response.writeContinue();
-    };
+    const goOn = (): void => response.writeContinue();
     const incoming = incomingOf(request, response, goOn, (begin, mayDiffer) => {
       if (secret === null || !response.shouldKeepAlive || request.httpVersion !== '1.1') return;
       // Each such request waits for `100 Continue`.

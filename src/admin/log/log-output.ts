@@ -102,9 +102,7 @@ export class LogOutput {
     write(this.#fd, chunk, (error, written) => {
       if (isFull(error)) {
         this.#putBack(chunk);
-        setTimeout(() => {
-          this.#writeNext();
-        }, RETRY_MS);
+        setTimeout(() => this.#writeNext(), RETRY_MS);
         return;
       }
       // Any other error costs this chunk: the disk may have room again for the next one.

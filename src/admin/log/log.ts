@@ -57,29 +57,17 @@ export async function createLog(
     pretty === null ? out : { write: (line) => out.write(pretty(line)) },
   );
   return {
-    debug: (fields, text) => {
-      logger.debug(fields, text);
-    },
-    info: (fields, text) => {
-      logger.info(fields, text);
-    },
-    warn: (fields, text) => {
-      logger.warn(fields, text);
-    },
-    error: (fields, text) => {
-      logger.error(fields, text);
-    },
-    fatal: (fields, text) => {
-      logger.fatal(fields, text);
-    },
+    debug: (fields, text) => logger.debug(fields, text),
+    info: (fields, text) => logger.info(fields, text),
+    warn: (fields, text) => logger.warn(fields, text),
+    error: (fields, text) => logger.error(fields, text),
+    fatal: (fields, text) => logger.fatal(fields, text),
     setLevel: (next) => {
       logger.level = next;
     },
     close: async () => {
       await out.close(FLUSH_MS_MAX);
     },
-    flush: () => {
-      out.flush(FLUSH_MS_MAX);
-    },
+    flush: () => out.flush(FLUSH_MS_MAX),
   };
 }

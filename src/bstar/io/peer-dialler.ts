@@ -166,9 +166,7 @@ class PeerDialler implements PeerLink {
     if (this.#timer !== null) clearTimeout(this.#timer);
     const waitMs = Math.max(0, this.#heldOffUntil - monotonicMs());
     if (!this.#isClosed) {
-      this.#timer = setTimeout(() => {
-        this.#open();
-      }, waitMs);
+      this.#timer = setTimeout(() => this.#open(), waitMs);
     }
   }
 

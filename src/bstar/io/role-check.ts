@@ -52,9 +52,7 @@ export async function linkUnlessPrimary(
       },
     },
   });
-  const timer = setTimeout(() => {
-    started?.(null);
-  }, START_MS);
+  const timer = setTimeout(() => started?.(null), START_MS);
   void met.then(() => started?.(null));
   const why = await answer;
   started = null;
@@ -64,21 +62,11 @@ export async function linkUnlessPrimary(
     throw new MajordomoError('ERR_BSTAR_ROLE', `bstar.peer ${endpoint} answers: ${why}`);
   }
   return {
-    send: (message) => {
-      link.send(message);
-    },
-    flush: () => {
-      link.flush();
-    },
-    disconnect: () => {
-      link.disconnect();
-    },
-    holdOff: (ms) => {
-      link.holdOff(ms);
-    },
-    revoke: (key) => {
-      link.revoke(key);
-    },
+    send: (message) => link.send(message),
+    flush: () => link.flush(),
+    disconnect: () => link.disconnect(),
+    holdOff: (ms) => link.holdOff(ms),
+    revoke: (key) => link.revoke(key),
     close: async () => {
       await Promise.all([seeker.close(), link.close()]);
     },

@@ -125,9 +125,7 @@ export class Outgoing {
     this.#stop();
     this.#catchUp = new CatchUp(
       {
-        read: (from) => {
-          this.#sink.read(from);
-        },
+        read: (from) => this.#sink.read(from),
         readOn: () => {
           this.#forgetSinceRead();
           this.#sink.readOn();

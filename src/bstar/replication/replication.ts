@@ -119,22 +119,14 @@ export class Replication implements Replica, Replicator, OutgoingSink {
       pair,
       store: this.#store,
       transactions,
-      came: (joined, ranTwice) => {
-        outgoing.came(joined, ranTwice);
-      },
+      came: (joined, ranTwice) => outgoing.came(joined, ranTwice),
       merging: () => {
         const { seenEpoch } = this.#ofPair.state.facts;
         for (const part of this.#parts.values()) part.numbersAbove(seenEpoch);
       },
-      merged: (all) => {
-        this.#merged(all);
-      },
-      followed: ({ part, records }) => {
-        this.#partOf(part)?.followed(records);
-      },
-      failed: (why) => {
-        this.#failed(why);
-      },
+      merged: (all) => this.#merged(all),
+      followed: ({ part, records }) => this.#partOf(part)?.followed(records),
+      failed: (why) => this.#failed(why),
     });
   }
 
@@ -333,13 +325,9 @@ export class Replication implements Replica, Replicator, OutgoingSink {
     if (transaction === null) return;
     const { number } = transaction;
     this.#store.commit(transaction, [], {
-      done: () => {
-        this.#transactions.committed(number);
-      },
+      done: () => this.#transactions.committed(number),
       // At worst the peer sends something again.
-      failed: () => {
-        this.#transactions.failed(number);
-      },
+      failed: () => this.#transactions.failed(number),
     });
   }
 

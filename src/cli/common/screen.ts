@@ -50,9 +50,7 @@ export class Screen {
     process.stdout.write(LEAVE);
   }
 
-  readonly #leave = (): void => {
-    this.#left.abort();
-  };
+  readonly #leave = (): void => this.#left.abort();
 
   readonly #key = (bytes: Buffer): void => {
     const keys = bytes.toString('latin1');

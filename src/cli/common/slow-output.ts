@@ -44,9 +44,7 @@ export class SlowOutput {
   /** @returns 0: the pipe is full */
   async #writeSome(bytes: Buffer): Promise<number> {
     const [error, count] = await new Promise<[NodeJS.ErrnoException | null, number]>((resolve) => {
-      write(this.#fd, bytes, (failure, written) => {
-        resolve([failure, written]);
-      });
+      write(this.#fd, bytes, (failure, written) => resolve([failure, written]));
     });
     if (error === null) return count;
     const code = codeOf(error);
@@ -79,9 +77,7 @@ function tooSlow(delayMs: number): MajordomoError {
 /** Returns a signal that aborts when the user ends the command, or `end` is called. */
 export function untilSignal(): { readonly ended: AbortSignal; readonly end: () => void } {
   const controller = new AbortController();
-  const end = (): void => {
-    controller.abort();
-  };
+  const end = (): void => controller.abort();
   process.once('SIGINT', end).once('SIGTERM', end);
   return { ended: controller.signal, end };
 }

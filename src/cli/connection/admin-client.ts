@@ -175,9 +175,7 @@ export class AdminClient {
         const text = `${name} cannot be reached: ${why}${this.#remedy}`;
         reject(new MajordomoError('ERR_HTTP_UNREACHABLE', text, { cause: error }));
       });
-      asked.once('close', () => {
-        clearTimeout(timer);
-      });
+      asked.once('close', () => clearTimeout(timer));
       asked.end(body ?? undefined);
     });
   }
@@ -212,9 +210,7 @@ function collect(
       settle();
       response.destroy();
     }, streamMs);
-    response.once('close', () => {
-      clearTimeout(timer);
-    });
+    response.once('close', () => clearTimeout(timer));
   });
 }
 

@@ -97,14 +97,10 @@ export async function publisherFault(
   let timer: NodeJS.Timeout | undefined;
   const fault = await new Promise<string | null>((resolve) => {
     link = dial(endpoint, {
-      connected: () => {
-        resolve(null);
-      },
+      connected: () => resolve(null),
       disconnected: () => undefined,
       message: () => undefined,
-      unreachable: (_isKeyRefused, why) => {
-        resolve(why);
-      },
+      unreachable: (_isKeyRefused, why) => resolve(why),
     });
     timer = setTimeout(resolve, FAULT_MS, 'no answer');
   });

@@ -44,9 +44,7 @@ export function define(command: Command, done: Done, program: Program): void {
       await checkStore(path, file);
       const { verifyStore } = await import('../../store/sqlite/records/verify.js');
       const report = await withProgress(`verify ${file}`, ({ show }) =>
-        verifyStore(file, (_what, looked, all) => {
-          show(looked, all);
-        }),
+        verifyStore(file, (_what, looked, all) => show(looked, all)),
       ).catch(throwDamage);
       const { bytes, freeBytes, moved, missing } = report;
       const parts = await shownParts(report.parts, program);

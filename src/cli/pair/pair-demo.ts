@@ -94,9 +94,7 @@ async function demonstrate(
   ends: AbortController,
 ): Promise<ExitStatus> {
   if (options.seconds > 0) {
-    setTimeout(() => {
-      ends.abort();
-    }, options.seconds * 1000).unref();
+    setTimeout(() => ends.abort(), options.seconds * 1000).unref();
   }
   for (const node of nodes) node.start();
   await inSync(nodes, ends.signal);
@@ -104,9 +102,7 @@ async function demonstrate(
   const traffic = new Traffic(nodes.map(({ endpoint }) => endpoint));
   const startedAt = performance.now();
   let kills = 0;
-  const show = setInterval(() => {
-    say(line(traffic.tally, kills, startedAt));
-  }, 1000);
+  const show = setInterval(() => say(line(traffic.tally, kills, startedAt)), 1000);
   while (!ends.signal.aborted) {
     await rest(options.every * 1000, ends.signal);
     const active = await inSync(nodes, ends.signal);

@@ -105,9 +105,7 @@ export class CommandRuns {
           return;
         }
         end('stopped', text, 'SIGTERM');
-        grace = setTimeout(() => {
-          end('stopped', text);
-        }, STOP_MS);
+        grace = setTimeout(() => end('stopped', text), STOP_MS);
       };
       signal.addEventListener('abort', stopped, { once: true });
       const settle = (): void => {
@@ -136,9 +134,7 @@ export class CommandRuns {
           chunks.push(chunk);
         }
       });
-      child.stderr.on('data', (chunk: Buffer) => {
-        stderr.add(chunk);
-      });
+      child.stderr.on('data', (chunk: Buffer) => stderr.add(chunk));
       child.stderr.pipe(ownStderr(), { end: false });
       whenDone(child, outputHeld, (status, signal) => {
         if (status !== 0) why ??= () => commandFailure(status, signal, stderr);

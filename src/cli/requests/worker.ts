@@ -99,9 +99,7 @@ export function define(command: Command): void {
         throw usage(`${printable(program)}: no such command`);
       }
       const { timeoutMs = null, outputBytes: outputBytesMax } = options;
-      const failures = new FailureReport((line) => {
-        say(line);
-      }, monotonicMs);
+      const failures = new FailureReport((line) => say(line), monotonicMs);
       const outputHeld = (): void => {
         const held =
           'what it started holds its standard output open: that is not part of the reply';
@@ -160,9 +158,7 @@ async function serve(
   });
   drainOnSignal(worker, options.graceMs);
   // Of a second signal, or a bug.
-  process.once('exit', () => {
-    runs.killAll();
-  });
+  process.once('exit', () => runs.killAll());
   await worker.run();
   failures.flush();
 }

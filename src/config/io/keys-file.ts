@@ -137,9 +137,7 @@ function faultsBeyond(tree: Tree, quotas: readonly string[] | null): Problem[] {
   };
   const once = (node: Tree, path: Path, field: string): void => {
     if (node.kind === 'list') {
-      node.items.forEach((item, index) => {
-        once(item, [...path, index], field);
-      });
+      node.items.forEach((item, index) => once(item, [...path, index], field));
       return;
     }
     if (node.kind !== 'scalar' || typeof node.value !== 'string') return;

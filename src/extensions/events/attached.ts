@@ -36,9 +36,7 @@ export class AttachedEvents implements Attached {
         holdings,
         names,
         events,
-        stepChanged: () => {
-          this.#host.traceChanged();
-        },
+        stepChanged: () => this.#host.traceChanged(),
       }),
     );
     loop.shareMemory(this.#stream);

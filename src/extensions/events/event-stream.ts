@@ -80,15 +80,9 @@ export class EventStream implements EventSink<NamedEvent> {
         return false;
       },
       events: {
-        closed: (info, reason) => {
-          reportClosed(events, info, reason);
-        },
-        rejected: (kind, reason, from) => {
-          reportRejected(events, kind, reason, from);
-        },
-        subscribed: () => {
-          stream?.noteWanted();
-        },
+        closed: (info, reason) => reportClosed(events, info, reason),
+        rejected: (kind, reason, from) => reportRejected(events, kind, reason, from),
+        subscribed: () => stream?.noteWanted(),
       },
     });
     stream = new EventStream(opened.socket, opened.endpoints[0] ?? listen.endpoint, options);
@@ -246,9 +240,7 @@ function reportClosed(
   { key, address }: SubscriberInfo,
   reason: CloseReason,
 ): void {
-  queueMicrotask(() => {
-    events.emit({ name: 'stream.closed', reason, key, address });
-  });
+  queueMicrotask(() => events.emit({ name: 'stream.closed', reason, key, address }));
 }
 
 function reportRefused(
@@ -258,9 +250,7 @@ function reportRefused(
 ): void {
   const name = 'stream.refused';
   const event: StreamEvent = { name, topic: escapeName(topic), key, address };
-  queueMicrotask(() => {
-    events.emit(event);
-  });
+  queueMicrotask(() => events.emit(event));
 }
 
 function reportRejected(
@@ -269,7 +259,5 @@ function reportRejected(
   reason: string,
   { address, key }: Rejected,
 ): void {
-  queueMicrotask(() => {
-    events.emit({ name: 'stream.rejected', kind, reason, address, key });
-  });
+  queueMicrotask(() => events.emit({ name: 'stream.rejected', kind, reason, address, key }));
 }

@@ -66,24 +66,16 @@ export class FleetHost implements Attached {
     this.machine.setTime(monotonicMs());
     this.#loop = loop;
     broker.connect(this.machine);
-    broker.watchServices((service, isServed) => {
-      this.machine.service(service, isServed);
-    });
-    hints?.sendBy((content) => {
-      this.machine.hint(content);
-    });
+    broker.watchServices((service, isServed) => this.machine.service(service, isServed));
+    hints?.sendBy((content) => this.machine.hint(content));
     mmi.others = {
       interconnect: this.machine,
       status: (now) => ({ ...this.#status(now), store: stored?.database?.toClients(now) ?? null }),
     };
     const { machine } = this;
     this.turns = {
-      setTime: (now) => {
-        machine.setTime(now);
-      },
-      run: (now) => {
-        machine.run(now, broker.storedDeliveries, broker.remote);
-      },
+      setTime: (now) => machine.setTime(now),
+      run: (now) => machine.run(now, broker.storedDeliveries, broker.remote),
       dueInMs: (now) => machine.dueInMs(now),
       get isSettled() {
         return machine.isSettled;
@@ -107,9 +99,7 @@ export class FleetHost implements Attached {
     const linkUp = (payloadMax: number, server: string): void => {
       this.#server = server;
       this.#downReason = null;
-      input(() => {
-        machine.linkUp(payloadMax, server);
-      });
+      input(() => machine.linkUp(payloadMax, server));
     };
     this.#bus = await Bus.open(natsOptionsOf(this.#config), {
       up: (payloadMax, server) => {
@@ -118,25 +108,11 @@ export class FleetHost implements Attached {
       },
       down: (reason) => {
         this.#downReason = reason;
-        input(() => {
-          machine.linkDown(reason);
-        });
+        input(() => machine.linkDown(reason));
       },
-      received: (bytes) => {
-        input(() => {
-          machine.received(bytes);
-        });
-      },
-      unheard: (service) => {
-        input(() => {
-          machine.unheard(service);
-        });
-      },
-      full: (isFull) => {
-        input(() => {
-          machine.busFull(isFull);
-        });
-      },
+      received: (bytes) => input(() => machine.received(bytes)),
+      unheard: (service) => input(() => machine.unheard(service)),
+      full: (isFull) => input(() => machine.busFull(isFull)),
       refused: (reason) => {
         this.#events.emit({ name: 'fleet.refused', reason: `${this.#refusing}: ${reason}` });
       },

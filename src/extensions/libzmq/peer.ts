@@ -61,12 +61,8 @@ export class RouterPeer {
     this.key = key;
     this.listening = listening;
     this.outbox = new Outbox([info.routingId], outputBytesMax);
-    this.#sent = () => {
-      outcome.sent(this);
-    };
-    this.#failed = (error) => {
-      outcome.failed(this, error);
-    };
+    this.#sent = () => outcome.sent(this);
+    this.#failed = (error) => outcome.failed(this, error);
   }
 
   /** Counts the output, which has changed. */

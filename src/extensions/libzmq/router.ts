@@ -132,12 +132,8 @@ class LibzmqRouter implements Transport {
     this.#holdings = options.holdings ?? new Holdings();
     this.#names = options.names ?? { resolve: addressesOf };
     this.#sender = new Sender({
-      drained: (peer) => {
-        this.#drained(peer);
-      },
-      gone: (peer) => {
-        this.#forget(peer);
-      },
+      drained: (peer) => this.#drained(peer),
+      gone: (peer) => this.#forget(peer),
     });
   }
 
@@ -220,9 +216,7 @@ class LibzmqRouter implements Transport {
     }
     if (largest === undefined) return false;
     const { listener, address, key } = largest.info;
-    this.#report(() => {
-      this.#events.rejected(listener, kind, reason, { address, key });
-    });
+    this.#report(() => this.#events.rejected(listener, kind, reason, { address, key }));
     this.#forget(largest);
     return true;
   }
@@ -417,9 +411,7 @@ class LibzmqRouter implements Transport {
   #report(event: () => void): void {
     this.#later.push(event);
     if (this.#later.length > 1) return;
-    queueMicrotask(() => {
-      this.#tellLater();
-    });
+    queueMicrotask(() => this.#tellLater());
   }
 
   #tellLater(): void {

@@ -108,9 +108,7 @@ export class Sender implements SendOutcome {
     }
     if (this.#turnAwaited) return;
     this.#turnAwaited = true;
-    setImmediate(() => {
-      this.#turn();
-    });
+    setImmediate(() => this.#turn());
   }
 
   #turn(): void {
@@ -131,9 +129,7 @@ export class Sender implements SendOutcome {
   }
 
   #awaitRetry(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#retry();
-    }, this.#retryMs);
+    this.#timer ??= setTimeout(() => this.#retry(), this.#retryMs);
   }
 
   #retry(): void {

@@ -49,9 +49,7 @@ export class AttachedMap implements Attached {
       const record = escapeName(Buffer.from(key, 'latin1'));
       events.emit({ name: 'map.unreadable', record });
     });
-    this.#keys = host.keys.ofPort(listen.curve, true, (publicKey) => {
-      this.#map.revoke(publicKey);
-    });
+    this.#keys = host.keys.ofPort(listen.curve, true, (publicKey) => this.#map.revoke(publicKey));
     const { replica, store } = this.#storage;
     this.#map = new MapHost({
       bytesMax: host.config.limits.mapBytes,
@@ -60,16 +58,12 @@ export class AttachedMap implements Attached {
       replica,
       store,
       events,
-      wake: () => {
-        loop.wake();
-      },
+      wake: () => loop.wake(),
     });
     const { machine } = this.#map;
     this.#storage.serve(machine);
     if (showsServices) {
-      broker.watchServices((service, isServed) => {
-        this.#map.service(service, isServed);
-      });
+      broker.watchServices((service, isServed) => this.#map.service(service, isServed));
     }
     machine.open();
     loop.shareMemory(this.#map);
@@ -154,31 +148,19 @@ export class AttachedMap implements Attached {
 
 function servedPart(map: MapHost, dataDir: string, epochMax: number): ServedPart {
   return {
-    setTime: (now) => {
-      map.setTime(now);
-    },
-    run: (now) => {
-      map.run(now);
-    },
+    setTime: (now) => map.setTime(now),
+    run: (now) => map.run(now),
     dueInMs: (now) => map.dueInMs(now),
     get isSettled() {
       return map.isSettled;
     },
-    activate: (epoch) => {
-      map.activate(epoch);
-    },
-    deactivate: () => {
-      map.deactivate();
-    },
-    activateAlone: async () => {
-      map.activate(await nextMapEpoch(dataDir, epochMax));
-    },
+    activate: (epoch) => map.activate(epoch),
+    deactivate: () => map.deactivate(),
+    activateAlone: async () => map.activate(await nextMapEpoch(dataDir, epochMax)),
     epochMax: () => lastMapEpoch(dataDir, epochMax),
     joinPair: (pair) => {
       map.isFenced = () => pair.isFenced;
-      map.voted = () => {
-        pair.voted();
-      };
+      map.voted = () => pair.voted();
     },
   };
 }

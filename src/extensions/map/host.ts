@@ -94,9 +94,7 @@ export class MapHost implements MapSink, MapInputs {
           this.#memory.mayHold(bytes) &&
           this.#withAccount(identity, (memory) => memory.mayHold(bytes)),
         held: (identity, change) => {
-          this.#withAccount(identity, (memory) => {
-            memory.add('stored', change);
-          });
+          this.#withAccount(identity, (memory) => memory.add('stored', change));
         },
       },
       { now, sink: this, replica, store, events },

@@ -197,15 +197,9 @@ async function openPublisher({
     ...options,
     authorise: (info, topic) => inputs.maySubscribe(info, topic),
     events: {
-      closed: (info, reason) => {
-        inputs.subscriberClosed(info, reason);
-      },
-      rejected: (kind, reason, from) => {
-        inputs.subscriberRejected(kind, reason, from);
-      },
-      subscribedTo: (subscriber, topic) => {
-        inputs.subscribedTo(subscriber, topic);
-      },
+      closed: (info, reason) => inputs.subscriberClosed(info, reason),
+      rejected: (kind, reason, from) => inputs.subscriberRejected(kind, reason, from),
+      subscribedTo: (subscriber, topic) => inputs.subscribedTo(subscriber, topic),
     },
   });
   return socket;

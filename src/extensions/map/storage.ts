@@ -100,9 +100,7 @@ export function mapStorage(part: PartStorage, unreadable: (key: string) => void)
         if (records.length === 0 && last !== undefined) list(last.key, completion);
         else completion.done(records);
       },
-      failed: (failure) => {
-        completion.failed(failure);
-      },
+      failed: (failure) => completion.failed(failure),
     });
   };
   return {
@@ -123,9 +121,7 @@ export function mapStorage(part: PartStorage, unreadable: (key: string) => void)
       };
       part.serve({
         tombstones,
-        followed: (changes) => {
-          machine.followed(changes.flatMap(changeIn));
-        },
+        followed: (changes) => machine.followed(changes.flatMap(changeIn)),
         merged: ({ changed, ineffective, conflicts }) => {
           machine.merged({
             changed: changed.flatMap(changeIn),
@@ -133,9 +129,7 @@ export function mapStorage(part: PartStorage, unreadable: (key: string) => void)
             conflicts,
           });
         },
-        numbersAbove: (epoch) => {
-          machine.numbersAbove(epoch);
-        },
+        numbersAbove: (epoch) => machine.numbersAbove(epoch),
       });
       tombstones(part.tombstones);
     },

@@ -29,12 +29,8 @@ export class Connection {
   constructor(client: Client, socket: Socket) {
     this.#client = client;
     this.#socket = socket;
-    client.on('error', () => {
-      this.#end();
-    });
-    client.on('end', () => {
-      this.#end();
-    });
+    client.on('error', () => this.#end());
+    client.on('end', () => this.#end());
     client.on('notice', ({ message, routine }) => {
       if (routine === WAITING_FUNCTION || CANCELLED_WAIT.test(message ?? '')) this.#hasDoubt = true;
     });
@@ -101,9 +97,7 @@ export class Connection {
 
   /** Waits for `work` for that long; then the connection is closed, and what it did is unknown. */
   async within<Result>(ms: number, work: Promise<Result>): Promise<Result> {
-    return await within(ms, work, 'no answer', () => {
-      this.destroy();
-    });
+    return await within(ms, work, 'no answer', () => this.destroy());
   }
 
   destroy(): void {

@@ -59,9 +59,7 @@ export async function migrateStore(order: MigrationOrder): Promise<Migration> {
       mayLeaveParts,
       shownParts,
       onProgress,
-      onCompared: (storeId) => {
-        correctDatabaseMemory(directory.path, storeId);
-      },
+      onCompared: (storeId) => correctDatabaseMemory(directory.path, storeId),
     });
     return { ...moved, database };
   } finally {

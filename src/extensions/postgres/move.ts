@@ -76,9 +76,7 @@ export async function moveStore(order: MoveOrder): Promise<MovedStore> {
     try {
       await refuseParts(order, file.facts.parts);
       if (file.moved === null) {
-        mustBeWhole(order.file, (_what, done, all) => {
-          order.onProgress('check', done, all);
-        });
+        mustBeWhole(order.file, (_what, done, all) => order.onProgress('check', done, all));
       }
       const { storeId } = await migrate(connection, login.address);
       return await new Move(order, file, connection, storeId).run();

@@ -61,9 +61,7 @@ export class Notifier {
     this.#persistent = persistent;
     this.#timeoutMs = timeoutMs;
     this.#events = events;
-    this.#hints = new HeardHints((hint) => {
-      events.heard(hint);
-    });
+    this.#hints = new HeardHints((hint) => events.heard(hint));
     this.#timer = setInterval(() => {
       if (this.#heard < HEARD_MAX) this.#isFlooded = false;
       this.#heard = 0;

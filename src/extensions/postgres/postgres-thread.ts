@@ -229,9 +229,7 @@ class PostgresThread {
       }
       this.#committing++;
       const settled = this.#settle()
-        .catch(() => {
-          this.#settleLater();
-        })
+        .catch(() => this.#settleLater())
         .then(() => {
           this.#committing--;
           this.#startBatches();
@@ -318,9 +316,7 @@ class PostgresThread {
 async function start(): Promise<void> {
   const port = present(parentPort, 'this runs in a thread');
   const open = workerData as OpenPostgres;
-  const report = (news: StoreReport): void => {
-    port.postMessage(news);
-  };
+  const report = (news: StoreReport): void => port.postMessage(news);
   try {
     new PostgresThread(open, port, await StoreConnections.begin(open, report));
   } catch (error) {

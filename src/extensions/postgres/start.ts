@@ -37,9 +37,7 @@ const DIRECTORY_ID_DIGITS = 32;
 /** @throws as `refuseLeftBehind`, `loginOf` and `openPostgresStore` */
 export async function startInDatabase(deps: TitanicDeps): Promise<TitanicHost> {
   const { config, dataDir, configFile, loop, events, fatal } = deps;
-  const wake = (): void => {
-    loop.wake();
-  };
+  const wake = (): void => loop.wake();
   refuseLeftBehind(join(dataDir, config.titanic.file), configFile);
   const memory = readDatabaseMemory(dataDir);
   const order = await orderOf(deps, memory);
@@ -71,9 +69,7 @@ export async function startInDatabase(deps: TitanicDeps): Promise<TitanicHost> {
       sendBy: (carrier) => {
         hints.carrier = carrier;
       },
-      received: (content) => {
-        heard.heard(content);
-      },
+      received: (content) => heard.heard(content),
     },
     ...operated(titanic, store, openPostgresQueries(database.openOptions), loop),
   };
@@ -121,12 +117,8 @@ class HintCarrier {
 
 function claimsOf(store: ClaimStore, { hint }: HintCarrier): TitanicClaims {
   return {
-    claim: (...order) => {
-      store.claim(...order);
-    },
-    listKept: (...order) => {
-      store.listKept(...order);
-    },
+    claim: (...order) => store.claim(...order),
+    listKept: (...order) => store.listKept(...order),
     hint,
   };
 }
@@ -230,18 +222,14 @@ class Database {
       this.#replica?.ended();
       this.#hasNoSession('its session has ended');
     },
-    overdue: ({ text }) => {
-      this.#hasNoSession(`it was not renewed: ${text}`);
-    },
+    overdue: ({ text }) => this.#hasNoSession(`it was not renewed: ${text}`),
     sessions: (report) => {
       this.#sessions = report;
     },
     otherEnded: ({ node, session }) => {
       this.#in.events.emit({ name: 'store.session_ended', node, session });
     },
-    taken: () => {
-      this.#hasSessionNow();
-    },
+    taken: () => this.#hasSessionNow(),
     connected: ({ host, history }) => {
       this.#server = host;
       const known = this.#history;
@@ -263,22 +251,14 @@ class Database {
       this.#unclaimedSince = since;
       if (this.#titanic !== null) this.#titanic.figures.counters.store.unclaimedSince = since;
     },
-    refused: ({ text }) => {
-      this.#in.events.emit({ name: 'store.refused', text });
-    },
-    unread: ({ text }) => {
-      this.#in.events.emit({ name: 'store.unread', text });
-    },
-    'set-aside': ({ text }) => {
-      this.#in.events.emit({ name: 'store.set_aside', text });
-    },
+    refused: ({ text }) => this.#in.events.emit({ name: 'store.refused', text }),
+    unread: ({ text }) => this.#in.events.emit({ name: 'store.unread', text }),
+    'set-aside': ({ text }) => this.#in.events.emit({ name: 'store.set_aside', text }),
     locked: ({ uuid, pid }) => {
       const shown = uuidText(Buffer.from(uuid, 'hex'));
       this.#in.events.emit({ name: 'store.locked', uuid: shown, pid });
     },
-    flooded: ({ pid }) => {
-      this.#in.events.emit({ name: 'store.flooded', pid });
-    },
+    flooded: ({ pid }) => this.#in.events.emit({ name: 'store.flooded', pid }),
     lost: ({ text }) => {
       this.#replica?.lost();
       this.#setUp(false);
@@ -290,9 +270,7 @@ class Database {
       this.#in.events.emit({ name: 'store.returned', host, awayMs });
       if (this.#hasSession) this.#titanic?.regained();
     },
-    failedover: ({ host, text }) => {
-      this.#in.events.emit({ name: 'store.switched', host, text });
-    },
+    failedover: ({ host, text }) => this.#in.events.emit({ name: 'store.switched', host, text }),
     retried: ({ reason }) => {
       if (this.#titanic !== null) this.#titanic.figures.counters.store.retries[reason]++;
     },

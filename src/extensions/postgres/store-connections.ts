@@ -97,15 +97,9 @@ export class StoreConnections implements ConnectionEvents {
     this.#claimant = { node, directoryId: Buffer.from(directoryId, 'hex'), leaseMs };
     const writing: ConnectionEvents = {
       connected: (connection, server) => this.connected(connection, server),
-      unreachable: (error) => {
-        this.unreachable(error);
-      },
-      retried: (reason) => {
-        this.retried(reason);
-      },
-      worked: () => {
-        this.#returned();
-      },
+      unreachable: (error) => this.unreachable(error),
+      retried: (reason) => this.retried(reason),
+      worked: () => this.#returned(),
     };
     this.#writes = Array.from(
       { length: BATCHES_MAX },
@@ -150,26 +144,16 @@ export class StoreConnections implements ConnectionEvents {
     this.#recount = recount;
     this.#firstSession = session;
     this.#newestAt = await this.#slowly(newestAt);
-    const fence = new Fence(session, (ended) => {
-      this.#lease?.foundEnded(ended);
-    });
+    const fence = new Fence(session, (ended) => this.#lease?.foundEnded(ended));
     this.#writer = new BatchWriter(this.#writes, timeoutMs, fence, tally, {
-      refused: (error) => {
-        this.#report({ report: 'refused', text: textOf(error) });
-      },
+      refused: (error) => this.#report({ report: 'refused', text: textOf(error) }),
       locked: ({ uuid, pid }) => {
         this.#report({ report: 'locked', uuid: uuid.toString('hex'), pid });
         this.retried('other');
       },
-      miscounted: () => {
-        recount.miscounted();
-      },
-      counted: (counts) => {
-        this.#listener.counted(counts);
-      },
-      foundClaimed: (requests) => {
-        this.#listener.foundClaimed(requests);
-      },
+      miscounted: () => recount.miscounted(),
+      counted: (counts) => this.#listener.counted(counts),
+      foundClaimed: (requests) => this.#listener.foundClaimed(requests),
     });
     this.#claims = new Claims(this.#claiming, timeoutMs, fence);
     const storeMs = await this.#slowly((connection) =>
@@ -191,12 +175,8 @@ export class StoreConnections implements ConnectionEvents {
     this.#looks = this.#look();
     if (!this.#open.hints) return;
     this.#notifier = new Notifier(this.#hints, timeoutMs, {
-      heard: (hint) => {
-        this.#listener.hinted(packHint(hint));
-      },
-      flooded: (pid) => {
-        this.#report({ report: 'flooded', pid });
-      },
+      heard: (hint) => this.#listener.hinted(packHint(hint)),
+      flooded: (pid) => this.#report({ report: 'flooded', pid }),
     });
   }
 
@@ -205,9 +185,7 @@ export class StoreConnections implements ConnectionEvents {
     return [
       new RepeatedLook(
         async () => ages.oldest(await this.read(snapshotsOf), performance.now()),
-        (seconds) => {
-          this.#report({ report: 'snapshot', seconds });
-        },
+        (seconds) => this.#report({ report: 'snapshot', seconds }),
       ),
       new RepeatedLook(
         () => this.read(unclaimedOf),

@@ -132,9 +132,7 @@ export class BatchWriter {
     events: WriterEvents,
   ) {
     this.#events = events;
-    this.#locks = new RowLocks(timeoutMs, (row) => {
-      events.locked(row);
-    });
+    this.#locks = new RowLocks(timeoutMs, (row) => events.locked(row));
     this.#free = [...connections];
     this.#timeoutMs = timeoutMs;
     this.#fence = fence;

@@ -87,9 +87,7 @@ export class AttachedPrograms implements Attached {
     for (const key of this.#update(config)) {
       this.#loop.rightsChanged(key);
       // By then the broker has refused what waits, and HTTP has ended what a token started that is gone.
-      this.#loop.afterNextTurn(() => {
-        this.callers.rightsChanged(key, this.#rightsOf(key));
-      });
+      this.#loop.afterNextTurn(() => this.callers.rightsChanged(key, this.#rightsOf(key)));
     }
     try {
       this.#settings = settingsOf(config);
@@ -106,21 +104,15 @@ export class AttachedPrograms implements Attached {
     run: () => undefined,
     dueInMs: () => Infinity,
     isSettled: true,
-    activate: () => {
-      this.keys.serves(monotonicMs());
-    },
-    deactivate: () => {
-      this.keys.serves(null);
-    },
+    activate: () => this.keys.serves(monotonicMs()),
+    deactivate: () => this.keys.serves(null),
     activateAlone: () => {
       this.keys.serves(monotonicMs());
       return Promise.resolve();
     },
     epochMax: () => Promise.resolve(0),
     joinPair: (pair) => {
-      this.keys.voted = () => {
-        pair.voted();
-      };
+      this.keys.voted = () => pair.voted();
     },
   };
 

@@ -94,9 +94,7 @@ export class Callers implements Transport {
   take(token: string | null, connected: Connected, service: Buffer | null): Call {
     const address = shownAddress(connected.address ?? undefined);
     const call = this.#taken(keyOfToken(token ?? ''), address).use(service, connected.drop);
-    connected.onClosed(() => {
-      this.#leave(call);
-    });
+    connected.onClosed(() => this.#leave(call));
     return call;
   }
 
@@ -272,9 +270,7 @@ export class Callers implements Transport {
     const call = this.#calls.get(peer);
     if (call === undefined || call.isClosing) return;
     call.isClosing = true;
-    setImmediate(() => {
-      this.#end(call, true);
-    });
+    setImmediate(() => this.#end(call, true));
   }
 
   waitingBytes(peer: PeerId): number {

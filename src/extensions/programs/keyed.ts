@@ -62,9 +62,7 @@ export class Lease implements Connected {
     this.address = client.address;
   }
 
-  readonly drop = (): void => {
-    this.#client?.drop();
-  };
+  readonly drop = (): void => this.#client?.drop();
 
   onClosed(then: () => void): void {
     this.#then = then;
@@ -318,9 +316,7 @@ export class KeyedRequest {
     this.#timer = setTimeout(this.#forget, this.#resumeMs).unref();
   }
 
-  readonly #forget = (): void => {
-    this.#ofToken.forget(this.#name, this.#keptBytes);
-  };
+  readonly #forget = (): void => this.#ofToken.forget(this.#name, this.#keptBytes);
 
   #told(answer: Answer, status: Status): Answer {
     const told = this.#isUnsure ? 'unknown' : status;

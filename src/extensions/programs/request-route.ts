@@ -197,9 +197,7 @@ function repeated(
       return null;
     }
     const frames = withBody(head, body);
-    return answered(call, how, (listener) => {
-      call.send(frames, listener);
-    });
+    return answered(call, how, (listener) => call.send(frames, listener));
   };
 }
 
@@ -271,9 +269,7 @@ async function received(
   const { messageBytesMax, framesMax } = port;
   const most = bodyBytesMax(port, head);
   try {
-    const body = await incoming.bytes(most, (bytes) => {
-      call.keep(bytes);
-    });
+    const body = await incoming.bytes(most, (bytes) => call.keep(bytes));
     if (boundary === null) return withBody(head, body);
     const frames = Frames.of(...head.copyFrom(0));
     const areAll = await addParts(body, boundary, frames, framesMax);

@@ -142,9 +142,7 @@ export class ReplyEvents implements CallListener, Made {
           clearTimeout(this.#timer);
         };
       },
-      withdrawn: (why) => {
-        this.#finish(why);
-      },
+      withdrawn: (why) => this.#finish(why),
     };
   }
 

@@ -59,9 +59,7 @@ export function postWebhook(
       // Of several addresses, none of which took the connection, the message is empty.
       giveUp(messageOf(error) || String(codeOf(error)));
     });
-    stream.on('close', () => {
-      giveUp('the connection was closed without an answer');
-    });
+    stream.on('close', () => giveUp('the connection was closed without an answer'));
   });
 }
 
@@ -102,9 +100,7 @@ class LimitedStream extends Duplex {
   constructor(socket: Socket) {
     super();
     this.#socket = socket;
-    socket.on('data', (piece: Buffer) => {
-      this.#received(piece);
-    });
+    socket.on('data', (piece: Buffer) => this.#received(piece));
     socket.on('end', () => {
       this.push(null);
     });

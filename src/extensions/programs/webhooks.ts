@@ -116,9 +116,7 @@ export class Webhooks implements InternalWorker {
     const attempt = { reference, abort: new AbortController(), answered: null, host: null };
     this.#here.set(reference, attempt);
     this.#unread.push(attempt);
-    setImmediate(() => {
-      this.#readNext();
-    });
+    setImmediate(() => this.#readNext());
   }
 
   withdraw(reference: number): void {
@@ -159,9 +157,7 @@ export class Webhooks implements InternalWorker {
     );
     this.#reads--;
     if (content === null) {
-      const again = setTimeout(() => {
-        this.#readAgain(attempt);
-      }, READ_AGAIN_MS);
+      const again = setTimeout(() => this.#readAgain(attempt), READ_AGAIN_MS);
       again.unref();
     } else if (this.#isHere(attempt)) this.#begin(attempt, content);
     this.#readNext();

@@ -383,9 +383,7 @@ export class Keys {
     if (this.#files.size === 0) return;
     for (const keys of this.#files.values()) {
       keys.watchers.push({
-        changed: (name) => {
-          watcher.changed(name);
-        },
+        changed: (name) => watcher.changed(name),
         revoked: (publicKey) => {
           for (const [listener, each] of this.#ofListener.entries()) {
             if (each === keys) watcher.revoked(listener, publicKey);

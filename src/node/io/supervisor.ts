@@ -79,9 +79,7 @@ class SystemdSupervisor implements Supervisor {
     if (this.#watchdogMs === null) return;
     // Twice per period, as sd_watchdog_enabled(3) advises.
     this.#timer = setInterval(() => {
-      pulse.afterTurn(() => {
-        this.#messages.send('WATCHDOG=1', status(pulse.summary()));
-      });
+      pulse.afterTurn(() => this.#messages.send('WATCHDOG=1', status(pulse.summary())));
     }, this.#watchdogMs / 2).unref();
   }
 
@@ -135,9 +133,7 @@ class Messages {
       this.#helper = null;
       tell(this.#log, 'supervisor.lost', { reason }, `could not notify systemd: ${reason}`);
     };
-    helper.on('error', (error) => {
-      gone(`/bin/sh: ${codeOf(error) ?? 'not started'}`);
-    });
+    helper.on('error', (error) => gone(`/bin/sh: ${codeOf(error) ?? 'not started'}`));
     helper.on('exit', (code, signal) => {
       gone(code === 127 ? 'systemd-notify is not installed' : `sh: ${signal ?? code}`);
     });

@@ -111,9 +111,7 @@ function Pages({ selection }: { selection: Selection }): VNode {
         checked={isAll.value || chosen.value.has(item.uuid)}
         // Read before the token was given, it has half of its uuid.
         disabled={isAll.value || !UUID.test(item.uuid)}
-        onChange={() => {
-          choose(item);
-        }}
+        onChange={() => choose(item)}
       />
     ),
   };

@@ -137,9 +137,7 @@ function useSettled(value: string): string {
     const timer = setTimeout(() => {
       settled.value = value;
     }, TYPING_MS);
-    return () => {
-      clearTimeout(timer);
-    };
+    return () => clearTimeout(timer);
   }, [value]);
   return settled.value;
 }

@@ -112,9 +112,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
   readonly #ticker: Ticker;
   readonly #hold: ProcessHold = new ProcessHold(
     () => this.calls.size === 0,
-    (isHeld) => {
-      this.#setRef(isHeld);
-    },
+    (isHeld) => this.#setRef(isHeld),
   );
   /** The last link that was connected, and is. */
   #connectedLink = 0;
@@ -214,9 +212,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
       call.owner.fail(call, abortedError(signal));
     };
     signal.addEventListener('abort', listener, { once: true });
-    call.unlisten = () => {
-      signal.removeEventListener('abort', listener);
-    };
+    call.unlisten = () => signal.removeEventListener('abort', listener);
   }
 
   /** Gives up a call that nobody waits for any longer. */
@@ -322,21 +318,11 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
 
   #sink(): DeliverySink {
     return {
-      open: (link, endpoint) => {
-        this.#openLink(link, this.endpointAt(endpoint));
-      },
-      close: (link) => {
-        this.#closeLink(link);
-      },
-      greet: (link) => {
-        this.#protocol.greet(link);
-      },
-      probe: (link) => {
-        this.#protocol.probe(link);
-      },
-      askWhy: (link, call) => {
-        this.#protocol.askWhy?.(link, call.service);
-      },
+      open: (link, endpoint) => this.#openLink(link, this.endpointAt(endpoint)),
+      close: (link) => this.#closeLink(link),
+      greet: (link) => this.#protocol.greet(link),
+      probe: (link) => this.#protocol.probe(link),
+      askWhy: (link, call) => this.#protocol.askWhy?.(link, call.service),
       ping: (link) => {
         const isPinged = this.#options.usesLinkPings && this.#links.get(link)?.ping?.() === true;
         if (!isPinged) this.#protocol.ping(link);
@@ -372,9 +358,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
         const found = this.#links.get(link);
         if (found !== undefined) this.#protocol.resume?.(found, sends);
       },
-      renewId: (call) => {
-        this.calls.renew(call);
-      },
+      renewId: (call) => this.calls.renew(call),
       renewSession: () => {
         this.calls.restart();
         this.#protocol.renewSession?.();
@@ -382,9 +366,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
       resumed: () => {
         this.counters.resumed++;
       },
-      cancel: (link, id, send) => {
-        this.#cancelSoon(link, id, send);
-      },
+      cancel: (link, id, send) => this.#cancelSoon(link, id, send),
       fail: (call, error) => {
         this.#release(call);
         call.owner.fail(call, this.#withReasons(call, error));
@@ -406,9 +388,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
     const sends = this.#cancelsOn.get(link);
     if (sends === undefined || (!isLearnt && sends.length === EARLY_CANCELS_MAX)) return;
     if (sends.push([id, send]) > 1 || !isLearnt) return;
-    queueMicrotask(() => {
-      this.#cancelNow(link);
-    });
+    queueMicrotask(() => this.#cancelNow(link));
   }
 
   #cancelNow(link: number): void {
@@ -460,9 +440,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
         this.wake();
         if (isKeyRefused) this.#keyRefused(endpoint);
       },
-      heard: () => {
-        this.#heard(link);
-      },
+      heard: () => this.#heard(link),
       message: (frames: Frames) => {
         if (!this.#links.has(link)) return;
         this.#heard(link);

@@ -65,9 +65,7 @@ export class ProgressReader implements AsyncIterableIterator<ReceivedProgress, u
 
   async *#read(): AsyncGenerator<ReceivedProgress, undefined> {
     const { signal } = this.#settings;
-    const aborted = (): void => {
-      this.#pending?.end(this.#abortedError());
-    };
+    const aborted = (): void => this.#pending?.end(this.#abortedError());
     signal?.addEventListener('abort', aborted, { once: true });
     try {
       // It may be left between the answer and the part that is read of it.

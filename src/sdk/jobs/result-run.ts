@@ -51,15 +51,9 @@ export class ResultRun {
         why: () => whyPending(uuid, service, asker.broker.whyOf(service)),
       },
       {
-        ask: (question, waitMs) => {
-          this.#ask(question, waitMs);
-        },
-        askWhy: () => {
-          asker.broker.askWhyNow(service);
-        },
-        giveUp: () => {
-          this.#giveUp();
-        },
+        ask: (question, waitMs) => this.#ask(question, waitMs),
+        askWhy: () => asker.broker.askWhyNow(service),
+        giveUp: () => this.#giveUp(),
         done: (frames) => {
           this.#end();
           this.#resolve(jobReply(this.#service, this.#asker.decodersOf(this.#service), frames));

@@ -279,9 +279,7 @@ export class MapClient {
     this.#sink.synced(this.#current);
     this.#changes.shown();
     // Their updates may have been missed; and a node that is new may not have got them.
-    this.#servers.forEach((_, endpoint) => {
-      this.#sendAll(endpoint);
-    });
+    this.#servers.forEach((_, endpoint) => this.#sendAll(endpoint));
   }
 
   // ---------------------------------------------------------------- which node
@@ -337,9 +335,7 @@ export class MapClient {
   change(request: ChangeRequest, now: MonotonicMs): OwnChange | null {
     const change = this.#changes.add(request, now);
     if (change === null) return null;
-    this.#servers.forEach((_, endpoint) => {
-      this.#send(endpoint, change);
-    });
+    this.#servers.forEach((_, endpoint) => this.#send(endpoint, change));
     return change;
   }
 

@@ -110,18 +110,12 @@ export class MapLinks {
   #subscriberEvents(endpoint: number): LinkEvents {
     const events = this.#events;
     return {
-      connected: () => {
-        events.subscribed(endpoint);
-      },
-      disconnected: () => {
-        events.unsubscribed(endpoint);
-      },
+      connected: () => events.subscribed(endpoint),
+      disconnected: () => events.unsubscribed(endpoint),
       unreachable: (isKeyRefused) => {
         if (isKeyRefused) events.keyRefused(endpoint);
       },
-      message: (frames) => {
-        events.published(endpoint, frames);
-      },
+      message: (frames) => events.published(endpoint, frames),
     };
   }
 

@@ -305,15 +305,9 @@ export class SharedMap<In = MapValue, Out = Buffer> {
 
   #sink(): MapClientSink {
     return {
-      ask: (endpoint) => {
-        this.#links.ask(endpoint);
-      },
-      stopAsking: () => {
-        this.#links.stopAsking();
-      },
-      send: (endpoint, change) => {
-        this.#links.send(endpoint, change);
-      },
+      ask: (endpoint) => this.#links.ask(endpoint),
+      stopAsking: () => this.#links.stopAsking(),
+      send: (endpoint, change) => this.#links.send(endpoint, change),
       changed: (key, before, after) => {
         for (const reader of this.#readers) reader.changed(key, before, after);
       },
@@ -332,9 +326,7 @@ export class SharedMap<In = MapValue, Out = Buffer> {
         const text = `no node serves a map at ${this.#settings.endpoints.join(', ')}; ${MAP_TO_CHECK} Trying again`;
         process.emitWarning(text, { code: 'MDP_MAP_UNSERVED' });
       },
-      failed: (error) => {
-        this.#stop(error);
-      },
+      failed: (error) => this.#stop(error),
     };
   }
 
@@ -346,17 +338,9 @@ export class SharedMap<In = MapValue, Out = Buffer> {
       this.#ticker.want(client.dueAt);
     };
     return {
-      subscribed: (endpoint) => {
-        client.subscribed(endpoint);
-      },
-      unsubscribed: (endpoint) => {
-        heard(() => {
-          client.unsubscribed(endpoint, monotonicMs());
-        });
-      },
-      keyRefused: (endpoint) => {
-        client.keyRefused(endpoint);
-      },
+      subscribed: (endpoint) => client.subscribed(endpoint),
+      unsubscribed: (endpoint) => heard(() => client.unsubscribed(endpoint, monotonicMs())),
+      keyRefused: (endpoint) => client.keyRefused(endpoint),
       published: (endpoint, frames) => {
         client.published(endpoint, frames, monotonicMs());
         this.#ticker.want(client.dueAt);
@@ -365,17 +349,9 @@ export class SharedMap<In = MapValue, Out = Buffer> {
         client.answered(frames, monotonicMs());
         this.#ticker.want(client.dueAt);
       },
-      askFailed: () => {
-        heard(() => {
-          client.askFailed(monotonicMs());
-        });
-      },
-      writable: (endpoint) => {
-        client.writable(endpoint);
-      },
-      unwritable: (endpoint) => {
-        client.unwritable(endpoint);
-      },
+      askFailed: () => heard(() => client.askFailed(monotonicMs())),
+      writable: (endpoint) => client.writable(endpoint),
+      unwritable: (endpoint) => client.unwritable(endpoint),
     };
   }
 

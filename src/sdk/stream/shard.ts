@@ -36,16 +36,10 @@ export async function runShard(load: (url: string) => Promise<unknown>): Promise
     const { handler, stamp } = await handlerOf(data.handler, load);
     if (isAlreadyOver()) return;
     reader = new StreamReader(settingsOf(data, stamp), {
-      connected: (endpoint) => {
-        tell({ kind: 'connected', endpoint });
-      },
-      disconnected: (endpoint) => {
-        tell({ kind: 'disconnected', endpoint });
-      },
+      connected: (endpoint) => tell({ kind: 'connected', endpoint }),
+      disconnected: (endpoint) => tell({ kind: 'disconnected', endpoint }),
       // Also while a handler does not return.
-      failed: (error) => {
-        fail(codeOf(error) ?? null, error);
-      },
+      failed: (error) => fail(codeOf(error) ?? null, error),
     });
     tell({ kind: 'pong' });
     const context = { shard: data.shard };

@@ -85,9 +85,7 @@ export class ShardGroup {
     };
     const thread = new Worker(threadFile(), { workerData: data, name: `shard ${shard}` });
     this.#threads.set(shard, thread);
-    thread.on('message', (message: FromShard) => {
-      this.#receive(shard, message);
-    });
+    thread.on('message', (message: FromShard) => this.#receive(shard, message));
     thread.on('error', (error) => {
       this.#fail(shard, 'ERR_STREAM_SHARD', messageOf(error), {}, error);
     });

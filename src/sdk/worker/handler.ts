@@ -93,9 +93,7 @@ class TaskSignal {
     return this.#controller.signal;
   }
 
-  readonly #expire = (): void => {
-    this.abort(deadlineError());
-  };
+  readonly #expire = (): void => this.abort(deadlineError());
 
   abort(reason: Error): void {
     clearTimeout(this.#timer);

@@ -167,15 +167,9 @@ export class WorkerConnection {
 
   #add(wants: Wants): void {
     const registration = new Registration(this.#endpoint, this.#offered, this.#owner, wants, {
-      learnt: (offered) => {
-        this.#fill(offered);
-      },
-      late: (frames) => {
-        this.#sendLate(frames);
-      },
-      ended: () => {
-        this.#ended(registration);
-      },
+      learnt: (offered) => this.#fill(offered),
+      late: (frames) => this.#sendLate(frames),
+      ended: () => this.#ended(registration),
       confirmed: () => {
         this.#confirmed++;
         this.#reportRegistered();

@@ -110,21 +110,13 @@ class StoreThread {
     this.#path = path;
     this.#port = port;
     this.#answers = new ThreadAnswers(port);
-    this.#known = new KnownStore(path, isNewStore, (news) => {
-      port.postMessage(news);
-    });
+    this.#known = new KnownStore(path, isNewStore, (news) => port.postMessage(news));
     this.#connection = connect(order, this.#known, null);
-    this.#logWatch = new LogWatch(path, (report) => {
-      port.postMessage(report);
-    });
+    this.#logWatch = new LogWatch(path, (report) => port.postMessage(report));
     // The file says that it is in service.
     this.#checkpoint(1);
-    this.#idle = setTimeout(() => {
-      this.#maintain();
-    }, IDLE_MS).unref();
-    port.on('message', (message: Uint8Array) => {
-      this.#receive(new PackReader(message));
-    });
+    this.#idle = setTimeout(() => this.#maintain(), IDLE_MS).unref();
+    port.on('message', (message: Uint8Array) => this.#receive(new PackReader(message)));
     const { db, file, tables } = this.#connection;
     const aside = rowsSetAside(db);
     if (aside.length > 0) {
@@ -153,9 +145,7 @@ class StoreThread {
       }
       case 'commitRanked': {
         const [transaction, part, changes] = order.args;
-        this.#transact(order, (tables) => {
-          tables.commitRanked(transaction, part, changes);
-        });
+        this.#transact(order, (tables) => tables.commitRanked(transaction, part, changes));
         break;
       }
       case 'merge':
@@ -272,9 +262,7 @@ class StoreThread {
     order: { readonly name: Name; readonly id: number },
     read: (connection: Connection) => ResultOf<Name>,
   ): void {
-    const failure = this.#try(() => {
-      this.#answers.done(order, read(this.#connection));
-    });
+    const failure = this.#try(() => this.#answers.done(order, read(this.#connection)));
     if (failure !== null) this.#answers.failed(order, failure);
   }
 
@@ -284,9 +272,7 @@ class StoreThread {
       const { requests, next } = this.#connection.tables.pending(after, LISTED_REQUESTS);
       if (next === null) this.#answers.donePending(order, requests);
       else {
-        setImmediate(() => {
-          this.#listOn(order, next);
-        });
+        setImmediate(() => this.#listOn(order, next));
       }
     });
     if (failure !== null) this.#answers.failed(order, failure);

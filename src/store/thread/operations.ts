@@ -73,9 +73,7 @@ const CHANGES: Shape<readonly Change[]> = {
   take: (from) => present(unpackChanges(from), 'changes of this program'),
 };
 const RANKED: Shape<readonly Ranked[]> = {
-  put: (to, records) => {
-    to.bytes(packRanked(records));
-  },
+  put: (to, records) => to.bytes(packRanked(records)),
   take: (from) => present(unpackRanked(from.bytes()), 'records of this program'),
 };
 const TOMBSTONE_SIZES = struct<TombstoneSizes>({ part: NUMBER, count: NUMBER, keyBytes: NUMBER });

@@ -118,9 +118,7 @@ export class ThreadQueries implements ClosableQueries {
     read: (result: ResultOf<Name>) => Value,
   ): void {
     if (this.#pending.size >= QUERIES_MAX) {
-      queueMicrotask(() => {
-        answer(TOO_MANY);
-      });
+      queueMicrotask(() => answer(TOO_MANY));
       return;
     }
     const { result, failure } = OPERATIONS[name];

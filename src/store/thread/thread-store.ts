@@ -98,9 +98,7 @@ export class ThreadStore<News extends object> implements NodeStore, ClaimStore {
       else if (isOpenFailure(message)) this.#failOpening(message);
       else news(message);
     });
-    this.#thread.on('error', (error) => {
-      this.#threadLost(messageOf(error));
-    });
+    this.#thread.on('error', (error) => this.#threadLost(messageOf(error)));
     this.#ended = new Promise((resolve) => {
       this.#thread.on('exit', () => {
         this.#threadLost('the store thread ended');
@@ -160,9 +158,7 @@ export class ThreadStore<News extends object> implements NodeStore, ClaimStore {
   ): void {
     if (this.#orders === null) {
       this.#orders = new PackWriter(ORDERS_BYTES + operation.bytes(...args));
-      queueMicrotask(() => {
-        this.#post();
-      });
+      queueMicrotask(() => this.#post());
     }
     putOrder(this.#orders, name, id);
     operation.args.put(this.#orders, args);

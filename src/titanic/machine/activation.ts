@@ -117,9 +117,7 @@ export class Activation implements LaterParts {
     this.#listing.after = after;
     const { claims, store } = this.#context;
     const completion = this.#scope.completion<readonly StoredRequest[], StoreFailure>(
-      (requests) => {
-        this.#listed(requests);
-      },
+      (requests) => this.#listed(requests),
       (failure) => {
         this.#listAgainAt = this.#context.now + READ_RETRY_MS;
         this.#restored?.failed(failure);

@@ -198,12 +198,8 @@ export class Claiming {
     this.#releasing = released;
     this.#isUncertain = false;
     const completion = this.#scope.completion<readonly ClaimedRequest[], unknown>(
-      (requests) => {
-        this.#claimed(wanted, requests);
-      },
-      () => {
-        this.#claimFailed(wanted);
-      },
+      (requests) => this.#claimed(wanted, requests),
+      () => this.#claimFailed(wanted),
     );
     this.#store.claim({ wanted, released, known }, completion);
   }

@@ -93,12 +93,7 @@ export class TitanicContext {
   ) {
     this.options = options;
     this.claims = claims;
-    this.hints =
-      claims === null
-        ? null
-        : new Hints((hint) => {
-            claims.hint(hint);
-          });
+    this.hints = claims === null ? null : new Hints((hint) => claims.hint(hint));
     this.store = store;
     this.replica = replica;
     this.events = events;

@@ -155,15 +155,11 @@ export class Dispatcher {
     this.services = new OpenServices(index);
     this.#delayed = new IndexedHeap({
       before: (a, b) => index.getDouble(a, NOT_BEFORE) < index.getDouble(b, NOT_BEFORE),
-      moved: (slot, place) => {
-        index.set(slot, PLACE, place);
-      },
+      moved: (slot, place) => index.set(slot, PLACE, place),
     });
     this.#expiring = new IndexedHeap({
       before: (a, b) => index.getDouble(a, EXPIRES_AT) < index.getDouble(b, EXPIRES_AT),
-      moved: (slot, place) => {
-        index.set(slot, EXPIRY_PLACE, place);
-      },
+      moved: (slot, place) => index.set(slot, EXPIRY_PLACE, place),
     });
   }
 
@@ -651,9 +647,7 @@ export class Dispatcher {
           add(slot, contents[known + place] ?? read.next().value ?? null);
         }
       },
-      () => {
-        this.#loadFailed(load, rest);
-      },
+      () => this.#loadFailed(load, rest),
     );
     this.#context.store.load(
       unread.map((slot) => this.index.uuid(slot)),

@@ -111,9 +111,7 @@ export class Execution {
           this.#requests.answers.sendReplyToWaiters(uuid, reply);
         }
       },
-      doubtful: () => {
-        this.#requests.end(uuid, 'changed');
-      },
+      doubtful: () => this.#requests.end(uuid, 'changed'),
       failed: () => true,
       refused: () => {
         const open = index.find(uuid);

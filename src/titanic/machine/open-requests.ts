@@ -144,24 +144,16 @@ export class OpenRequests {
       new StoreWaits(replica.answerMs, () => context.now),
       (look, replyBytesMax) => {
         const completion = scope.completion<Found, StoreFailure>(
-          (found) => {
-            this.#found(look, found);
-          },
-          (failure) => {
-            this.#lookFailed(look, failure);
-          },
+          (found) => this.#found(look, found),
+          (failure) => this.#lookFailed(look, failure),
         );
         store.lookUp(look.uuid, replyBytesMax, completion);
       },
       () => replica.probe(),
       (uuid) => this.isWithheld(uuid),
-      (asker, uuid) => {
-        context.denied(asker, uuid, 'reply');
-      },
+      (asker, uuid) => context.denied(asker, uuid, 'reply'),
       () => replica.silence,
-      (text) => {
-        context.events.emit({ name: 'titanic.refused', reason: 'store', text });
-      },
+      (text) => context.events.emit({ name: 'titanic.refused', reason: 'store', text }),
       ({ owner: key, address }) => {
         context.quotaUsedUp('waits');
         context.events.emit({ name: 'titanic.wait_refused', key, address });
@@ -169,9 +161,7 @@ export class OpenRequests {
     );
     this.dispatcher = dispatcher;
     this.webhooks = new WebhookEnds(context, dispatcher, (change) => {
-      const committed = (result: ChangeResult): void => {
-        this.reopened([result]);
-      };
+      const committed = (result: ChangeResult): void => this.reopened([result]);
       this.intend('', change, 0, { committed, failed: () => true });
     });
     this.writer = new Writer(replica, commits, later, {
@@ -180,15 +170,11 @@ export class OpenRequests {
         this.#showWithheld();
         this.#heal();
       },
-      failed: (failure) => {
-        this.#batchFailed(failure);
-      },
+      failed: (failure) => this.#batchFailed(failure),
       doubted: () => {
         this.#isDoubtful = true;
       },
-      released: (isDoubtful) => {
-        this.#released(isDoubtful);
-      },
+      released: (isDoubtful) => this.#released(isDoubtful),
     });
   }
 
@@ -388,18 +374,10 @@ export class OpenRequests {
   readonly #restored: Readonly<
     Record<KnownKind, (request: StoredRequest, claimed: ClaimedRequest | null) => void>
   > = {
-    request: (request, claimed) => {
-      this.#restoreWork(request, claimed);
-    },
-    webhook: (request, claimed) => {
-      this.#restoreWork(request, claimed);
-    },
-    schedule: (request, claimed) => {
-      this.#later.restoreSchedule(request, claimed);
-    },
-    pause: (request) => {
-      this.#later.restorePause(request);
-    },
+    request: (request, claimed) => this.#restoreWork(request, claimed),
+    webhook: (request, claimed) => this.#restoreWork(request, claimed),
+    schedule: (request, claimed) => this.#later.restoreSchedule(request, claimed),
+    pause: (request) => this.#later.restorePause(request),
   };
 
   #restoreWork(request: StoredRequest, claimed: ClaimedRequest | null): void {
@@ -502,9 +480,7 @@ export class OpenRequests {
   /** An operator's change, which is answered in time like those of clients. */
   #inTime(done: ChangeCallback): { answer: AnswerNumber; decided: ChangeCallback } {
     const { waits } = this.answers;
-    const answer = waits.begins((message) => {
-      done({ kind: 'busy', message });
-    }, true);
+    const answer = waits.begins((message) => done({ kind: 'busy', message }), true);
     return {
       answer,
       decided: (result) => {
@@ -517,9 +493,7 @@ export class OpenRequests {
   until(answer: AnswerNumber): Required<Pick<Intent, 'begins' | 'isOver'>> {
     const { waits } = this.answers;
     return {
-      begins: () => {
-        waits.handsOver(answer);
-      },
+      begins: () => waits.handsOver(answer),
       isOver: () => waits.isOver(answer),
     };
   }
@@ -541,9 +515,7 @@ export class OpenRequests {
     // Of one that may stay, the webhook is made due once it is known that it has ended.
     const only = onlyUnclaimed ? { onlyUnclaimed } : { request };
     const how: Closing = { answer, by: ANY_OWNER, party: '', ...only };
-    this.#close(uuid, how, decided, () => {
-      decided('passed');
-    });
+    this.#close(uuid, how, decided, () => decided('passed'));
   }
 
   /** Closes a request for an asker: another owner's stays (D71). */
@@ -689,9 +661,7 @@ export class OpenRequests {
           this.answers.answerWaiters(uuid, deadStatusFrame(text), ...detail);
         }
       },
-      doubtful: () => {
-        this.end(uuid, 'changed');
-      },
+      doubtful: () => this.end(uuid, 'changed'),
       failed: () => true,
     };
     this.intend(party, change, bytes, outcome);
@@ -720,9 +690,7 @@ export class OpenRequests {
         events.emit({ name: 'titanic.expired', service: shown });
         this.end(uuid, 'unknown');
       },
-      doubtful: () => {
-        this.end(uuid, 'changed');
-      },
+      doubtful: () => this.end(uuid, 'changed'),
       failed: () => true,
     });
   }

@@ -53,15 +53,11 @@ export class OpenServices {
         if (byPriority !== 0) return byPriority < 0;
         return index.getDouble(a, NUMBER) < index.getDouble(b, NUMBER);
       },
-      moved: (slot, place) => {
-        index.set(slot, PLACE, place);
-      },
+      moved: (slot, place) => index.set(slot, PLACE, place),
     };
     this.#byAge = {
       before: (a, b) => index.getDouble(a, SINCE) < index.getDouble(b, SINCE),
-      moved: (slot, place) => {
-        index.set(slot, AGE_PLACE, place);
-      },
+      moved: (slot, place) => index.set(slot, AGE_PLACE, place),
     };
   }
 

@@ -173,9 +173,7 @@ export class Pauses {
   ended(schedule: RequestUuid): void {
     for (const pause of this.#of({ kind: 'schedule', of: schedule })) {
       this.#requests.intend('', closeOf(pause, this.#context.wall), 0, {
-        committed: () => {
-          this.gone(pause.uuid);
-        },
+        committed: () => this.gone(pause.uuid),
         failed: () => true,
       });
     }

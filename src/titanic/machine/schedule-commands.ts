@@ -154,9 +154,7 @@ export class ScheduleCommands {
     const wanted = { answer: id, asker, owner: ownerOf(asker), facts, ...parts, bytes: stored };
     memory.add('stored', bytes);
     this.#begin(id, list, wanted.owner, facts.name, {
-      run: (decided) => {
-        this.#replace(wanted, decided);
-      },
+      run: (decided) => this.#replace(wanted, decided),
       answer: (...answer) => {
         memory.add('stored', -bytes);
         if (answer.length > 0) this.#answer(id, ...answer);
@@ -172,9 +170,7 @@ export class ScheduleCommands {
       return;
     }
     this.#begin(id, list, owner, name, {
-      run: (decided) => {
-        this.#end(id, asker, owner, name, decided);
-      },
+      run: (decided) => this.#end(id, asker, owner, name, decided),
       answer: (...answer) => {
         if (answer.length > 0) this.#answer(id, ...answer);
       },
@@ -182,9 +178,7 @@ export class ScheduleCommands {
   }
 
   list(id: AnswerNumber, asker: Asker, after: string, list: number | null): void {
-    const begin = (): void => {
-      this.#list(id, asker, after);
-    };
+    const begin = (): void => this.#list(id, asker, after);
     if (!this.#beginAfter(list, begin)) this.#answer(id, LOADING);
   }
 
@@ -325,9 +319,7 @@ export class ScheduleCommands {
         request.number = this.#context.takeNumber();
         request.notBefore = this.#outstanding(known, facts) ?? due;
       },
-      committed: () => {
-        decided(STATUS_OK, jsonFrame(shown(made())));
-      },
+      committed: () => decided(STATUS_OK, jsonFrame(shown(made()))),
       doubtful: () => {
         made();
         decided(status(500, DOUBTFUL.message));
@@ -406,9 +398,7 @@ export class ScheduleCommands {
       return;
     }
     this.#table.step(known, 'ended');
-    const ended = (): void => {
-      this.#host.ended(known, 'unscheduled');
-    };
+    const ended = (): void => this.#host.ended(known, 'unscheduled');
     this.#requests.intend(asker.identity, closeOf(known, this.#context.wall), 0, {
       ...this.#requests.until(answer),
       committed: () => {

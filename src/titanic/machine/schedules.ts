@@ -113,14 +113,8 @@ export class Schedules {
     this.#pauses = new Pauses(context, requests, uuids, () => this.#seen);
     this.#scope = scope;
     this.#commands = new ScheduleCommands(context, requests, uuids, acceptances, this.#table, {
-      read: (uuid, then) => {
-        this.#read([uuid], (bodies) => {
-          then(bodies?.[0]?.body ?? null);
-        });
-      },
-      ended: (schedule, reason) => {
-        this.#ended(schedule, reason);
-      },
+      read: (uuid, then) => this.#read([uuid], (bodies) => then(bodies?.[0]?.body ?? null)),
+      ended: (schedule, reason) => this.#ended(schedule, reason),
       pauses: this.#pauses,
       made: (request, facts) => {
         // It may have been listed, and claimed in another session, before that was told.
@@ -406,9 +400,7 @@ export class Schedules {
     uuids: readonly RequestUuid[],
     then: (bodies: readonly (StoredBody | null)[] | null) => void,
   ): void {
-    const completion = this.#scope.completion(then, () => {
-      then(null);
-    });
+    const completion = this.#scope.completion(then, () => then(null));
     this.#context.store.load(uuids, completion);
   }
 
@@ -452,9 +444,7 @@ export class Schedules {
 
   #closeOlder(older: Schedule): void {
     this.#requests.intend(older.owner, closeOf(older, this.#context.wall), 0, {
-      committed: () => {
-        this.#ended(older, 'a younger one has its name');
-      },
+      committed: () => this.#ended(older, 'a younger one has its name'),
       failed: () => true,
     });
   }
@@ -616,9 +606,7 @@ export class Schedules {
     const next = times.next(wall);
     this.#table.step(schedule, 'begun');
     if (next === null) {
-      const stepped = (): void => {
-        this.#ended(schedule, 'it is never due again');
-      };
+      const stepped = (): void => this.#ended(schedule, 'it is never due again');
       return { change: closeOf(schedule, wall), stepped };
     }
     const { uuid, generation } = schedule;

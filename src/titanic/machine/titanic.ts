@@ -350,9 +350,7 @@ export class Titanic implements InternalService, InternalClient {
       isPaused: (target) => present().schedules.isPaused(target),
       workersOf: (service) =>
         this.#broker?.workersOf(service) ?? { isServed: false, unservedSince: null },
-      setPaused: (target, isOn, decided) => {
-        present().schedules.setPaused(target, isOn, decided);
-      },
+      setPaused: (target, isOn, decided) => present().schedules.setPaused(target, isOn, decided),
     };
   }
 

@@ -244,15 +244,9 @@ export class Writer {
     };
     this.#batches.push(batch);
     batch.awaitsPeer = this.#replica.commit(changes, {
-      done: (results) => {
-        this.#committed(batch, results);
-      },
-      failed: (failure) => {
-        this.#failed(batch, failure);
-      },
-      released: (isDoubtful) => {
-        this.#released(batch, isDoubtful);
-      },
+      done: (results) => this.#committed(batch, results),
+      failed: (failure) => this.#failed(batch, failure),
+      released: (isDoubtful) => this.#released(batch, isDoubtful),
     });
   }
 

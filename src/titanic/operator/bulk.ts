@@ -64,9 +64,7 @@ export class BulkRun {
       this.#job.end({ kind: 'done', value }, count);
     } else {
       const most = Math.min(SLICE_REQUESTS, limit - this.#count);
-      this.#queries.page({ ...next, limit: most }, (page) => {
-        this.#change(page);
-      });
+      this.#queries.page({ ...next, limit: most }, (page) => this.#change(page));
     }
   }
 

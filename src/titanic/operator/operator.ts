@@ -104,9 +104,7 @@ export class Operator {
     const { by, limit } = query;
     this.#queries.groups(
       { ...selected(this.#host, query, SHOWN_STATES, 'listed'), by, limit },
-      (page) => {
-        answer('kind' in page ? trouble(page) : { kind: 'done', value: page });
-      },
+      (page) => answer('kind' in page ? trouble(page) : { kind: 'done', value: page }),
     );
   }
 

@@ -293,9 +293,7 @@ class Sodium implements CurveCrypto {
     this.#authenticate(state, sealed, text, text + 1);
     return {
       first,
-      add: (bytes, from, until) => {
-        this.#authenticate(state, bytes, from, until);
-      },
+      add: (bytes, from, until) => this.#authenticate(state, bytes, from, until),
       isGenuine: () => {
         this.memory.set(state, this.#auth);
         compiled._crypto_onetimeauth_poly1305_final(this.#auth, block);

@@ -136,15 +136,11 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
         { connectionsMax, hasReserve: this.#hasReserve },
         {
           admits: (from) => this.#admits(index, from),
-          accepted: (source, from) => {
-            this.#accept(source, index, from);
-          },
+          accepted: (source, from) => this.#accept(source, index, from),
           full: (from) => {
             this.#turnAway(index, 'connections', 'limits.connections is reached', from);
           },
-          failed: (reason, from) => {
-            this.#turnAway(index, 'accept', reason, from);
-          },
+          failed: (reason, from) => this.#turnAway(index, 'accept', reason, from),
         },
         this.#names,
       );

@@ -114,9 +114,7 @@ class Listener implements Listening {
       server.once('error', reject);
       server.listen({ ...where, backlog: BACKLOG }, () => {
         server.off('error', reject);
-        server.on('error', ({ message }) => {
-          this.#events.failed(message, null);
-        });
+        server.on('error', ({ message }) => this.#events.failed(message, null));
         this.#servers.add(server);
         refuseEarly(server, this.#early);
         resolve(server);

@@ -124,9 +124,7 @@ export class SocketShell implements Reading, Writing, Watched {
     });
     // `close` always follows, and reports the error.
     socket.on('error', () => undefined);
-    socket.on('close', () => {
-      this.#socketClosed();
-    });
+    socket.on('close', () => this.#socketClosed());
   }
 
   get identity(): string {

@@ -206,15 +206,9 @@ export class ScheduleWorld implements Explored {
       intentOf: () => {
         throw new Fault('nothing is submitted here');
       },
-      restoreSchedule: (...restored) => {
-        schedules.restore(...restored);
-      },
-      restorePause: (request) => {
-        schedules.restorePause(request);
-      },
-      scheduleGone: (uuid) => {
-        schedules.gone(uuid);
-      },
+      restoreSchedule: (...restored) => schedules.restore(...restored),
+      restorePause: (request) => schedules.restorePause(request),
+      scheduleGone: (uuid) => schedules.gone(uuid),
       claimedSchedules: () => schedules.claimedUuids,
     });
     const uuids = new Uuids((bytes) => {

@@ -77,17 +77,13 @@ function run(input: Buffer, file: string): void {
 export function config(): Target {
   const directory = mkdtempSync(join(SCRATCH, 'mdp-fuzz-'));
   const file = join(directory, 'file.yaml');
-  process.once('exit', () => {
-    rmSync(directory, { recursive: true, force: true });
-  });
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
   return {
     name: 'config',
     words: [...WORDS, '__proto__: {polluted: 1}', 'constructor: '],
     bytesMax: 2048,
     seeds: [Buffer.from(`\0${CONFIG}`), Buffer.from(`\x01${KEYS}`)],
-    run: (input) => {
-      run(input, file);
-    },
+    run: (input) => run(input, file),
     repeat: (input, times) => {
       const rows = Array.from({ length: times }, () => input.subarray(1));
       return Buffer.concat([input.subarray(0, 1), ...rows]);

@@ -93,9 +93,7 @@ export async function curve(): Promise<Target> {
         return one;
       }),
     ],
-    run: (input) => {
-      run(input, keys);
-    },
+    run: (input) => run(input, keys),
     // Its cost is that of the keys: as many turns, whatever the input.
     repeat: (input) => input,
   };

@@ -141,8 +141,6 @@ export async function page(): Promise<Target> {
       input('<img src=x onerror=alert(1)>', 'dead', 'class'),
       input('x', 'constructor', '__proto__'),
     ],
-    run: (bytes) => {
-      run(bytes, made);
-    },
+    run: (bytes) => run(bytes, made),
   };
 }

@@ -19,9 +19,7 @@ beforeEach(() => {
   path = join(directory, 'bstar.epoch');
 });
 
-afterEach(() => {
-  rmSync(directory, { recursive: true });
-});
+afterEach(() => rmSync(directory, { recursive: true }));
 
 async function written(...epochs: readonly number[]): Promise<void> {
   const file = await EpochFile.open(path, 1000);

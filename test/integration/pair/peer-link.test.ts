@@ -177,9 +177,7 @@ describe('the link of a pair (docs/peer-protocol.md)', () => {
             link?.write(frame, 0, frame.length, false);
           }
         },
-        message: () => {
-          resolve();
-        },
+        message: () => resolve(),
         disconnected: () => undefined,
       });
     });
@@ -200,9 +198,7 @@ describe('the link of a pair (docs/peer-protocol.md)', () => {
     let taken = 0;
     for (let isTaken = true; isTaken && taken < most; taken += PIECE.length) {
       isTaken = await new Promise<boolean>((resolve) => {
-        stranger.socket.write(PIECE, (error) => {
-          resolve(error === null || error === undefined);
-        });
+        stranger.socket.write(PIECE, (error) => resolve(error === null || error === undefined));
       });
     }
     expect(taken).toBeLessThan(most);

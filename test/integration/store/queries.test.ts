@@ -124,9 +124,7 @@ describe('the thread that reads a file', () => {
     const file = directory.apart('later');
     const later = openSqliteQueries(file);
     const ask = (): Promise<RequestPage | StoreFailure> =>
-      new Promise((resolve) => {
-        later.page(queryOf({}), resolve);
-      });
+      new Promise((resolve) => later.page(queryOf({}), resolve));
     expect(await ask()).toMatchObject({ message: expect.stringContaining('does not exist') });
     await directory.open(file);
     expect(await ask()).toEqual({ requests: [], next: null, scanned: 0 });

@@ -48,9 +48,7 @@ beforeEach(async () => {
   publisher = new Publisher({ listen: 'tcp://127.0.0.1:0' });
   [endpoint = ''] = await publisher.open();
   open.push(() => publisher.close({ graceMs: 0 }));
-  open.push(() => {
-    channel.close();
-  });
+  open.push(() => channel.close());
 });
 
 afterEach(async () => {

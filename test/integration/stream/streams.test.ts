@@ -262,9 +262,7 @@ describe('a slow reader', () => {
     // What it got before is whole; then it knows that something may be missing.
     await until(() => opened.publisher.counters.subscribers === 1, 'one subscriber');
     const numbers: (number | null)[] = [];
-    const ticking = setInterval(() => {
-      opened.publisher.publish('x', '.');
-    }, 5);
+    const ticking = setInterval(() => opened.publisher.publish('x', '.'), 5);
     for await (const { number, afterGap } of slow) {
       if (afterGap) break;
       numbers.push(number);

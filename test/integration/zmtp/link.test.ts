@@ -133,12 +133,7 @@ class Relay {
 }
 
 function ask(link: Link, text: string): void {
-  writeAll(
-    (bytes, start, end, more) => {
-      link.write(bytes, start, end, more);
-    },
-    [text],
-  );
+  writeAll((bytes, start, end, more) => link.write(bytes, start, end, more), [text]);
 }
 
 describe('a link', () => {
@@ -177,9 +172,7 @@ describe('a link', () => {
         ...NOBODY,
         subscription: (peer, topic) => {
           writeAll(
-            (bytes, start, end, more) => {
-              transport.write(peer, bytes, start, end, more);
-            },
+            (bytes, start, end, more) => transport.write(peer, bytes, start, end, more),
             [topic],
           );
           transport.flush();

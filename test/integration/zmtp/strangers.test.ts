@@ -32,9 +32,7 @@ class Hosts {
   private constructor(server: Server) {
     this.server = server;
     this.honest = new DealerPeer(server.endpoint).read();
-    open.push(() => {
-      this.honest.close();
-    });
+    open.push(() => this.honest.close());
   }
 
   static async invite(limits: Partial<RouterLimits> = {}): Promise<Hosts> {
@@ -308,9 +306,7 @@ describe('connections to a ROUTER, beside an honest one', () => {
     for (let count = 0; count < 1500; count++) hosts.stranger();
     // Like every libzmq peer, it dials again after a refusal.
     const late = new DealerPeer(hosts.server.endpoint).read();
-    open.push(() => {
-      late.close();
-    });
+    open.push(() => late.close());
     await late.send('late');
     await until(() => late.received.length === 1, 'an answer to the late one');
     await hosts.unharmed();

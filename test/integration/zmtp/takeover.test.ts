@@ -101,9 +101,7 @@ describe('a routing id that a connection has (D102)', () => {
   it('stays with a libzmq peer that lives, whose program says nothing', async () => {
     const server = await serve();
     const honest = new DealerPeer(server.endpoint, 'me').read();
-    open.push(() => {
-      honest.close();
-    });
+    open.push(() => honest.close());
     await honest.send('honest');
     expect(await server.peerOf('honest')).toBe(0);
     const next = await newcomer(server, 'thief');

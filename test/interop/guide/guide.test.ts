@@ -69,9 +69,7 @@ function runAll(cases: readonly Case[]): void {
   }
 }
 
-describe("the Guide's clients and workers at this broker", () => {
-  runAll(OUR_BROKER);
-});
+describe("the Guide's clients and workers at this broker", () => runAll(OUR_BROKER));
 
 describe("the Guide's queues, broker, server and publisher with our peers", () => {
   runAll([...THEIR_SERVERS, ...STREAMS, ...CLONE_SERVER]);

@@ -52,9 +52,7 @@ export class RawPeer {
       const message = this.#inbox.shift();
       if (message !== undefined) return message;
       await new Promise<void>((resolve, reject) => {
-        const stopWaiting = whenPatienceEnds(() => {
-          reject(new Error('no message came'));
-        });
+        const stopWaiting = whenPatienceEnds(() => reject(new Error('no message came')));
         this.#arrived = (): void => {
           stopWaiting();
           resolve();

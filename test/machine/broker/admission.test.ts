@@ -35,9 +35,7 @@ class Slow implements InternalService {
 }
 
 function gateIs(s: Stage, state: AdmissionState): void {
-  s.input((broker, now) => {
-    broker.setAdmission(state, now);
-  });
+  s.input((broker, now) => broker.setAdmission(state, now));
 }
 
 function refusing(options: StageOptions = {}): Stage {
@@ -128,9 +126,7 @@ describe('a node that does not serve', () => {
 
   it('while draining refuses for that reason, and asks for no vote', () => {
     const s = voting();
-    s.input((broker, now) => {
-      broker.drain(now);
-    });
+    s.input((broker, now) => broker.drain(now));
     s.client('c1').request('echo', 'hi');
     expect(s.votes).toBe(0);
     expect(s.broker.counters.requestsRefused).toMatchObject({ draining: 1, not_active: 0 });
@@ -401,9 +397,7 @@ describe('while requests are held', () => {
     const slow = new Slow();
     const s = holding({ hosts: [slow] });
     s.client('c1').request('echo', '1').request('titanic.close', 'x');
-    s.input((broker, now) => {
-      broker.drain(now);
-    });
+    s.input((broker, now) => broker.drain(now));
     expect(s.events('request.refused')).toHaveLength(2);
     expect(s.broker.counters.requestsRefused).toMatchObject({ draining: 1, not_active: 0 });
     gateIs(s, 'serving');
@@ -474,9 +468,7 @@ describe('when the node stops serving', () => {
     s.batch(() => {
       for (let at = 0; at < 20_000; at++) c1.request('echo', 'x');
     });
-    s.unrun(() => {
-      gateIs(s, 'refusing');
-    });
+    s.unrun(() => gateIs(s, 'refusing'));
     for (let more = true; more;) {
       const run = s.runOnce();
       expect(run.effects).toBeLessThanOrEqual(2048);
@@ -517,9 +509,7 @@ describe('when the node stops serving', () => {
     const slow = new Slow();
     const s = stage({ hosts: [slow] });
     s.client('c1').request('titanic.request', 'echo', 'hi');
-    s.input((broker) => {
-      broker.internalRequests.endAll();
-    });
+    s.input((broker) => broker.internalRequests.endAll());
     const c2 = s.client('c2').request('echo', 'takes the record');
     const c3 = s.client('c3');
     slow.answers();

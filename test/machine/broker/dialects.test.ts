@@ -267,9 +267,7 @@ describe.each(KINDS)('a worker of kind $kind', (given) => {
     s.client('c').request('echo', 'x');
     expect(w.requests()).toEqual(['x']);
     bob.may(false, false);
-    s.input((broker, now) => {
-      broker.rightsChanged('bob', now);
-    });
+    s.input((broker, now) => broker.rightsChanged('bob', now));
     expect(w.noticed()).toBe(given.disconnected);
     expect(stays.noticed()).toBe('nothing');
     expect(stays.requests()).toEqual(['x']);
@@ -290,9 +288,7 @@ describe.each(KINDS)('a worker of kind $kind', (given) => {
     const c = s.client('c').request('echo', 'x').request('echo', 'y');
     expect(busy.requests()).toEqual(['x']);
     const late = connect(s, 'late', kind);
-    s.input((broker, now) => {
-      broker.drain(now);
-    });
+    s.input((broker, now) => broker.drain(now));
     expect(busy.noticed()).toBe('nothing');
     expect(s.broker.load).toMatchObject({ workers: 1, requestsOut: 1 });
     busy.replies('X');

@@ -3,9 +3,7 @@ import { endStages, stage, type Stage } from '../../support/stage.js';
 afterEach(endStages);
 
 function drain(s: Stage): void {
-  s.input((broker, now) => {
-    broker.drain(now);
-  });
+  s.input((broker, now) => broker.drain(now));
 }
 
 describe('while the broker drains', () => {
@@ -92,9 +90,7 @@ describe('while the broker drains', () => {
     c1.request('echo', 'out');
     s.batch(() => {
       c1.request('echo', 'waits');
-      s.input((broker, now) => {
-        broker.drain(now);
-      });
+      s.input((broker, now) => broker.drain(now));
     });
     expect(w1.inbox()).toEqual(['REQUEST out']);
     expect(s.broker.counters.requestsRefused.draining).toBe(5001);
@@ -143,9 +139,7 @@ describe('when the grace is over', () => {
     const w1 = s.worker('w1').ready('echo', { credit: 2 });
     const c1 = s.client('c1').hello().request('echo', '1').request('echo', '2');
     drain(s);
-    s.input((broker, now) => {
-      broker.stop(now);
-    });
+    s.input((broker, now) => broker.stop(now));
     expect(w1.inbox()).toEqual(['REQUEST 1', 'REQUEST 2', 'DISCONNECT']);
     expect(c1.inbox()).toHaveLength(2);
     expect(s.broker.load).toMatchObject({ workers: 0, requests: 0, services: 0 });

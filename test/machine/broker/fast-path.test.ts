@@ -169,9 +169,7 @@ describe('A request is taken apart', () => {
     bob.request('echo', 'x').request('echo', 'y');
     expect(taken()).toBe(1);
     rights.may(['other'], false);
-    s.input((broker, now) => {
-      broker.rightsChanged('bob', now);
-    });
+    s.input((broker, now) => broker.rightsChanged('bob', now));
     bob.request('echo', 'z');
     expect(taken()).toBe(0);
     expect(s.broker.counters.requestsRefused.rights).toBe(1);
@@ -179,9 +177,7 @@ describe('A request is taken apart', () => {
 
   it('from a client that the broker has closed', () => {
     const { s, client, taken } = scene();
-    s.input((broker) => {
-      broker.outputFull(client.connection.peer);
-    });
+    s.input((broker) => broker.outputFull(client.connection.peer));
     s.message(
       client.connection.peer,
       ['MDPC02', '\x01', 'echo', 'x'].map((f) => Buffer.from(f)),

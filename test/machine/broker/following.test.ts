@@ -59,9 +59,7 @@ describe('a request that is followed (docs/logs.md)', () => {
     w1.final('for nobody');
     s.after(1000);
     s.client('c3').request('idle', 'too late');
-    s.input((broker, now) => {
-      broker.drain(now);
-    });
+    s.input((broker, now) => broker.drain(now));
     expect(steps.filter((step) => step.includes('ended'))).toEqual([
       '2 request.ended dropped',
       '1 request.ended dropped',

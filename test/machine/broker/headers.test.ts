@@ -99,14 +99,10 @@ describe('A request with headers', () => {
   it('is held and passed on with them while it is decided whether this node serves', () => {
     const s = stage();
     const w1 = s.worker('w1').ready('echo', { headers: true });
-    s.input((broker, now) => {
-      broker.setAdmission('voting', now);
-    });
+    s.input((broker, now) => broker.setAdmission('voting', now));
     s.unrun(() => {
       s.client('c1').requestWithHeaders('echo', 700, HEADERS, 'hi');
-      s.input((broker, now) => {
-        broker.setAdmission('serving', now);
-      });
+      s.input((broker, now) => broker.setAdmission('serving', now));
     });
     s.turn();
     expect(w1.inbox()).toEqual([`REQUEST 700 ${HEADERS} hi`]);

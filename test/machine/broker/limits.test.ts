@@ -58,15 +58,11 @@ describe('limits of what waits', () => {
   it('may change while requests wait; what is held already stays', () => {
     const s = stage();
     const c1 = s.client('c1').request('echo', '1').request('echo', '2');
-    s.input((broker) => {
-      broker.setLimits({ ...s.options.limits, queuedRequests: 1, workers: 0 });
-    });
+    s.input((broker) => broker.setLimits({ ...s.options.limits, queuedRequests: 1, workers: 0 }));
     c1.request('echo', '3');
     expect(s.broker.load.requests).toBe(2);
     expect(s.worker('w1').ready('echo').inbox()).toEqual(['DISCONNECT']);
-    s.input((broker) => {
-      broker.setLimits(s.options.limits);
-    });
+    s.input((broker) => broker.setLimits(s.options.limits));
     expect(s.worker('w2').ready('echo', { credit: 9 }).inbox()).toHaveLength(2);
   });
 });

@@ -145,9 +145,7 @@ function heapOfIdle(hello: (crowd: Crowd, peer: number) => void): number {
 }
 
 it('an idle client with a session takes at most 400 bytes more, and they are counted', () => {
-  const without = heapOfIdle((crowd, peer) => {
-    crowd.plainHello(peer);
-  });
+  const without = heapOfIdle((crowd, peer) => crowd.plainHello(peer));
   let counted = 0;
   const withOne = heapOfIdle((crowd, peer) => {
     crowd.hello(peer, peer);

@@ -160,9 +160,7 @@ describe('requests_* (contract §5)', () => {
     const w1 = s.worker('w1').ready('echo');
     s.client('c1', { listener: 1 }).request('echo', 'not here');
     s.client('c2').request('echo', 'out').request('echo', 'waits');
-    s.input((broker, now) => {
-      broker.drain(now);
-    });
+    s.input((broker, now) => broker.drain(now));
     s.client('c3').request('echo', 'too late');
     expect(await counted(s)).toEqual({
       'requests_received_total{service="echo"}': 4,

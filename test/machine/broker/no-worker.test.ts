@@ -82,9 +82,7 @@ describe('a client that does not want to wait for a worker (D65)', () => {
 
   it('waits for as long after the start of the broker, and after its step to active', () => {
     const s = begun();
-    s.input((broker, now) => {
-      broker.begin(now);
-    });
+    s.input((broker, now) => broker.begin(now));
     const c1 = impatient(s).request('echo', 'hi');
     expect(c1.inbox()).toEqual([]);
     s.after(GRACE_MS);

@@ -34,9 +34,7 @@ function scene(options: Parameters<typeof stage>[0] = {}): Scene {
 }
 
 const setAdmission = (s: Stage, state: 'serving' | 'refusing'): void => {
-  s.input((broker, now) => {
-    broker.setAdmission(state, now);
-  });
+  s.input((broker, now) => broker.setAdmission(state, now));
 };
 
 describe('A request with options', () => {
@@ -123,9 +121,7 @@ describe('A request with options', () => {
     const s = stage();
     const w1 = s.worker('w1').ready('echo');
     const c1 = s.client('c1').hello();
-    s.input((broker, now) => {
-      broker.setAdmission('voting', now);
-    });
+    s.input((broker, now) => broker.setAdmission('voting', now));
     s.unrun(() => {
       c1.once('hi');
       setAdmission(s, 'serving');

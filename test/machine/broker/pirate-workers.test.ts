@@ -105,9 +105,7 @@ describe('a Simple Pirate', () => {
     const s = pirateStage();
     const w = simple(s, 'w', { key: 'bob' });
     s.client('c').request('echo', 'x');
-    s.input((broker) => {
-      broker.revoke(WORKERS, 'bob');
-    });
+    s.input((broker) => broker.revoke(WORKERS, 'bob'));
     s.after(1000);
     expect(w.connection.closedByBroker).toBe(true);
     expect(s.broker.load).toMatchObject({ workers: 0, requests: 1, requestsOut: 0 });
@@ -262,9 +260,7 @@ describe('what a pirate may not send', () => {
     const s = pirateStage();
     const w1 = simple(s, 'w1').ready();
     const w2 = paranoid(s, 'w2').ready();
-    s.input((broker, now) => {
-      broker.drain(now);
-    });
+    s.input((broker, now) => broker.drain(now));
     const w3 = paranoid(s, 'w3').ready();
     s.after(5000);
     for (const w of [w1, w2, w3]) {
@@ -283,9 +279,7 @@ describe('while the broker drains', () => {
       const w = simple(s, 'w').ready();
       s.client('c').request('echo', 'x');
       expect(w.inbox()).toEqual(['x']);
-      s.input((broker, now) => {
-        broker.drain(now);
-      });
+      s.input((broker, now) => broker.drain(now));
       if (how === 'READY') w.ready();
       else w.replies('something else', 'y');
       expect(w.inbox()).toEqual([]);

@@ -82,15 +82,11 @@ describe('a plain client', () => {
     const s = pirateStage();
     const w = simple(s, 'w').ready();
     const c = plain(s, 'c');
-    s.input((broker, now) => {
-      broker.setAdmission('voting', now);
-    });
+    s.input((broker, now) => broker.setAdmission('voting', now));
     s.batch(() => {
       c.sends('', 'x');
       expect(s.votes).toBeGreaterThan(0);
-      s.input((broker, now) => {
-        broker.setAdmission('serving', now);
-      });
+      s.input((broker, now) => broker.setAdmission('serving', now));
     });
     expect(w.inbox()).toEqual(['x']);
     w.final('X');
@@ -121,24 +117,16 @@ describe('a Freelance client', () => {
     const c = freelance(s, 'c');
     c.sends('PING');
     expect(c.raw()).toEqual([['PONG']]);
-    s.input((broker, now) => {
-      broker.setAdmission('refusing', now);
-    });
+    s.input((broker, now) => broker.setAdmission('refusing', now));
     c.sends('PING');
-    s.input((broker, now) => {
-      broker.setAdmission('voting', now);
-    });
+    s.input((broker, now) => broker.setAdmission('voting', now));
     c.sends('PING');
     expect(c.raw()).toEqual([]);
     expect(s.votes).toBe(0);
-    s.input((broker, now) => {
-      broker.setAdmission('serving', now);
-    });
+    s.input((broker, now) => broker.setAdmission('serving', now));
     c.sends('PING');
     expect(c.raw()).toEqual([['PONG']]);
-    s.input((broker, now) => {
-      broker.drain(now);
-    });
+    s.input((broker, now) => broker.drain(now));
     c.sends('PING');
     expect(c.raw()).toEqual([]);
   });
@@ -147,14 +135,10 @@ describe('a Freelance client', () => {
     const s = pirateStage();
     const w = simple(s, 'w').ready();
     const c = freelance(s, 'c');
-    s.input((broker, now) => {
-      broker.setAdmission('voting', now);
-    });
+    s.input((broker, now) => broker.setAdmission('voting', now));
     s.batch(() => {
       c.sends('1', 'mmi.service', 'echo');
-      s.input((broker, now) => {
-        broker.setAdmission('serving', now);
-      });
+      s.input((broker, now) => broker.setAdmission('serving', now));
     });
     expect(w.inbox()).toEqual(['mmi.service|echo']);
     w.final('X');

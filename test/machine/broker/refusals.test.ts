@@ -94,9 +94,7 @@ describe('a client that said mmi.hello', () => {
   it('is told 503 for what comes and for what waits while the broker drains (D11)', () => {
     const s = stage();
     const c1 = s.client('c1').hello().request('echo', 'waits');
-    s.input((broker, now) => {
-      broker.drain(now);
-    });
+    s.input((broker, now) => broker.drain(now));
     c1.request('echo', 'comes');
     expect(c1.inbox()).toEqual([
       expect.stringMatching(/^FINAL mmi\.refused 503\|echo\|/),

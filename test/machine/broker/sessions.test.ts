@@ -387,18 +387,14 @@ describe('requests that are held, because it is not decided whether this node se
     const s = withSessions();
     const w1 = s.worker('w1').ready('echo');
     const c1 = new SessionClient(s);
-    s.input((broker, now) => {
-      broker.setAdmission('voting', now);
-    });
+    s.input((broker, now) => broker.setAdmission('voting', now));
     s.unrun(() => {
       c1.request('1');
     });
     c1.connection.disconnect();
     c1.comesBack();
     expect(c1.resume('1')).toBe('200|open');
-    s.input((broker, now) => {
-      broker.setAdmission('serving', now);
-    });
+    s.input((broker, now) => broker.setAdmission('serving', now));
     expect(w1.inbox()).toEqual(['REQUEST 1']);
     w1.final('one');
     expect(c1.inbox()).toEqual(['1 echo one']);

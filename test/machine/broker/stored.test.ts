@@ -184,9 +184,7 @@ describe.each<[string, SubmitterKind]>([
     const w1 = s.worker('w1').ready('echo');
     internal.submits(1);
     internal.submits(2);
-    s.input((broker, now) => {
-      broker.drain(now);
-    });
+    s.input((broker, now) => broker.drain(now));
     expect(internal.heard()).toEqual(told('room at echo', '1 out', '2 back'));
     expect(s.broker.storedDeliveries.room(Buffer.from('echo'))).toBe(0);
     expect(internal.submits(2)).toBe(false);
@@ -272,9 +270,7 @@ describe('the room for stored requests', () => {
     const { s, internal } = scene();
     const w1 = s.worker('w1').ready('echo', { credit: 2 });
     for (let reference = 0; reference < 4; reference++) internal.submits(reference);
-    s.input((broker) => {
-      broker.storedDeliveries.setBacklog(Buffer.from('echo'), true);
-    });
+    s.input((broker) => broker.storedDeliveries.setBacklog(Buffer.from('echo'), true));
     internal.heard();
     w1.final('x');
     expect(internal.heard()).toEqual(['0 replied x', '2 out', 'room at echo']);
@@ -287,9 +283,7 @@ describe('requests of other brokers', () => {
     const { s, internal } = scene();
     const others = new StageInternalClient(s, 'bridged');
     const w1 = s.worker('w1').ready('echo');
-    s.input((broker) => {
-      broker.storedDeliveries.setTurns(Buffer.from('echo'), 2);
-    });
+    s.input((broker) => broker.storedDeliveries.setTurns(Buffer.from('echo'), 2));
     const plain = s.client('c');
     for (const body of ['p1', 'p2', 'p3', 'p4']) plain.request('echo', body);
     for (const reference of [-1, -2, -3]) others.submits(reference);
@@ -324,14 +318,10 @@ describe('requests at internal services', () => {
     expect(s.events('request.refused')).toHaveLength(5);
     expect(s.broker.counters.requestsRefused.limit).toBe(0);
     for (const id of waiting.splice(0)) {
-      s.input((broker) => {
-        broker.internalRequests.answer(id, [Buffer.from('done')]);
-      });
+      s.input((broker) => broker.internalRequests.answer(id, [Buffer.from('done')]));
     }
     c1.request('slow.thing', 'x');
     expect(waiting).toHaveLength(1);
-    s.input((broker) => {
-      broker.internalRequests.answer(waiting[0] ?? -1, []);
-    });
+    s.input((broker) => broker.internalRequests.answer(waiting[0] ?? -1, []));
   });
 });

@@ -58,9 +58,7 @@ describe('200,000 waiting requests', () => {
   it('are refused over many turns when the broker drains, each within its budget', () => {
     const s = stage();
     queued(s, MANY);
-    s.unrun(() => {
-      s.broker.drain(s.now);
-    });
+    s.unrun(() => s.broker.drain(s.now));
     const seen = runs(s);
     expect(seen.effectsMost).toBeLessThanOrEqual(BUDGET);
     expect(s.broker.counters.requestsRefused.draining).toBe(MANY);

@@ -239,15 +239,11 @@ describe('hints', () => {
     if (a === undefined || b === undefined || c === undefined) throw new Error('three brokers');
     w.after(1000);
     w.fate = () => [0, 5];
-    a.gives((machine) => {
-      machine.hint(Buffer.from('one'));
-    });
+    a.gives((machine) => machine.hint(Buffer.from('one')));
     w.after(5);
     expect([a.hints, b.hints, c.hints]).toEqual([[], ['one'], ['one']]);
     w.goesDown();
-    a.gives((machine) => {
-      machine.hint(Buffer.from('two'));
-    });
+    a.gives((machine) => machine.hint(Buffer.from('two')));
     w.comesBack();
     w.after(1000);
     expect(b.hints).toEqual(['one']);

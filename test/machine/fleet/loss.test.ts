@@ -182,9 +182,7 @@ describe('a broker', () => {
     const [a, b] = [w.broker('a'), w.broker('b')];
     const worker = a.worker('w').ready('echo', { credit: 2 });
     const client = b.client('c').request('echo', '1');
-    a.gives((machine) => {
-      machine.drain();
-    });
+    a.gives((machine) => machine.drain());
     client.request('echo', '2');
     w.after(100);
     expect(worker.inbox()).toEqual(['REQUEST 1']);
@@ -303,17 +301,11 @@ describe('a broker', () => {
     const [a, b] = [w.broker('a'), w.broker('b')];
     const worker = a.worker('w').ready('echo').heartbeatsEvery(1000);
     const client = b.client('c').request('echo', 'hi');
-    a.gives((machine) => {
-      machine.busFull(true);
-    });
+    a.gives((machine) => machine.busFull(true));
     worker.final('kept');
-    b.gives((machine) => {
-      machine.drain();
-    });
+    b.gives((machine) => machine.drain());
     w.after(100);
-    a.gives((machine) => {
-      machine.busFull(false);
-    });
+    a.gives((machine) => machine.busFull(false));
     expect(client.inbox()).toEqual(['FINAL echo kept']);
     w.after(1500);
     expect(a.members()).toMatchObject([{ node: 'a' }]);
@@ -341,18 +333,14 @@ describe('back-pressure', () => {
     const worker = a.worker('w').ready('count');
     const client = b.client('c').request('count', 'to 2');
     expect(worker.inbox()).toEqual(['REQUEST to 2']);
-    a.gives((machine) => {
-      machine.busFull(true);
-    });
+    a.gives((machine) => machine.busFull(true));
     const { length } = w.packs;
     worker.partial('1').partial('2').final('end');
     w.after(100);
     const sent = w.packs.slice(length).filter(({ from }) => from === 'a');
     expect(sent.filter(({ subject }) => !subject.endsWith('presence'))).toEqual([]);
     expect(client.inbox()).toEqual([]);
-    a.gives((machine) => {
-      machine.busFull(false);
-    });
+    a.gives((machine) => machine.busFull(false));
     expect(client.inbox()).toEqual(['PARTIAL count 1', 'PARTIAL count 2', 'FINAL count end']);
   });
 
@@ -399,9 +387,7 @@ describe('back-pressure', () => {
     const worker = a.worker('w').ready('big', { credit: 4 });
     const client = b.client('c').hello();
     for (const body of ['0', '1', '2', '3']) client.request('big', body);
-    a.gives((machine) => {
-      machine.busFull(true);
-    });
+    a.gives((machine) => machine.busFull(true));
     const part = Buffer.alloc(1_000_000);
     for (const of of ['0', '1', '2', '3']) worker.partial(part, { of });
     const { length } = w.packs;
@@ -422,13 +408,9 @@ describe('back-pressure', () => {
     const [a, b] = [w.broker('a'), w.broker('b')];
     const worker = a.worker('w').ready('big');
     const client = b.client('c').hello().request('big', 'x');
-    a.gives((machine) => {
-      machine.busFull(true);
-    });
+    a.gives((machine) => machine.busFull(true));
     worker.partial(Buffer.alloc(WAITING_PARTS_BYTES_MAX + 1)).final('end');
-    a.gives((machine) => {
-      machine.busFull(false);
-    });
+    a.gives((machine) => machine.busFull(false));
     expect(client.inbox().at(-1)).toBe('FINAL big end');
   });
 
@@ -462,9 +444,7 @@ describe('back-pressure', () => {
     const endless = { of: 'on and on' };
     worker.partial('first', endless);
     expect(client.inbox()).toEqual(['PARTIAL count first']);
-    a.gives((machine) => {
-      machine.busFull(true);
-    });
+    a.gives((machine) => machine.busFull(true));
     const part = Buffer.alloc(size);
     a.batch(() => {
       for (let n = 0; n < count; n++) worker.partial(part, endless);
@@ -472,9 +452,7 @@ describe('back-pressure', () => {
     worker.partial('more', endless).partial('1', { of: 'to 1' });
     // The requests themselves, and what is held for one of them.
     expect(a.broker.load.bytes).toBeLessThan(2000);
-    a.gives((machine) => {
-      machine.busFull(false);
-    });
+    a.gives((machine) => machine.busFull(false));
     worker.final('end', endless);
     const refused = expect.stringContaining('mmi.refused 502');
     expect(client.inbox()).toEqual([refused, 'PARTIAL count 1']);

@@ -170,16 +170,12 @@ describe('a request that may run once', () => {
     a.worker('wa').ready('echo').heartbeatsEvery(1000);
     const client = b.client('c').hello();
     client.request('echo', '0');
-    b.gives((machine) => {
-      machine.busFull(true);
-    });
+    b.gives((machine) => machine.busFull(true));
     client.once('hi');
     w.kill(a);
     const wc = c.worker('wc').ready('echo', { credit: 9 }).heartbeatsEvery(1000);
     w.after(5000);
-    b.gives((machine) => {
-      machine.busFull(false);
-    });
+    b.gives((machine) => machine.busFull(false));
     w.after(2000);
     expect(client.inbox()).toEqual([]);
     expect(wc.inbox()).toContain('REQUEST hi');

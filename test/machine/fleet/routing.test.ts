@@ -250,9 +250,7 @@ describe('what a client is told', () => {
       ['none', false],
     ] as const) {
       const answers: boolean[] = [];
-      b.gives((machine) => {
-        machine.ask(Buffer.from(service), (isServed) => answers.push(isServed));
-      });
+      b.gives((machine) => machine.ask(Buffer.from(service), (isServed) => answers.push(isServed)));
       expect(answers).toEqual([status]);
     }
   });

@@ -90,9 +90,7 @@ describe('a client that asks for many services that nobody has', () => {
     const again: boolean[] = [];
     a.worker('v').ready('none 4998').heartbeatsEvery(1000);
     w.after(1000);
-    b.gives((machine) => {
-      machine.ask(Buffer.from('none 4998'), (isServed) => again.push(isServed));
-    });
+    b.gives((machine) => machine.ask(Buffer.from('none 4998'), (isServed) => again.push(isServed)));
     expect(again).toEqual([true]);
   });
 

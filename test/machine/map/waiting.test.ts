@@ -98,9 +98,7 @@ describe('a node counts the records of the map', () => {
       holdings,
       replica: { refusal: null, commit: () => false },
       store: {
-        listMap: (after, { done }) => {
-          done(after === '' ? records : []);
-        },
+        listMap: (after, { done }) => done(after === '' ? records : []),
       },
       events: { emit: () => undefined },
       wake: () => undefined,

@@ -155,9 +155,7 @@ describe('a worker', () => {
     const { worker, net } = workerOf((_, given) => {
       context = given;
       return new Promise((_resolve, reject) => {
-        given.signal.addEventListener('abort', () => {
-          reject(given.signal.reason as Error);
-        });
+        given.signal.addEventListener('abort', () => reject(given.signal.reason as Error));
       });
     });
     asks(net, 't1');
@@ -291,9 +289,7 @@ describe('a worker', () => {
         bodies.push(request.text());
         if (bodies.length > 1) return 'second';
         return new Promise((resolve) => {
-          goOn = () => {
-            resolve('late');
-          };
+          goOn = () => resolve('late');
         });
       },
       { concurrency: 2, cancelGraceMs: 0 },

@@ -21,9 +21,7 @@ beforeAll(async () => {
   publicKey = (await loadSodium()).publicKeyOf(SECRET);
 });
 
-afterAll(() => {
-  rmSync(folder, { recursive: true, force: true });
-});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function written(name: string, text: string): string {
   const file = join(folder, name);

@@ -329,9 +329,7 @@ describe('what goes wrong is printed once if nobody listens', () => {
       const until = performance.now() + 400;
       while (performance.now() < until);
       // What the broker did meanwhile is read now.
-      setImmediate(() => {
-        net.link.events.disconnected();
-      });
+      setImmediate(() => net.link.events.disconnected());
       return 'x';
     });
     net.link.says('MDPW02', '\x02', 'token', '', 'hi');

@@ -174,9 +174,7 @@ export class PairStage {
     if (found === undefined) return;
     const { standing } = this.#node(found.endpoint);
     if (standing === 'dead') {
-      this.after(REDIAL_MS, () => {
-        this.#dial(link);
-      });
+      this.after(REDIAL_MS, () => this.#dial(link));
       this.pirate.unreachable(link, false, this.now);
     } else if (standing !== 'stopped') {
       found.connected = true;
@@ -242,22 +240,16 @@ export class PairStage {
       open: (link, endpoint) => {
         this.opened++;
         this.#links.set(link, { endpoint, connected: false });
-        this.after(WAY_MS, () => {
-          this.#dial(link);
-        });
+        this.after(WAY_MS, () => this.#dial(link));
       },
       close: (link) => {
         this.#links.delete(link);
       },
       greet: (link) => {
         this.#probed(link);
-        this.#says(link, () => {
-          this.pirate.greeted(link, NO_SESSION, this.now);
-        });
+        this.#says(link, () => this.pirate.greeted(link, NO_SESSION, this.now));
       },
-      probe: (link) => {
-        this.#probed(link);
-      },
+      probe: (link) => this.#probed(link),
       ping: () => undefined,
       askWhy: () => undefined,
       hedged: () => undefined,
@@ -268,9 +260,7 @@ export class PairStage {
       cancel: () => undefined,
       send: (link, call) => {
         const { attempt } = call;
-        this.after(WAY_MS, () => {
-          this.#arrives(link, call, attempt);
-        });
+        this.after(WAY_MS, () => this.#arrives(link, call, attempt));
       },
       fail: (_call, error) => {
         this.failures.push(error);

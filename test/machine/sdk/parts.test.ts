@@ -124,12 +124,8 @@ describe('handlers', () => {
     const context = contextOf(2, (body) => parts.push(bodyBytes(body)) > 0);
     const handler: Handler = (_request, { partial }) => {
       partial('x');
-      expect(() => {
-        partial('x'.repeat(101));
-      }).toThrow('over 100 bytes');
-      expect(() => {
-        partial('x');
-      }).toThrow('over 100 bytes');
+      expect(() => partial('x'.repeat(101))).toThrow('over 100 bytes');
+      expect(() => partial('x')).toThrow('over 100 bytes');
       return 'end';
     };
     await context.run(handler, new ReceivedRequest('s', null, []));
@@ -140,17 +136,13 @@ describe('handlers', () => {
   it('tell progress, which is sent or not, and never ends the request', async () => {
     const handler: Handler = (_request, { progress }) => {
       progress('x');
-      expect(() => {
-        progress('x'.repeat(100));
-      }).toThrow('over 100 bytes');
+      expect(() => progress('x'.repeat(100))).toThrow('over 100 bytes');
       return 'end';
     };
     expect(await run(handler)).toEqual(['PARTIAL MDPP01,x', 'FINAL end']);
     expect(await run(handler, 1)).toEqual(['FINAL end']);
     await expect(
-      run((_request: unknown, { partial }: HandlerContext) => {
-        partial(['MDPP01', 'x']);
-      }),
+      run((_request: unknown, { partial }: HandlerContext) => partial(['MDPP01', 'x'])),
     ).rejects.toMatchObject({ code: 'ERR_MDP_BODY' });
     const context = contextOf(2, () => false);
     await context.run(handler, new ReceivedRequest('s', null, []));

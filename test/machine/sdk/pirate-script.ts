@@ -253,27 +253,13 @@ export class PirateScript {
         this.link = link;
         say(`open ${link} to ${endpoint}`);
       },
-      close: (link) => {
-        say(`close ${link}`);
-      },
-      greet: (link) => {
-        say(`greet ${link}`);
-      },
-      probe: (link) => {
-        say(`probe ${link}`);
-      },
-      askWhy: (link, call) => {
-        say(`ask why ${call.service} on ${link}`);
-      },
-      ping: (link) => {
-        say(`ping ${link}`);
-      },
-      hedged: () => {
-        say('hedge');
-      },
-      send: (link, call) => {
-        say(`send ${call.service} #${call.attempt} on ${link}`);
-      },
+      close: (link) => say(`close ${link}`),
+      greet: (link) => say(`greet ${link}`),
+      probe: (link) => say(`probe ${link}`),
+      askWhy: (link, call) => say(`ask why ${call.service} on ${link}`),
+      ping: (link) => say(`ping ${link}`),
+      hedged: () => say('hedge'),
+      send: (link, call) => say(`send ${call.service} #${call.attempt} on ${link}`),
       resume: (link, sends) => {
         say(
           `resume ${sends.map(([id, send]) => `${this.#nameOf(id)}/${send}`).join(' ')} on ${link}`,
@@ -287,9 +273,7 @@ export class PirateScript {
         this.#lastId = 0;
         say('new session');
       },
-      resumed: () => {
-        say('resumed');
-      },
+      resumed: () => say('resumed'),
       cancel: (link, id, send) => {
         const call = this.call(this.#nameOf(id));
         say(`cancel ${call.service} #${send} on ${link}`);

@@ -130,12 +130,8 @@ class SessionScript {
     const say = (line: string): void => {
       this.#lines.push(`${this.now} ${line}`);
     };
-    const saying = (line: string) => (): void => {
-      say(line);
-    };
-    const about = (line: string) => (task: Task) => {
-      say(`${line} ${task.token.toString()}`);
-    };
+    const saying = (line: string) => (): void => say(line);
+    const about = (line: string) => (task: Task) => say(`${line} ${task.token.toString()}`);
     return {
       open: saying('open'),
       close: saying('close link'),
@@ -168,9 +164,7 @@ class SessionScript {
         const shown = reason === 'the handler failed' ? '' : ` ${reason}`;
         about(`RETURN${shown}`)(task);
       },
-      learnt: (credit) => {
-        say(credit ? 'credit' : 'no credit');
-      },
+      learnt: (credit) => say(credit ? 'credit' : 'no credit'),
       confirmed: () => {
         this.reports.push('confirmed');
       },

@@ -61,9 +61,7 @@ class Subscriber {
       },
     });
     const heard: ConnectionEvents = {
-      ready: () => {
-        feed.connected();
-      },
+      ready: () => feed.connected(),
       message: (frames) => events?.message(frames),
       failed: (kind) => {
         this.told.push(kind);

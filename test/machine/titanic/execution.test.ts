@@ -369,9 +369,7 @@ describe('dispatch', () => {
     const s = titanicStage();
     const [first, second] = [s.submits('echo', 'a'), s.submits('echo', 'b')];
     const w1 = s.worker('w1').ready('echo');
-    s.input((broker, now) => {
-      broker.drain(now);
-    });
+    s.input((broker, now) => broker.drain(now));
     w1.final('done');
     expect(w1.inbox()).toEqual(['REQUEST a', 'DISCONNECT']);
     expect(s.titanic.isSettled).toBe(true);

@@ -92,9 +92,7 @@ describe('hints', () => {
     claims.answer();
     s.after(100);
     expect(claims.isWaiting).toBe(false);
-    s.input(() => {
-      s.titanic.hinted({ services: [Buffer.from('sum'), ECHO], ended: [] });
-    });
+    s.input(() => s.titanic.hinted({ services: [Buffer.from('sum'), ECHO], ended: [] }));
     expect(claims.wanted).toEqual(['echo 3']);
     claims.answer();
     w.disconnect();
@@ -104,9 +102,7 @@ describe('hints', () => {
     const { s, claims } = shared();
     const w = s.worker('w').ready('echo', { credit: 3 });
     expect(claims.isWaiting).toBe(true);
-    s.input(() => {
-      s.titanic.hinted({ services: [ECHO], ended: [] });
-    });
+    s.input(() => s.titanic.hinted({ services: [ECHO], ended: [] }));
     claims.answer();
     s.turn();
     expect(claims.wanted).toEqual(['echo 3']);
@@ -126,13 +122,9 @@ describe('hints', () => {
     expect(s.asks('wait', uuid.toString('hex'), '60000')).toBe('');
     replies(s, uuid);
     replies(s, another);
-    s.input(() => {
-      s.titanic.hinted({ services: [], ended: [tailOf(another)] });
-    });
+    s.input(() => s.titanic.hinted({ services: [], ended: [tailOf(another)] }));
     expect(s.hears()).toBe('');
-    s.input(() => {
-      s.titanic.hinted({ services: [], ended: [tailOf(uuid)] });
-    });
+    s.input(() => s.titanic.hinted({ services: [], ended: [tailOf(uuid)] }));
     expect(s.hears()).toBe('200|x');
   });
 });

@@ -34,18 +34,14 @@ describe('a record of a kind that only a later version knows', () => {
       operator.list({ ...selectionOf(), limit: 9 }, answer);
     });
     expect(page()).toMatchObject({ value: { requests: [{ kind: 'kind-9', state: 'pending' }] } });
-    const history = s.operates<ShownHistory>((operator, answer) => {
-      operator.history(UUID, answer);
-    });
+    const history = s.operates<ShownHistory>((operator, answer) => operator.history(UUID, answer));
     expect(history()).toMatchObject({ value: { waiting: { reason: 'unknown_kind' } } });
   });
 
   it('is not retried once it is dead', () => {
     const s = restarted();
     s.store.disk.apply(dead(1));
-    const retried = s.operates<null>((operator, answer) => {
-      operator.retry(UUID, 'alice', answer);
-    });
+    const retried = s.operates<null>((operator, answer) => operator.retry(UUID, 'alice', answer));
     expect(retried()).toEqual({ kind: 'state', text: 'only requests and webhooks can be retried' });
     expect(s.store.disk.row(UUID)?.request.state).toBe('dead');
   });
@@ -57,9 +53,7 @@ describe('a record of a kind that only a later version knows', () => {
     });
     s.after(1000);
     expect(s.store.disk.row(UUID)).toBeDefined();
-    s.operates<null>((operator, answer) => {
-      operator.cancel(UUID, 'alice', answer);
-    });
+    s.operates<null>((operator, answer) => operator.cancel(UUID, 'alice', answer));
     expect(s.store.disk.row(UUID)).toBeUndefined();
   });
 });

@@ -126,9 +126,7 @@ describe('the metrics of stored requests (contract §5)', () => {
     const uuid = s.submits('echo');
     s.worker('w1').ready('echo').saysDisconnect();
     s.after(50_000);
-    s.operates((operator, answer) => {
-      operator.retry(Buffer.from(uuid, 'hex'), 'alice', answer);
-    });
+    s.operates((operator, answer) => operator.retry(Buffer.from(uuid, 'hex'), 'alice', answer));
     s.after(1000);
     expect(oldestOf(s, 'echo')).toBe(1000);
     const next = s.crashes();

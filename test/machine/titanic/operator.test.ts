@@ -22,15 +22,11 @@ function bytes(uuid: string): Buffer {
 }
 
 function retries(s: TitanicStage, uuid: string): () => OperatorResult<null> | null {
-  return s.operates((operator, answer) => {
-    operator.retry(bytes(uuid), 'alice', answer);
-  });
+  return s.operates((operator, answer) => operator.retry(bytes(uuid), 'alice', answer));
 }
 
 function cancels(s: TitanicStage, uuid: string): () => OperatorResult<null> | null {
-  return s.operates((operator, answer) => {
-    operator.cancel(bytes(uuid), 'alice', answer);
-  });
+  return s.operates((operator, answer) => operator.cancel(bytes(uuid), 'alice', answer));
 }
 
 type Selected = NonNullable<Parameters<typeof selectionOf>[0]>;
@@ -76,17 +72,13 @@ function bulk(count: number, more = false): unknown {
 }
 
 function history(s: TitanicStage, uuid: string): OperatorResult<ShownHistory> | null {
-  return s.operates<ShownHistory>((operator, answer) => {
-    operator.history(bytes(uuid), answer);
-  })();
+  return s.operates<ShownHistory>((operator, answer) => operator.history(bytes(uuid), answer))();
 }
 
 /** Bodies of a list, in its order, with their states. */
 function list(s: TitanicStage, selected: Selected = {}): string[] {
   const outcome = s.operates<{ requests: readonly { uuid: Buffer; state: string }[] }>(
-    (operator, answer) => {
-      operator.list({ ...selectionOf(selected), limit: ALL }, answer);
-    },
+    (operator, answer) => operator.list({ ...selectionOf(selected), limit: ALL }, answer),
   )();
   if (outcome?.kind !== 'done') throw new Error(JSON.stringify(outcome));
   return outcome.value.requests.map(({ uuid, state }) => {

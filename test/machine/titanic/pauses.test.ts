@@ -340,9 +340,7 @@ describe('a schedule', () => {
     [
       'ended by an operator',
       (s) => {
-        s.operates<null>((operator, answer) => {
-          operator.cancel(scheduleOf(s), 'alice', answer);
-        });
+        s.operates<null>((operator, answer) => operator.cancel(scheduleOf(s), 'alice', answer));
       },
     ],
     ['never due again', (s) => s.after(DAY_MS)],
@@ -374,9 +372,7 @@ describe('a schedule', () => {
     const uuid = scheduleOf(s);
     setsSchedule(s, uuid, true);
     const fires = (of: Buffer): unknown =>
-      s.operates<null>((operator, answer) => {
-        operator.fireSchedule(of, 'alice', answer);
-      })();
+      s.operates<null>((operator, answer) => operator.fireSchedule(of, 'alice', answer))();
     expect(fires(uuid)).toEqual(DONE);
     expect(stored(s)).toBe(1);
     expect(s.told('schedule.fired')).toMatchObject([{ schedule: 'n', service: 'echo' }]);

@@ -266,9 +266,7 @@ describe('the webhook of a stored request', () => {
     expect(hooks.uuids).toEqual([]);
     expect(webhook(s, uuid)).toEqual(['dead', 'replied']);
     expect(s.told('titanic.died')).toHaveLength(1);
-    s.operates<null>((operator, answer) => {
-      operator.retry(webhookOf(s, uuid), 'alice', answer);
-    });
+    s.operates<null>((operator, answer) => operator.retry(webhookOf(s, uuid), 'alice', answer));
     expect(retriesOfWebhook(s, uuid)).toBe(1);
     // The request that it tells of has ended as before.
     expect(s.stands(uuid)).toBe('replied');
@@ -325,9 +323,7 @@ describe('the webhook of a stored request', () => {
       return told;
     };
     expect(attempts()).toBe(20);
-    s.operates<null>((operator, answer) => {
-      operator.retry(webhookOf(s, uuid), 'alice', answer);
-    });
+    s.operates<null>((operator, answer) => operator.retry(webhookOf(s, uuid), 'alice', answer));
     expect(attempts()).toBe(20);
   });
 
@@ -524,9 +520,7 @@ describe('a webhook whose receiver has no place', () => {
 
   it('is withdrawn from its worker when an operator ends it', () => {
     const { s, hooks, uuid, reference } = deferred();
-    s.operates<null>((operator, answer) => {
-      operator.cancel(webhookOf(s, uuid), 'alice', answer);
-    });
+    s.operates<null>((operator, answer) => operator.cancel(webhookOf(s, uuid), 'alice', answer));
     expect(webhook(s, uuid)).toBe('absent');
     expect(hooks.withdrawn).toEqual([reference]);
     hooks.calls(reference);
@@ -536,9 +530,7 @@ describe('a webhook whose receiver has no place', () => {
   it('is due again if its end could not be stored', () => {
     const { s, hooks, uuid, reference } = deferred();
     s.store.failure = { kind: 'busy', message: 'no space' };
-    s.operates<null>((operator, answer) => {
-      operator.cancel(webhookOf(s, uuid), 'alice', answer);
-    });
+    s.operates<null>((operator, answer) => operator.cancel(webhookOf(s, uuid), 'alice', answer));
     s.store.failure = null;
     s.after(MINUTE_MS);
     expect(hooks.withdrawn).toEqual([reference]);

@@ -398,9 +398,7 @@ describe('two batches at a time', () => {
         }
         writer.run(0);
       },
-      ends: (number) => {
-        store.committed(number, batches[number - 1]?.map(() => DONE) ?? [], 0);
-      },
+      ends: (number) => store.committed(number, batches[number - 1]?.map(() => DONE) ?? [], 0),
     };
   }
 

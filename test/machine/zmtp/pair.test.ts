@@ -11,9 +11,7 @@ function write(side: Recorded, ...bodies: readonly string[]): void {
 
 /** What both sides say to each other, once they may. */
 const SCRIPT: readonly Step[] = [
-  (_, dealer) => {
-    write(dealer, '', 'MDPC02', 'echo', 'x'.repeat(300));
-  },
+  (_, dealer) => write(dealer, '', 'MDPC02', 'echo', 'x'.repeat(300)),
   (router) => {
     router.connection.ping();
     write(router, '');

@@ -44,9 +44,7 @@ function impatient(endpoint: string): { link: Link; answered: Promise<void> } {
     connected: () => {
       writeMessage(link, clientRequest(1, null, Buffer.from('mmi.service'), [Buffer.from('x')]));
     },
-    message: () => {
-      answer();
-    },
+    message: () => answer(),
     disconnected: () => undefined,
   });
   return { link, answered };

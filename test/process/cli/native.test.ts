@@ -38,9 +38,7 @@ beforeAll(() => {
   }
 });
 
-afterAll(() => {
-  rmSync(copy, { recursive: true });
-});
+afterAll(() => rmSync(copy, { recursive: true }));
 
 /** A Node.js that is too old would load better-sqlite3 and end with a segmentation fault. */
 it('a Node.js that is older than package.json says is told so', async () => {

@@ -59,9 +59,7 @@ async function keepBusy({ endpoint }: Daemon): Promise<() => Promise<void>> {
   const begun = new Promise<Worker>((resolve) => {
     const worker = new Worker({ endpoints: endpoint, service: 'slow' }, async ({ signal }) => {
       resolve(worker);
-      await new Promise((abort) => {
-        signal.addEventListener('abort', abort);
-      });
+      await new Promise((abort) => signal.addEventListener('abort', abort));
       return 'too late';
     });
     closing.push(() => worker.close({ graceMs: 0 }));

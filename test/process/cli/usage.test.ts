@@ -214,9 +214,7 @@ describe('standard output', () => {
 describe('the program in hints and examples', () => {
   const folder = mkdtempSync(join(tmpdir(), 'majordomo-typed-'));
 
-  afterAll(() => {
-    rmSync(folder, { recursive: true });
-  });
+  afterAll(() => rmSync(folder, { recursive: true }));
 
   /** What it writes when it is called by this name, through npx or not. */
   function typed(name: string, environment: object, ...args: string[]): string {

@@ -95,9 +95,7 @@ function promtool(...args: readonly string[]): { readonly status: number | null;
 describe('the alert rules', () => {
   it.each(ALERTS.map((alert) => [alert.alert, alert] as const))(
     '%s uses only existing metrics and labels',
-    (_, { expr }) => {
-      expect(badIn(withoutRecorded(expr))).toEqual([]);
-    },
+    (_, { expr }) => expect(badIn(withoutRecorded(expr))).toEqual([]),
   );
 
   it.each(RECORDED)('$record uses only existing metrics and labels', ({ expr }) => {
@@ -204,9 +202,7 @@ describe('the dashboard', () => {
     all.map((target) => [title, target] as const),
   );
 
-  it('has panels', () => {
-    expect(targets.length).toBeGreaterThan(30);
-  });
+  it('has panels', () => expect(targets.length).toBeGreaterThan(30));
 
   it.each(targets)('%s uses only existing metrics and labels', (_, target) => {
     expect(badIn(target.expr)).toEqual([]);

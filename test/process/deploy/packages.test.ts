@@ -130,9 +130,7 @@ beforeAll(() => {
   }
 }, LONG_TEST_MS);
 
-afterAll(() => {
-  rmSync(folder, { recursive: true, force: true });
-});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('both packages, installed from their archives', () => {
   it('serve, work and ask: npx majordomo-broker serve, a seven-line worker, a five-line client; also with CURVE', async () => {

@@ -37,9 +37,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'majordomo-python-'));
 });
 
-afterEach(() => {
-  rmSync(folder, { recursive: true, force: true });
-});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('the Python package works and asks in an environment of its own', () => {
   for (const [title, pattern] of [

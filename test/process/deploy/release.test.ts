@@ -95,9 +95,7 @@ const CASES: readonly (readonly [
 
 describe('npm run release refuses, and says why', () => {
   for (const [title, changes, steps, says] of CASES) {
-    itWithTool('git', title, () => {
-      expect(refusal(repository(changes()), steps)).toContain(says);
-    });
+    itWithTool('git', title, () => expect(refusal(repository(changes()), steps)).toContain(says));
   }
 
   itWithTool('git', 'if the working tree has changes', () => {

@@ -299,9 +299,7 @@ describe('the configuration of a fleet', () => {
       const looking = setInterval(() => {
         most = Math.max(most, memoryOf(b));
       }, 100);
-      atEnd(async () => {
-        clearInterval(looking);
-      });
+      atEnd(async () => clearInterval(looking));
       await b.waitFor('fleet.disconnected');
       await sleep(PILING_MS);
       nats.signal('SIGCONT');

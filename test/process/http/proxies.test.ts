@@ -28,9 +28,7 @@ async function served(stand: ProgramStand): Promise<readonly Asked[]> {
   const handle: Handler = ({ signal }) =>
     new Promise<string>((resolve, reject) => {
       all.push({ answer: resolve, isCancelled: () => signal.aborted });
-      signal.addEventListener('abort', () => {
-        reject(signal.reason as Error);
-      });
+      signal.addEventListener('abort', () => reject(signal.reason as Error));
     });
   await stand.serve(handle);
   await stand.serve(handle);

@@ -112,9 +112,7 @@ async function waiting(raw: RawHttp): Promise<(body: string) => void> {
   begin = (_body, connected) => {
     connected.onClosed(() => left++);
     return new Promise((done) => {
-      resolve = (body) => {
-        done(answer(body) as never);
-      };
+      resolve = (body) => done(answer(body) as never);
     });
   };
   raw.socket.write(request('waits'));

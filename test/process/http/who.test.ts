@@ -26,9 +26,7 @@ function configuration(dataDir: string): { readonly file: string; write(http: st
   const file = join(dataDir, 'majordomo.yaml');
   return {
     file,
-    write: (http) => {
-      writeFileSync(file, `http:\n${http}`);
-    },
+    write: (http) => writeFileSync(file, `http:\n${http}`),
   };
 }
 

@@ -148,9 +148,7 @@ describe('the ports of the map, to libzmq peers', () => {
         const node = await startDaemon({ dataDir, sets: [MAPS, ...sets] });
         const writer = new MapPeer(mapOf(node));
         // Its peer is dead, so it serves once a client asks.
-        const asking = setInterval(() => {
-          writer.ask('ICANHAZ?', '');
-        }, 200);
+        const asking = setInterval(() => writer.ask('ICANHAZ?', ''), 200);
         await writer.program.until(() => writer.hugs > 0, 'HUGZ');
         await writer.program.waitFor('writes');
         clearInterval(asking);
@@ -168,9 +166,7 @@ describe('the ports of the map, to libzmq peers', () => {
     const peer = new MapPeer(mapOf(shared), '--writer', 'PUB');
     await peer.program.until(() => peer.hugs > 0, 'HUGZ');
     // Until it is subscribed to, it drops what it sends.
-    const again = setInterval(() => {
-      peer.set('/a', '', '', '', 'x');
-    }, 50);
+    const again = setInterval(() => peer.set('/a', '', '', '', 'x'), 50);
     try {
       expect(await peer.update(({ key }) => key === '/a')).toMatchObject({ value: 'x' });
     } finally {

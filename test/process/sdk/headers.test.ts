@@ -140,9 +140,7 @@ describe('the deadline', () => {
       const begun = worker(async ({ signal }, context) => {
         if (signal !== context.signal) throw new Error('two signals');
         begins();
-        await new Promise((abort) => {
-          signal.addEventListener('abort', abort);
-        });
+        await new Promise((abort) => signal.addEventListener('abort', abort));
         aborted.push(codeOf(signal.reason) ?? '');
         resolve();
         return 'too late';

@@ -46,9 +46,7 @@ function dial(endpoint: string, record: LinkRecord, limits: Partial<RouterLimits
 }
 
 function send(link: Link, ...frames: readonly (string | Buffer)[]): void {
-  writeAll((bytes, start, end, more) => {
-    link.write(bytes, start, end, more);
-  }, frames);
+  writeAll((bytes, start, end, more) => link.write(bytes, start, end, more), frames);
 }
 
 afterEach(async () => {
@@ -60,9 +58,7 @@ describe('a ROUTER of ours and libzmq', () => {
   it.each([16, 50])('carry a message of %d MiB each way, with frames of all sizes', async (mib) => {
     const server = await echo(BIG);
     const dealer = new DealerPeer(server.endpoint).read();
-    open.push(() => {
-      dealer.close();
-    });
+    open.push(() => dealer.close());
     const big = Buffer.alloc(mib * MIB - 4096, 'pattern');
     await dealer.send('', big, '', Buffer.alloc(255, 1), Buffer.alloc(256, 2), 'end');
     await until(() => dealer.received.length === 1, 'an echo');
@@ -77,9 +73,7 @@ describe('a ROUTER of ours and libzmq', () => {
       const first = await echo();
       const socket =
         type === 'REQ' ? requestPeer(first.endpoint) : new Router({ context, linger: 0 });
-      open.push(() => {
-        socket.close();
-      });
+      open.push(() => socket.close());
       if (socket instanceof Router) {
         socket.receiveTimeout = 60_000;
         socket.connect(first.endpoint, { routingId: 'broker' });
@@ -119,9 +113,7 @@ describe('a ROUTER of ours and libzmq', () => {
 describe('a link of ours and libzmq', () => {
   it('carry messages with a ROUTER of zeromq.js, also of 50 MiB', async () => {
     const router = new Router({ context, linger: 0 });
-    open.push(() => {
-      router.close();
-    });
+    open.push(() => router.close());
     await router.bind('tcp://127.0.0.1:*');
     const lengths: number[] = [];
     const record = new LinkRecord();

@@ -144,9 +144,7 @@ export class SimClient implements Actor {
     if (this.#random.chance(cutChance)) this.#line.cut(this.#random.chance(0.7), true);
     if (!this.#random.chance(stopChance)) return;
     this.#line.stopReading();
-    this.#around.clock.after(this.#random.int(0, gapMaxMs * 4), () => {
-      this.#line.resumeReading();
-    });
+    this.#around.clock.after(this.#random.int(0, gapMaxMs * 4), () => this.#line.resumeReading());
   }
 
   #askMmi(): void {
@@ -186,9 +184,7 @@ export class SimClient implements Actor {
     const body = [Buffer.from(key), filler];
     this.#send(attempt.service, ids, body, this.#metadataOf(attempt), isOnce);
     if (habits.patienceMs === Infinity) return;
-    attempt.timer = this.#around.clock.after(habits.patienceMs, () => {
-      this.#giveUp(attempt, tries);
-    });
+    attempt.timer = this.#around.clock.after(habits.patienceMs, () => this.#giveUp(attempt, tries));
   }
 
   #giveUp(attempt: Attempt, tries: number): void {

@@ -94,14 +94,8 @@ export class SimPirate implements Actor {
       around,
       dialled,
       random.fork(1),
-      (frames) => {
-        this.#later(0, () => {
-          this.#received(frames);
-        });
-      },
-      () => {
-        this.#lost();
-      },
+      (frames) => this.#later(0, () => this.#received(frames)),
+      () => this.#lost(),
     );
   }
 
@@ -236,15 +230,11 @@ export class SimPirate implements Actor {
         return;
       case 'loses its connection':
         this.#line.cut(this.#random.chance(0.5), true);
-        this.#later(this.#random.int(0, interval * 4), () => {
-          this.#answer(job);
-        });
+        this.#later(this.#random.int(0, interval * 4), () => this.#answer(job));
         return;
       case 'freezes':
         this.#freeze(this.#random.int(1, interval * 12));
-        this.#later(0, () => {
-          this.#answer(job);
-        });
+        this.#later(0, () => this.#answer(job));
         return;
       case 'never answers':
         // Its supervisor restarts it at last.

@@ -112,9 +112,7 @@ export class SimPlainClient implements Actor {
     }
     if (!this.#random.chance(stopChance)) return;
     this.#line.stopReading();
-    this.#around.clock.after(this.#random.int(0, gapMaxMs * 4), () => {
-      this.#line.resumeReading();
-    });
+    this.#around.clock.after(this.#random.int(0, gapMaxMs * 4), () => this.#line.resumeReading());
   }
 
   #try(request: number, tries: number): void {
@@ -138,9 +136,7 @@ export class SimPlainClient implements Actor {
     };
     this.#send([...envelope, ...(kind === 'flp' ? [] : ['']), ...body], intent);
     if (patienceMs === Infinity) return;
-    this.#timer = this.#around.clock.after(patienceMs, () => {
-      this.#giveUp(request, tries);
-    });
+    this.#timer = this.#around.clock.after(patienceMs, () => this.#giveUp(request, tries));
   }
 
   #giveUp(request: number, tries: number): void {

@@ -18,12 +18,8 @@ export class SimProxy implements Actor {
       around,
       dialled,
       random.fork(1),
-      (frames) => {
-        this.#received(frames);
-      },
-      () => {
-        this.line.dial();
-      },
+      (frames) => this.#received(frames),
+      () => this.line.dial(),
     );
   }
 

@@ -90,12 +90,8 @@ export class SimWorker implements Actor {
       around,
       dialled,
       random.fork(1),
-      (frames) => {
-        this.#received(frames);
-      },
-      () => {
-        this.#again();
-      },
+      (frames) => this.#received(frames),
+      () => this.#again(),
     );
   }
 
@@ -160,9 +156,7 @@ export class SimWorker implements Actor {
   // ---------------------------------------------------------------- requests
 
   #received(delivered: Delivered): void {
-    this.#later(0, () => {
-      this.#read(delivered);
-    });
+    this.#later(0, () => this.#read(delivered));
   }
 
   #read(delivered: Delivered): void {

@@ -178,9 +178,7 @@ export class FreelanceSimClient {
       if (this.#open < this.habits.window) {
         this.#started++;
         this.#open++;
-        this.#do(() => {
-          this.#ask();
-        });
+        this.#do(() => this.#ask());
       }
       this.#pause();
     });
@@ -216,12 +214,8 @@ export class FreelanceSimClient {
           },
         }
       : this.#replies;
-    const resolve = (reply: Message): void => {
-      this.#answered(call, name, reply.frames.map(String));
-    };
-    const reject = (error: MajordomoError): void => {
-      this.#ended(call, codeOf(error) ?? 'error');
-    };
+    const resolve = (reply: Message): void => this.#answered(call, name, reply.frames.map(String));
+    const reject = (error: MajordomoError): void => this.#ended(call, codeOf(error) ?? 'error');
     const id = this.#calls.nextId();
     const body = [Buffer.from(name)];
     const call = new Call(id, target, body, streams, settings, owner, resolve, reject);
@@ -232,11 +226,7 @@ export class FreelanceSimClient {
     this.#strategy.add(call, this.#now);
     this.#wake();
     if (!random.chance(abortChance)) return;
-    this.#stage.clock.after(random.int(0, timeoutMs), () => {
-      this.#do(() => {
-        this.#abort(call);
-      });
-    });
+    this.#stage.clock.after(random.int(0, timeoutMs), () => this.#do(() => this.#abort(call)));
   }
 
   #abort(call: Call): void {
@@ -276,9 +266,7 @@ export class FreelanceSimClient {
   #sink(): DeliverySink {
     const { witness } = this;
     return {
-      open: (link, endpoint) => {
-        this.#openLink(link, endpoint);
-      },
+      open: (link, endpoint) => this.#openLink(link, endpoint),
       close: (link) => {
         this.#links.get(link)?.link.close();
         this.#links.delete(link);
@@ -286,9 +274,7 @@ export class FreelanceSimClient {
       greet: (link) => {
         for (const sent of this.#tongue.greeting()) this.#links.get(link)?.link.send(sent);
       },
-      probe: (link) => {
-        this.#links.get(link)?.link.send(this.#tongue.ping());
-      },
+      probe: (link) => this.#links.get(link)?.link.send(this.#tongue.ping()),
       ping: (link) => {
         this.#note(`pings on ${link}`);
         const open = this.#links.get(link);
@@ -360,9 +346,7 @@ export class FreelanceSimClient {
         this.witness.lost(server, this.#stage.clock.now);
         this.#strategy.disconnected(link, this.#now);
       }),
-      unreachable: input(() => {
-        this.#strategy.unreachable(link, false);
-      }),
+      unreachable: input(() => this.#strategy.unreachable(link, false)),
       message: (frames: Frames) => {
         input(() => {
           heard();

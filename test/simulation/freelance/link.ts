@@ -118,8 +118,6 @@ export class SimLink {
     if (wasUp) this.#events.disconnected();
     else this.#events.unreachable();
     if (this.#closed || (wasUp && !this.#comesBack)) return;
-    this.#again = this.#stage.clock.after(LINK_RETRY_MS, () => {
-      this.#dial();
-    });
+    this.#again = this.#stage.clock.after(LINK_RETRY_MS, () => this.#dial());
   }
 }

@@ -189,9 +189,7 @@ export class BrokerMachine implements ServerEnd<Sent, Delivered> {
   }
 
   #say(link: Link, signal: Delivered): void {
-    const say = (): void => {
-      link.write(signal, 1);
-    };
+    const say = (): void => link.write(signal, 1);
     if (this.#frozenUntil > this.#stage.clock.now) this.#postponed.push(say);
     else say();
   }

@@ -59,9 +59,7 @@ export class FreelanceWorld {
     });
     this.#clients = weather.clients.map((habits, index) => {
       const random = this.#random.fork(20 + index);
-      const sent = (endpoint: number): void => {
-        this.#sent(index, endpoint);
-      };
+      const sent = (endpoint: number): void => this.#sent(index, endpoint);
       const name = `c${index}`;
       return new FreelanceSimClient(name, habits, this.#machines, stage, random, sabotage, sent);
     });
@@ -125,9 +123,7 @@ export class FreelanceWorld {
       return;
     }
     const { what } = random.pick([first, ...others]);
-    this.#clock.after(random.int(0, AMBUSH_MS), () => {
-      this.#fault(what, client, endpoint);
-    });
+    this.#clock.after(random.int(0, AMBUSH_MS), () => this.#fault(what, client, endpoint));
   }
 
   #fault(what: FreelanceFault, number: number, endpoint: number): void {
@@ -168,9 +164,7 @@ export class FreelanceWorld {
     switch (what) {
       case 'broker ends':
         machine.kill();
-        this.#clock.at(until, () => {
-          machine.start();
-        });
+        this.#clock.at(until, () => machine.start());
         break;
       case 'broker freezes':
         machine.freeze(until);
@@ -185,16 +179,12 @@ export class FreelanceWorld {
       case 'workers vanish':
         machine.loseWorkers();
         outages.add('slow', now, until);
-        this.#clock.at(until, () => {
-          this.#staff(machine, this.#isRough(machine), this.#random);
-        });
+        this.#clock.at(until, () => this.#staff(machine, this.#isRough(machine), this.#random));
         break;
       default:
         machine.slowDown(SLOW_MS);
         outages.add('slow', now, until + SLOW_MS);
-        this.#clock.at(until, () => {
-          machine.hurry();
-        });
+        this.#clock.at(until, () => machine.hurry());
     }
     outages.add('quick', now, until);
     // Its workers have to come back, and what waits has to be done.

@@ -255,9 +255,7 @@ export class PlainMapClient implements MapActor {
         received: () => undefined,
         lost: () => {
           this.#writers[index] = null;
-          this.#part.clock.after(this.#random.int(1, REDIAL_MS), () => {
-            this.#dialWriter(index);
-          });
+          this.#part.clock.after(this.#random.int(1, REDIAL_MS), () => this.#dialWriter(index));
         },
       },
       this.#random.fork(this.#random.word()),

@@ -53,12 +53,8 @@ export class NodeMap {
           if (map !== null && map === this.#map) part(map);
         });
       },
-      published: (message) => {
-        watch.published(node, message, clock.now);
-      },
-      answered: (message) => {
-        watch.answered(node, message);
-      },
+      published: (message) => watch.published(node, message, clock.now),
+      answered: (message) => watch.answered(node, message),
     });
     sabotage.ports?.(this.ports);
   }

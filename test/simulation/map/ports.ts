@@ -62,9 +62,7 @@ class Port {
     const { delayMinMs, delayMaxMs, noticeMaxMs } = options;
     const net = { delayMinMs, delayMaxMs, noticeMaxMs, outputBytesMax };
     this.network = new SimNetwork(clock, net, {
-      connected: (link) => {
-        this.#connected(link);
-      },
+      connected: (link) => this.#connected(link),
       received: (link, frames) => {
         this.#enter(link, (inputs, id) => {
           host.note(`> ${link.routingId.toString()}`, frames);
@@ -72,9 +70,7 @@ class Port {
         });
       },
       outputFull: (link) => {
-        clock.after(0, () => {
-          link.end();
-        });
+        clock.after(0, () => link.end());
       },
       drained: () => undefined,
       disconnected: (link) => {
@@ -133,20 +129,12 @@ export class SimMapPorts {
   constructor(clock: SimClock, options: PortsOptions, host: PortsHost) {
     this.#host = host;
     this.snapshots = new Port(clock, options, Infinity, host, {
-      connected: (inputs, id, info) => {
-        inputs.clientConnected(id, info);
-      },
-      message: (inputs, id, _, frames) => {
-        inputs.clientMessage(id, frames);
-      },
-      disconnected: (inputs, id) => {
-        inputs.clientGone(id);
-      },
+      connected: (inputs, id, info) => inputs.clientConnected(id, info),
+      message: (inputs, id, _, frames) => inputs.clientMessage(id, frames),
+      disconnected: (inputs, id) => inputs.clientGone(id),
     });
     this.updates = new Port(clock, options, options.subscriberBytesMax, host, {
-      message: (inputs, id, _, frames) => {
-        this.#subscribed(inputs, id, frames.copy(0));
-      },
+      message: (inputs, id, _, frames) => this.#subscribed(inputs, id, frames.copy(0)),
       disconnected: (_, id) => {
         this.#topics.delete(id);
       },
@@ -174,9 +162,7 @@ export class SimMapPorts {
     this.#stalled.clear();
     for (const [info, message] of late) {
       this.#host.note('> late', message);
-      this.#host.enter((inputs) => {
-        inputs.written(info, Frames.of(...message));
-      });
+      this.#host.enter((inputs) => inputs.written(info, Frames.of(...message)));
     }
   }
 
@@ -233,9 +219,7 @@ export class SimMapPorts {
           write(this.snapshots.links.get(peer), message);
         });
       },
-      close: (peer) => {
-        this.snapshots.links.get(peer)?.end();
-      },
+      close: (peer) => this.snapshots.links.get(peer)?.end(),
       flush: nothing,
       disconnect: nothing,
       setSecretKeys: nothing,

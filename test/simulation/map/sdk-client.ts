@@ -50,9 +50,7 @@ export class SdkMapClient implements MapActor {
     this.#machine = this.#machineFor();
     this.#writing = new Writing(habits, clock, random.fork(-1), {
       isWaiting: (key) => (this.#waiting.get(key) ?? 0) > 0,
-      set: (key, value, ttlS) => {
-        this.#set(key, value, ttlS);
-      },
+      set: (key, value, ttlS) => this.#set(key, value, ttlS),
     });
   }
 
@@ -63,15 +61,9 @@ export class SdkMapClient implements MapActor {
       ...{ bytesMax: PLENTY, changesMax: PLENTY },
     };
     const sink = {
-      ask: (endpoint: number) => {
-        this.#askAt(endpoint);
-      },
-      stopAsking: () => {
-        this.#stopAsking();
-      },
-      send: (endpoint: number, change: OwnChange) => {
-        this.#send(endpoint, change);
-      },
+      ask: (endpoint: number) => this.#askAt(endpoint),
+      stopAsking: () => this.#stopAsking(),
+      send: (endpoint: number, change: OwnChange) => this.#send(endpoint, change),
       changed: () => undefined,
       replaced: () => undefined,
       synced: (endpoint: number) => {
@@ -81,9 +73,7 @@ export class SdkMapClient implements MapActor {
       lost: (endpoint: number, reason: string) => {
         this.#part.note(`loses node ${endpoint}: ${reason}`);
       },
-      unserved: () => {
-        this.#part.note('says that no node serves');
-      },
+      unserved: () => this.#part.note('says that no node serves'),
       failed: (error: Error) => violated(`${this.name}: ${error.message}`),
     };
     const word = this.#random.fork(-2);
@@ -91,9 +81,7 @@ export class SdkMapClient implements MapActor {
       options,
       sink,
       () => word.word() / 0x1_0000_0000,
-      (target) => {
-        word.fill(target);
-      },
+      (target) => word.fill(target),
     );
   }
 
@@ -148,9 +136,7 @@ export class SdkMapClient implements MapActor {
     this.#part.clock.at(Math.ceil(at), () => {
       if (this.#timerAt !== at) return;
       this.#timerAt = Infinity;
-      this.#enter(() => {
-        this.#machine.tick(this.#part.clock.now);
-      });
+      this.#enter(() => this.#machine.tick(this.#part.clock.now));
     });
   }
 
@@ -160,36 +146,24 @@ export class SdkMapClient implements MapActor {
     lost: () => void,
   ): MapLink | null {
     const actor = {
-      received: (message: Message) => {
-        this.#enter(() => {
-          received(message);
-        });
-      },
-      lost: () => {
-        this.#enter(lost);
-      },
+      received: (message: Message) => this.#enter(() => received(message)),
+      lost: () => this.#enter(lost),
     };
     return network?.dial(this.#part.dialled, actor, this.#random.fork(this.#random.word())) ?? null;
   }
 
   #later(part: () => void): void {
-    this.#part.clock.after(this.#random.int(1, REDIAL_MS), () => {
-      this.#enter(part);
-    });
+    this.#part.clock.after(this.#random.int(1, REDIAL_MS), () => this.#enter(part));
   }
 
   #subscribe(index: number): void {
     const link = this.#dial(
       this.#part.nodes[index]?.updates.network,
-      (message) => {
-        this.#published(index, message);
-      },
+      (message) => this.#published(index, message),
       () => {
         this.#updates[index] = null;
         this.#machine.unsubscribed(index, this.#part.clock.now);
-        this.#later(() => {
-          this.#subscribe(index);
-        });
+        this.#later(() => this.#subscribe(index));
       },
     );
     this.#updates[index] = link;
@@ -210,9 +184,7 @@ export class SdkMapClient implements MapActor {
   #stopReading(index: number): void {
     const link = this.#updates[index];
     link?.stopReading();
-    this.#part.clock.after(this.#random.int(0, 500), () => {
-      link?.resumeReading();
-    });
+    this.#part.clock.after(this.#random.int(0, 500), () => link?.resumeReading());
   }
 
   #dialWriter(index: number): void {
@@ -222,9 +194,7 @@ export class SdkMapClient implements MapActor {
       () => {
         this.#writers[index] = null;
         this.#machine.unwritable(index);
-        this.#later(() => {
-          this.#dialWriter(index);
-        });
+        this.#later(() => this.#dialWriter(index));
       },
     );
     this.#writers[index] = link;

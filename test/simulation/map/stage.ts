@@ -42,9 +42,7 @@ export class MapStage {
     const count = random.int(1, 4);
     for (let index = 0; index < count; index++) {
       const client = this.#add(`m${index}`, random.fork(index));
-      world.clock.after(random.int(0, startsWithinMs), () => {
-        client.start();
-      });
+      world.clock.after(random.int(0, startsWithinMs), () => client.start());
     }
   }
 

@@ -41,9 +41,7 @@ export class MapOnlyWorld {
       isTight: weather.mapBytesMax < TIGHT_BYTES,
       disks: () => this.#node.disks(),
       unsettled: () => ((this.#node.map?.machine.gauges.waiting ?? 1) > 0 ? 'changes wait' : null),
-      takeOver: () => {
-        this.#node.crash();
-      },
+      takeOver: () => this.#node.crash(),
     };
     this.#stage = new MapStage(world, random.fork(3), DURATION_MS / 2);
     const plan = random.fork(4);

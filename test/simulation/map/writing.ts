@@ -93,8 +93,6 @@ export class Writing {
   #renew(own: { readonly key: string; readonly ttlS: number }): void {
     if (this.#isOver) return;
     this.#setter.set(own.key, 'here', own.ttlS);
-    this.#clock.after(Math.floor((own.ttlS * 1000) / RENEWALS), () => {
-      this.#renew(own);
-    });
+    this.#clock.after(Math.floor((own.ttlS * 1000) / RENEWALS), () => this.#renew(own));
   }
 }

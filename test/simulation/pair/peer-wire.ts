@@ -111,9 +111,7 @@ export class PeerWire {
 
   #dial(): void {
     const { heartbeatIntervalMs } = this.#options;
-    this.clock.after(this.random.int(1, Math.ceil(heartbeatIntervalMs / 4)), () => {
-      this.#dial();
-    });
+    this.clock.after(this.random.int(1, Math.ceil(heartbeatIntervalMs / 4)), () => this.#dial());
     const { primary, backup } = this.#ends;
     if (backup?.isAwake !== true) return;
     this.#notice(backup);
@@ -143,9 +141,7 @@ export class PeerWire {
         this.clock,
         this.random.fork(number * 2 + label),
         this.#options,
-        (item) => {
-          this.#arrived(role, connection, item);
-        },
+        (item) => this.#arrived(role, connection, item),
       );
       if (this.#stalled[role]) made.stop();
       return made;
@@ -239,9 +235,7 @@ export class WireEnd implements PeerLink {
 
   /** Notifies it that the connection is gone. */
   lost(connection: WireConnection): void {
-    this.#process.enter(() => {
-      this.lostNow(connection);
-    });
+    this.#process.enter(() => this.lostNow(connection));
   }
 
   lostNow(connection: WireConnection): void {

@@ -100,9 +100,7 @@ export class PairWorld {
           config: this.weather.config,
           epochMaxMs: this.weather.epochMaxMs,
           peerDisk: () => this.#nodes[role === 'primary' ? 'backup' : 'primary'].disk,
-          told: (told, event) => {
-            this.#told(told, event);
-          },
+          told: (told, event) => this.#told(told, event),
         },
         weather: this.weather,
         clock: this.#clock,
@@ -253,9 +251,7 @@ export class PairWorld {
    * communicate.
    */
   #watch(): void {
-    this.#clock.after(INTERVAL_MS / 10, () => {
-      this.#watch();
-    });
+    this.#clock.after(INTERVAL_MS / 10, () => this.#watch());
     const { primary, backup } = this.#nodes;
     for (const node of [primary, backup]) {
       checkOwners(node.disk.entries);
@@ -276,35 +272,23 @@ export class PairWorld {
       }
     };
     const role = (): Role => random.pick(ROLES);
-    some(events.crashes, () => {
-      this.#nodes[role()].crash();
-    });
+    some(events.crashes, () => this.#nodes[role()].crash());
     some(events.returns, () => {
       const passive = ROLES.find((each) => !this.#nodes[each].isServing);
       if (passive !== undefined && ROLES.some((each) => this.#nodes[each].isServing)) {
         this.#nodes[passive].crash();
       }
     });
-    some(events.pauses, () => {
-      this.#pause(this.#nodes[role()], random);
-    });
-    some(events.cuts, () => {
-      this.#cut(random);
-    });
+    some(events.pauses, () => this.#pause(this.#nodes[role()], random));
+    some(events.cuts, () => this.#cut(random));
     some(events.isolations, () => {
       const node = this.#nodes[role()];
       this.tally.fault('clients are cut off');
       node.isolate(true);
-      this.#clock.after(random.int(0, 20 * INTERVAL_MS), () => {
-        node.isolate(false);
-      });
+      this.#clock.after(random.int(0, 20 * INTERVAL_MS), () => node.isolate(false));
     });
-    some(events.switchovers, () => {
-      this.#handOver();
-    });
-    some(events.stalls, () => {
-      this.#stall(role(), random);
-    });
+    some(events.switchovers, () => this.#handOver());
+    some(events.stalls, () => this.#stall(role(), random));
     some(events.promotions, () => {
       const [node, peer] = random.chance(0.5) ? ROLES : [ROLES[1], ROLES[0]];
       if (this.#nodes[peer].isUp) return;
@@ -320,9 +304,7 @@ export class PairWorld {
     this.tally.fault("the map's writers are stalled");
     ports?.stallWriters();
     if (random.chance(0.5)) {
-      this.#clock.after(random.int(0, ms), () => {
-        ports?.writers.cut(true);
-      });
+      this.#clock.after(random.int(0, ms), () => ports?.writers.cut(true));
     }
     this.#clock.after(ms, () => {
       ports?.resumeWriters();
@@ -344,9 +326,7 @@ export class PairWorld {
     const ms = random.int(INTERVAL_MS / 2, INTERVAL_MS * 5);
     this.#disturb(ms);
     node.pause();
-    this.#clock.after(ms, () => {
-      node.resume();
-    });
+    this.#clock.after(ms, () => node.resume());
   }
 
   #cut(random: SimRandom): void {
@@ -382,9 +362,7 @@ export class PairWorld {
       nodes: [primary.ownMap.ports, backup.ownMap.ports],
       disks: () => [primary.mapOnDisk, backup.mapOnDisk],
       unsettled: () => this.#parted(),
-      takeOver: () => {
-        this.#handOver();
-      },
+      takeOver: () => this.#handOver(),
     };
     return new MapStage(world, random, DURATION_MS / 2);
   }

@@ -86,9 +86,7 @@ export class Scheduler implements Actor {
     this.#named = Array.from({ length: options.names }, (_, at) => ({
       ...{ name: `${this.name}n${at}`, wish: null, isCertain: true, versions: 0 },
     }));
-    const received = (frames: Delivered): void => {
-      this.#received(frames);
-    };
+    const received = (frames: Delivered): void => this.#received(frames);
     this.#line = new Line(this.name, around, dialled, random.fork(1), received, () => {
       this.#dialAgain();
     });

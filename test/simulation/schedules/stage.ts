@@ -68,9 +68,7 @@ export class ScheduleStage {
       const line = dialled(`k${index}`, key);
       const scheduler = new Scheduler(options, around, line, own.fork(1), () => world.wallMax());
       this.#schedulers.push(scheduler);
-      world.clock.after(own.int(0, startsWithinMs), () => {
-        scheduler.start();
-      });
+      world.clock.after(own.int(0, startsWithinMs), () => scheduler.start());
     }
   }
 

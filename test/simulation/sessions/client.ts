@@ -190,9 +190,7 @@ export class SessionClient {
     const owner = {
       part: () => undefined,
       done: () => undefined,
-      fail: (failed: Call, error: MajordomoError) => {
-        this.#ended(failed, error.code);
-      },
+      fail: (failed: Call, error: MajordomoError) => this.#ended(failed, error.code),
     };
     const body = [Buffer.from(name)];
     const call = new Call(this.#calls.nextId(), TARGET, body, false, settings, owner);
@@ -236,9 +234,7 @@ export class SessionClient {
       this.#links.get(link)?.link.send({ frames, intent: { kind: 'ping' } });
     };
     return {
-      open: (link, endpoint) => {
-        this.#open(link, endpoint);
-      },
+      open: (link, endpoint) => this.#open(link, endpoint),
       close: (link) => {
         this.#links.get(link)?.link.close();
         this.#links.delete(link);
@@ -247,9 +243,7 @@ export class SessionClient {
         write(link, wire.hello(this.#session));
         write(link, wire.probe());
       },
-      probe: (link) => {
-        write(link, wire.probe());
-      },
+      probe: (link) => write(link, wire.probe()),
       ping: () => undefined,
       hedged: () => undefined,
       askWhy: () => undefined,
@@ -257,16 +251,12 @@ export class SessionClient {
         this.#note(`asks what became of ${sends.map(String).join(' ')}`);
         write(link, wire.resume(sends));
       },
-      renewId: (call) => {
-        this.#calls.renew(call);
-      },
+      renewId: (call) => this.#calls.renew(call),
       renewSession: () => {
         this.#calls.restart();
         this.#session = this.#newSession();
       },
-      resumed: () => {
-        this.#stage.tally.fault('request resumed');
-      },
+      resumed: () => this.#stage.tally.fault('request resumed'),
       cancel: (link, id, send) => {
         const open = this.#links.get(link);
         if (open?.cancels === null) write(link, wire.cancel([[id, send]]));
@@ -315,9 +305,7 @@ export class SessionClient {
         this.#note(`is disconnected from ${endpoint}`);
         this.#strategy.disconnected(link, this.#now);
       }),
-      unreachable: input(() => {
-        this.#strategy.unreachable(link, false, this.#now);
-      }),
+      unreachable: input(() => this.#strategy.unreachable(link, false, this.#now)),
       message: (frames: Frames) => {
         input(() => {
           this.#strategy.heard(link);

@@ -160,9 +160,7 @@ export class SdkWorker {
   do(action: () => void): void {
     if (this.#isGone) return;
     if (this.#stalledUntil > this.now) {
-      this.#postponed.push(() => {
-        this.do(action);
-      });
+      this.#postponed.push(() => this.do(action));
     } else {
       action();
     }
@@ -285,15 +283,9 @@ class Registration implements SessionSink {
   open(): void {
     const mine = this.#dial(
       {
-        connected: () => {
-          this.session.connected(this.#worker.now);
-        },
-        disconnected: () => {
-          this.session.disconnected(this.#worker.now);
-        },
-        message: (frames) => {
-          this.#receive(frames);
-        },
+        connected: () => this.session.connected(this.#worker.now),
+        disconnected: () => this.session.disconnected(this.#worker.now),
+        message: (frames) => this.#receive(frames),
       },
       () => this.link === mine,
     );
@@ -314,17 +306,9 @@ class Registration implements SessionSink {
     const dialled = dialledBy(`${this.#worker.name}/${number}`, 0, 'DEALER');
     const random = this.#random.fork(100 + this.#links);
     const listening = {
-      connected: () => {
-        input(events.connected);
-      },
-      disconnected: () => {
-        input(events.disconnected);
-      },
-      message: (frames: Frames) => {
-        input(() => {
-          events.message(frames);
-        });
-      },
+      connected: () => input(events.connected),
+      disconnected: () => input(events.disconnected),
+      message: (frames: Frames) => input(() => events.message(frames)),
       heard: () => undefined,
       unreachable: () => undefined,
     };

@@ -83,9 +83,7 @@ export class SessionsWorld {
     this.#runs = new Runs(this.#clock, machines);
     this.#clients = weather.clients.map((habits, index) => {
       const random = this.#random.fork(20 + index);
-      const sent = (endpoint: number): void => {
-        this.#sent(index, endpoint);
-      };
+      const sent = (endpoint: number): void => this.#sent(index, endpoint);
       const name = `c${index}`;
       const runs = this.#runs;
       const stage = this.#stage;
@@ -225,9 +223,7 @@ export class SessionsWorld {
       case 'messages are slow':
         machine.outages.add('slow', now, now + lastsMs + SLOW_MS);
         machine.slowDown(SLOW_MS);
-        this.#clock.after(lastsMs, () => {
-          machine.hurry();
-        });
+        this.#clock.after(lastsMs, () => machine.hurry());
         break;
       case 'broker freezes':
       case 'broker ends':
@@ -250,9 +246,7 @@ export class SessionsWorld {
     }
     if (what === 'broker ends') {
       machine.kill();
-      clock.after(lastsMs, () => {
-        machine.start();
-      });
+      clock.after(lastsMs, () => machine.start());
       return;
     }
     machine.drain();
@@ -279,9 +273,7 @@ export class SessionsWorld {
       this.#workers = this.#workers.filter((each) => each !== worker);
       if (what === 'worker ends') worker.kill(random.chance(0.3), lastsMs);
       else worker.close(lastsMs);
-      this.#clock.after(random.int(0, lastsMs), () => {
-        this.#work(worker.habits);
-      });
+      this.#clock.after(random.int(0, lastsMs), () => this.#work(worker.habits));
     }
   }
 

@@ -129,9 +129,7 @@ export class SessionLease {
       if (isEnded) this.#events.otherEnded(other);
     }
     this.#events.accompanied(seen.length);
-    yield* ask((database) => {
-      database.free();
-    });
+    yield* ask((database) => database.free());
   }
 }
 

@@ -108,9 +108,7 @@ export class SharedNode {
     this.#directoryId = this.#newDirectoryId();
     this.end = new ProcessEnd(clock, {
       reached: () => ((this.#process?.serving ?? null) === null ? null : this.#process),
-      enter: (part) => {
-        this.#enter(this.#process, part);
-      },
+      enter: (part) => this.#enter(this.#process, part),
       wake: () => {
         this.#setTime();
         this.#plan(clock.now);
@@ -193,9 +191,7 @@ export class SharedNode {
 
   #start(): void {
     const { weather, link, name, watch } = this.#in;
-    const random = (target: Buffer): void => {
-      this.#random.fill(target);
-    };
+    const random = (target: Buffer): void => this.#random.fill(target);
     const broker = new Broker(weather.broker, this.#sink(), NOTHING, random);
     const claimant = { node: name, directoryId: this.#directoryId, leaseMs: weather.leaseMs };
     const started: { process: Process | null } = { process: null };
@@ -217,9 +213,7 @@ export class SharedNode {
           });
         });
       },
-      otherEnded: (other: OtherSession) => {
-        this.#in.otherEnded(this, other);
-      },
+      otherEnded: (other: OtherSession) => this.#in.otherEnded(this, other),
     };
     const events = this.#events(started);
     const timeoutMs = weather.storeTimeoutMs;
@@ -234,15 +228,11 @@ export class SharedNode {
   #events(started: { readonly process: Process | null }): StoreClientEvents {
     const titanic = (): Titanic => this.#servingOf(started.process).titanic;
     return {
-      opened: (opened) => {
-        this.#opened(opened);
-      },
+      opened: (opened) => this.#opened(opened),
       notOpened: () => {
         if (started.process !== null) this.#end(started.process);
       },
-      hinted: (hint) => {
-        titanic().hinted(hint);
-      },
+      hinted: (hint) => titanic().hinted(hint),
       foundClaimed: (requests) => {
         this.#in.tally.fault('kept, though its batch failed');
         titanic().foundClaimed(requests);
@@ -253,9 +243,7 @@ export class SharedNode {
         this.#servingOf(started.process).session = session;
         titanic().taken();
       },
-      counted: (counts) => {
-        titanic().counted(counts);
-      },
+      counted: (counts) => titanic().counted(counts),
       renewed: (sentAt, storeMs) => {
         const serving = started.process?.serving ?? null;
         if (serving === null) return;
@@ -270,12 +258,8 @@ export class SharedNode {
         serving.isEnded = true;
         serving.replica.ended();
       },
-      lost: () => {
-        this.#servingOf(started.process).replica.lost();
-      },
-      returned: () => {
-        this.#servingOf(started.process).replica.returned();
-      },
+      lost: () => this.#servingOf(started.process).replica.lost(),
+      returned: () => this.#servingOf(started.process).replica.returned(),
     };
   }
 
@@ -298,9 +282,7 @@ export class SharedNode {
         this.#effect();
         this.#in.commits(this, changes);
         client.commit(transaction, changes, {
-          done: (results) => {
-            completion.done(results);
-          },
+          done: (results) => completion.done(results),
           failed: (failure) => {
             this.#note(`batch fails: ${failure.message}`);
             completion.failed(failure);
@@ -332,9 +314,7 @@ export class SharedNode {
         this.#effect();
         client.listKept(...args);
       },
-      hint: (...args: Parameters<StoreClient['hint']>) => {
-        client.hint(...args);
-      },
+      hint: (...args: Parameters<StoreClient['hint']>) => client.hint(...args),
     };
     const now = (): number => this.#clock.now;
     const replica = new SharedStore(
@@ -345,9 +325,7 @@ export class SharedNode {
       now,
       renewedAt,
     );
-    const random = (target: Buffer): void => {
-      this.#random.fill(target);
-    };
+    const random = (target: Buffer): void => this.#random.fill(target);
     const { services } = broker.counters.requests;
     const titanic = new Titanic(
       ...([weather.titanic, counted, replica, NOTHING, random, services, counted] as const),
@@ -396,9 +374,7 @@ export class SharedNode {
     if (this.#random.chance(this.#in.weather.moveChance)) {
       this.#directoryId = this.#newDirectoryId();
     }
-    this.#clock.after(this.#random.int(1, this.#in.weather.downMaxMs), () => {
-      this.#start();
-    });
+    this.#clock.after(this.#random.int(1, this.#in.weather.downMaxMs), () => this.#start());
   }
 
   // ---------------------------------------------------------------- turns
@@ -418,9 +394,7 @@ export class SharedNode {
     this.#clock.at(at, () => {
       if (this.#isTurnPlanned !== at) return;
       this.#isTurnPlanned = Infinity;
-      this.#enter(this.#process, () => {
-        this.#turn();
-      });
+      this.#enter(this.#process, () => this.#turn());
     });
   }
 
@@ -459,15 +433,11 @@ export class SharedNode {
   }
 
   readonly #messages = new WholeMessages({
-    effect: () => {
-      this.#effect();
-    },
+    effect: () => this.#effect(),
     sent: (peer, frames, bytes) => {
       this.#in.trace.note(this.#clock.now, `${this.name} peer ${peer}`, '<', frames);
       this.#process?.links[peer]?.write(frames, bytes);
     },
-    closed: (peer) => {
-      this.#process?.links[peer]?.end();
-    },
+    closed: (peer) => this.#process?.links[peer]?.end(),
   });
 }

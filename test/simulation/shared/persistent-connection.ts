@@ -121,11 +121,7 @@ export class PersistentConnection {
   }
 
   #sleep(ms: number): Wait {
-    return (resume) => {
-      this.#host.later(ms, () => {
-        resume(null);
-      });
-    };
+    return (resume) => this.#host.later(ms, () => resume(null));
   }
 
   *#connect(): Routine<void> {
@@ -177,16 +173,10 @@ export class PersistentConnection {
       isOver = true;
       this.#broken = null;
       if (error !== null) this.#isOpen = false;
-      this.#host.later(delayMs, () => {
-        resume(error);
-      });
+      this.#host.later(delayMs, () => resume(error));
     };
-    this.#broken = () => {
-      end(new Broken('the server has gone'), random.int(0, 5));
-    };
-    clock.at(until, () => {
-      end(new TimeOver('no answer'), 0);
-    });
+    this.#broken = () => end(new Broken('the server has gone'), random.int(0, 5));
+    clock.at(until, () => end(new TimeOver('no answer'), 0));
     const breaks = !this.#link.isHealed && random.chance(weather.breakChance);
     const fate = breaks ? random.pick(['lost', 'done', 'late', 'delayed'] as const) : 'answered';
     const isTold = random.chance(0.7);

@@ -109,11 +109,7 @@ export class StoreClient implements ClaimStore {
   readonly #leases: PersistentConnection;
   readonly #server: DatabaseServer;
   readonly #delayMaxMs: number;
-  readonly #hinted = (hint: Hint): void => {
-    this.#tell((events) => {
-      events.hinted(hint);
-    });
-  };
+  readonly #hinted = (hint: Hint): void => this.#tell((events) => events.hinted(hint));
   readonly #orders: Order[] = [];
   #isWorking = false;
   #lease: SessionLease | null = null;
@@ -144,15 +140,9 @@ export class StoreClient implements ClaimStore {
     const { clock, random, tally } = host;
     const connectionHost: ConnectionHost = {
       ...{ clock, random, tally },
-      later: (ms, action) => {
-        host.later(ms, action);
-      },
-      connected: () => {
-        this.#connected();
-      },
-      unreachable: () => {
-        this.#unreachable();
-      },
+      later: (ms, action) => host.later(ms, action),
+      connected: () => this.#connected(),
+      unreachable: () => this.#unreachable(),
     };
     const persistent = (): PersistentConnection =>
       new PersistentConnection(link, connectionHost, timeoutMs);
@@ -209,9 +199,7 @@ export class StoreClient implements ClaimStore {
       });
     } catch (error) {
       if (!(error instanceof FenceDown)) mustBeOfNetwork(error);
-      this.#tell((events) => {
-        events.notOpened();
-      });
+      this.#tell((events) => events.notOpened());
     }
   }
 
@@ -223,53 +211,33 @@ export class StoreClient implements ClaimStore {
       session,
       this.#watch,
       {
-        renewed: (sentAt, storeMs) => {
-          this.#tell((events) => {
-            events.renewed(sentAt, storeMs);
-          });
-        },
-        ended: () => {
-          this.#tell((events) => {
-            events.ended();
-          });
-        },
+        renewed: (sentAt, storeMs) => this.#tell((events) => events.renewed(sentAt, storeMs)),
+        ended: () => this.#tell((events) => events.ended()),
         taken: (taken) => {
           this.#fence = { session: taken, token: 0 };
           this.#doubtful = [];
-          this.#tell((events) => {
-            events.taken(taken);
-          });
+          this.#tell((events) => events.taken(taken));
         },
-        accompanied: (others) => {
-          this.#accompanied(others);
-        },
-        otherEnded: (other) => {
-          this.#host.otherEnded(other);
-        },
+        accompanied: (others) => this.#accompanied(others),
+        otherEnded: (other) => this.#host.otherEnded(other),
       },
     );
   }
 
   #tell(message: (events: StoreClientEvents) => void): void {
-    this.#host.tell(() => {
-      message(this.#events);
-    });
+    this.#host.tell(() => message(this.#events));
   }
 
   #connected(): void {
     if (!this.#isLost) return;
     this.#isLost = false;
-    this.#tell((events) => {
-      events.returned();
-    });
+    this.#tell((events) => events.returned());
   }
 
   #unreachable(): void {
     if (!this.#isServing || this.#isLost) return;
     this.#isLost = true;
-    this.#tell((events) => {
-      events.lost();
-    });
+    this.#tell((events) => events.lost());
   }
 
   // ---------------------------------------------------------------- orders of the machines
@@ -304,9 +272,7 @@ export class StoreClient implements ClaimStore {
   }
 
   claim(order: ClaimOrder, completion: Completion<readonly ClaimedRequest[]>): void {
-    this.#host.later(0, () => {
-      begin(this.#claim(order, completion));
-    });
+    this.#host.later(0, () => begin(this.#claim(order, completion)));
   }
 
   /** Each of the others hears of it, or does not, if it is connected then. */
@@ -359,9 +325,7 @@ export class StoreClient implements ClaimStore {
       session = this.#fence.session;
       const { results, counts } = yield* this.#commit(changes);
       if (this.#fence.session !== session && this.#doubt(changes)) {
-        this.#tell((events) => {
-          events.counted(counts);
-        });
+        this.#tell((events) => events.counted(counts));
         throw new UnknownOutcome('outcome unknown: the session has ended meanwhile');
       }
       this.#tell((events) => {
@@ -430,9 +394,7 @@ export class StoreClient implements ClaimStore {
       throw error;
     }
     if (claimed.length === 0) return;
-    this.#tell((events) => {
-      events.foundClaimed(claimed);
-    });
+    this.#tell((events) => events.foundClaimed(claimed));
   }
 
   *#commit(changes: readonly Change[]): Routine<Committed> {
@@ -517,9 +479,7 @@ export class StoreClient implements ClaimStore {
   #countLater(): void {
     if (this.#isCounting) return;
     this.#isCounting = true;
-    this.#host.later(COUNT_PAUSE_MS, () => {
-      begin(this.#countAgain());
-    });
+    this.#host.later(COUNT_PAUSE_MS, () => begin(this.#countAgain()));
   }
 
   *#countAgain(): Routine<void> {
@@ -527,9 +487,7 @@ export class StoreClient implements ClaimStore {
       this.#counts.replace(yield* this.#read((database) => database.count()));
       this.#mustCount = false;
       const counts = this.#counts.takeAll();
-      this.#tell((events) => {
-        events.counted(counts);
-      });
+      this.#tell((events) => events.counted(counts));
     } catch (error) {
       mustBeOfNetwork(error);
       // It is tried again with the next one.
@@ -546,9 +504,7 @@ export class StoreClient implements ClaimStore {
       this.#mustBeReady();
       const claimed = yield* this.#claimed(session, order);
       if (this.#fence.session !== session) throw new Refused('the session has ended meanwhile');
-      this.#tell(() => {
-        completion.done(claimed);
-      });
+      this.#tell(() => completion.done(claimed));
     } catch (error) {
       this.#fail([completion], error, session);
     }
@@ -596,9 +552,7 @@ export class StoreClient implements ClaimStore {
     if (wanted.length === 0) return [];
     if (this.#now >= this.#wokenAt + WAKE_MS) {
       this.#wokenAt = this.#now;
-      const wake = (database: SharedDatabase): void => {
-        database.wake();
-      };
+      const wake = (database: SharedDatabase): void => database.wake();
       yield* persistent.ask(until, { run: wake, fence: null, alone: NOBODY });
     }
     return yield* this.#ofSession(until, session, (database, fence) =>
@@ -618,9 +572,7 @@ export class StoreClient implements ClaimStore {
   ): Routine<void> {
     try {
       const result = yield* this.#read(run);
-      this.#tell(() => {
-        completion.done(result);
-      });
+      this.#tell(() => completion.done(result));
     } catch (error) {
       this.#fail([completion], error);
     }

@@ -112,9 +112,7 @@ export class SharedWorld {
     this.#stage.addSpies(this.#random, 0, '', (own) => this.#anywhere(own.fork(1)), false);
     this.#schedules = this.#addSchedules(this.#random.fork(7));
     const { database } = this.#server;
-    database.changed = () => {
-      this.#schedules.look(database, database.rows);
-    };
+    database.changed = () => this.#schedules.look(database, database.rows);
     this.#plan(this.#random.fork(6));
     this.#look();
   }
@@ -221,13 +219,9 @@ export class SharedWorld {
       if (node === undefined || node.isPaused) return;
       this.#fault('broker is paused');
       node.pause(random.chance(0.7));
-      later(ms(), () => {
-        node.resume();
-      });
+      later(ms(), () => node.resume());
     });
-    some(events.kills, () => {
-      this.#nodes[place()]?.kill();
-    });
+    some(events.kills, () => this.#nodes[place()]?.kill());
   }
 
   /** For a short time, or for longer than a lease. */
@@ -251,9 +245,7 @@ export class SharedWorld {
   }
 
   #look(): void {
-    this.#clock.after(INTERVAL_MS / 10, () => {
-      this.#look();
-    });
+    this.#clock.after(INTERVAL_MS / 10, () => this.#look());
     const { database } = this.#server;
     if (database.transactions === this.#looked) return;
     this.#looked = database.transactions;
@@ -267,9 +259,7 @@ export class SharedWorld {
     const { weather } = this;
     const link: Link = {
       ...{ server: this.#server, weather: weather.link, isCut: false, isHealed: false },
-      cut: () => {
-        this.#cut(link);
-      },
+      cut: () => this.#cut(link),
     };
     const node = new SharedNode({
       name: `n${n}`,
@@ -290,12 +280,8 @@ export class SharedWorld {
         this.#sabotage.replica?.(replica);
       },
       claimed: (request) => this.#sabotage.claimed?.(request) ?? request,
-      runs: (by, text) => {
-        this.#watch.runs(by, text);
-      },
-      commits: (by, changes) => {
-        this.#watch.commits(by, changes);
-      },
+      runs: (by, text) => this.#watch.runs(by, text),
+      commits: (by, changes) => this.#watch.commits(by, changes),
       otherEnded: (by: SharedNode, other: OtherSession) => {
         this.#fault(`session of another is ended`);
         this.#watch.otherEnded(by, other);

@@ -121,12 +121,8 @@ export class DurableClient implements Actor {
       around,
       dialled,
       random.fork(1),
-      (frames) => {
-        this.#received(frames);
-      },
-      () => {
-        this.#dialAgain();
-      },
+      (frames) => this.#received(frames),
+      () => this.#dialAgain(),
     );
   }
 
@@ -141,9 +137,7 @@ export class DurableClient implements Actor {
   start(): void {
     this.#dial();
     for (let index = 0; index < this.#habits.jobs; index++) {
-      this.#around.clock.after(this.#pause() * index, () => {
-        this.#submit(this.#newJob(index));
-      });
+      this.#around.clock.after(this.#pause() * index, () => this.#submit(this.#newJob(index)));
     }
   }
 

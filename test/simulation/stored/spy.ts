@@ -49,9 +49,7 @@ export class Spy implements Actor {
     this.#random = random;
     this.#victims = victims;
     this.#isPaired = isPaired;
-    const received = (frames: Delivered): void => {
-      this.#received(frames);
-    };
+    const received = (frames: Delivered): void => this.#received(frames);
     this.#line = new Line(name, around, dialled, random.fork(1), received, () => undefined);
   }
 

@@ -52,9 +52,7 @@ export class DurableStage {
     client.ttlMs = Math.min(titanic.requestTtlMs, titanic.replyTtlMs);
     this.clients.push(client);
     if (key === 'alice') this.#alices.push(client);
-    clock.after(random.int(0, startsWithinMs), () => {
-      client.start();
-    });
+    clock.after(random.int(0, startsWithinMs), () => client.start());
   }
 
   /** One with another key, and one without a key. */

@@ -117,9 +117,7 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
     const used = sabotage?.(sink) ?? sink;
     this.#makeBroker = ({ options: own, oracle, status }) => {
       const note = { emit: (event: BrokerEvent) => oracle.told?.(event) };
-      const broker = new Broker(own, used, note, (target) => {
-        random.fill(target);
-      });
+      const broker = new Broker(own, used, note, (target) => random.fill(target));
       broker.host(new Mmi(broker.listing, () => status));
       broker.begin(clock.now);
       return broker;

@@ -141,12 +141,8 @@ export class Cast {
       this.#around,
       who,
       random.fork(1),
-      (frames) => {
-        client.received(frames);
-      },
-      () => {
-        client.lost();
-      },
+      (frames) => client.received(frames),
+      () => client.lost(),
     );
     const client = new SimPlainClient(name, habits, this.#around, line, random);
     this.plainClients.push(client);
@@ -217,12 +213,8 @@ export class Cast {
       this.#around,
       dialled(name, listener, random, 0.4),
       random.fork(1),
-      (frames) => {
-        client.received(frames);
-      },
-      () => {
-        client.lost();
-      },
+      (frames) => client.received(frames),
+      () => client.lost(),
     );
     const client = new SimClient(name, habits, this.#around, line, random);
     this.clients.push(client);

@@ -81,9 +81,7 @@ export class Connection<Up, Down> implements Dialled {
     this.#actor = actor;
     this.#random = random;
     const { clock, options } = network;
-    this.#up = new Pipe(clock, random.fork(1), options, (item) => {
-      this.#arrived(item);
-    });
+    this.#up = new Pipe(clock, random.fork(1), options, (item) => this.#arrived(item));
     this.#down = new Pipe(clock, random.fork(2), options, (item) => {
       if (!this.#actorGone) this.#actor.received(item);
       this.#wasRead();
@@ -129,9 +127,7 @@ export class Connection<Up, Down> implements Dialled {
     else this.#down.swallow();
     const { clock, options } = this.#network;
     if (serverKnows) {
-      clock.after(this.#random.int(0, options.noticeMaxMs), () => {
-        this.notice();
-      });
+      clock.after(this.#random.int(0, options.noticeMaxMs), () => this.notice());
     }
     if (actorKnows && !this.#actorGone) {
       clock.after(this.#random.int(0, options.noticeMaxMs), () => {

@@ -202,21 +202,15 @@ export class SimNode implements WatchedNode {
       enter: (part) => {
         const process = this.#process;
         if (process === null) return;
-        this.#enter(process, () => {
-          part(process);
-        });
+        this.#enter(process, () => part(process));
       },
-      wake: () => {
-        this.#wake();
-      },
+      wake: () => this.#wake(),
       note: (peer, what, frames) => {
         this.#in.trace.note(this.#clock.now, this.name, `> ${peer} ${what}`, frames);
       },
     });
     this.disk = new MemoryDisk({
-      schedule: (call, run) => {
-        this.#schedule(call, run);
-      },
+      schedule: (call, run) => this.#schedule(call, run),
       faultOf: (call) => this.#faultOf(call),
     });
     this.ownMap = this.#mapOf(surroundings);
@@ -233,12 +227,8 @@ export class SimNode implements WatchedNode {
         enter: (part) => {
           if (this.#process !== null) this.#enter(this.#process, part);
         },
-        effect: () => {
-          this.#effect();
-        },
-        note: (what, frames) => {
-          this.#in.trace.note(clock.now, this.name, what, frames);
-        },
+        effect: () => this.#effect(),
+        note: (what, frames) => this.#in.trace.note(clock.now, this.name, what, frames),
       },
     });
   }
@@ -327,17 +317,13 @@ export class SimNode implements WatchedNode {
   start(): void {
     if (this.#process !== null) return;
     const { weather, sabotage } = this.#in;
-    const random = (target: Buffer): void => {
-      this.#random.fill(target);
-    };
+    const random = (target: Buffer): void => this.#random.fill(target);
     this.#effectsLeft = Infinity;
     this.#isTurnDue = false;
     this.#isVoteOut = false;
     this.#timerAt = Infinity;
     const broker = new Broker(weather.broker, this.#sink(), QUIET, random);
-    const wake = (): void => {
-      this.#wake();
-    };
+    const wake = (): void => this.#wake();
     const time = { now: () => this.#clock.now, wall: () => this.#readWall() };
     this.#readOffset = this.#wallOffset;
     this.#heldUntil = -Infinity;
@@ -399,9 +385,7 @@ export class SimNode implements WatchedNode {
 
   #pairEvents({ told }: Pairing): { emit(event: PairEvent): void } {
     return {
-      emit: (event) => {
-        told(this, event);
-      },
+      emit: (event) => told(this, event),
     };
   }
 
@@ -416,9 +400,7 @@ export class SimNode implements WatchedNode {
     const pair = new PairNode({
       config: { ...config, bstar: { ...config.bstar, role } },
       broker,
-      wake: () => {
-        this.#wake();
-      },
+      wake: () => this.#wake(),
       epochs: this.#epochs(pairing),
       keys: () => Buffer.alloc(16),
       listenerKeys: () => Buffer.alloc(32),
@@ -428,9 +410,7 @@ export class SimNode implements WatchedNode {
       now: this.#now,
     });
     if (map !== null) {
-      map.voted = () => {
-        pair.voted();
-      };
+      map.voted = () => pair.voted();
       map.isFenced = () => pair.isFenced;
     }
     this.#in.sabotage.pair?.(pair);
@@ -442,9 +422,7 @@ export class SimNode implements WatchedNode {
     const link = wire.open(role, {
       events: pair,
       isAwake: () => this.isAwake,
-      enter: (part) => {
-        this.#enter(process, part);
-      },
+      enter: (part) => this.#enter(process, part),
     });
     const send = link.send.bind(link);
     link.send = (message) => {
@@ -465,9 +443,7 @@ export class SimNode implements WatchedNode {
     const storage = mapStorage(
       {
         replica: replicas.map,
-        list: (after, completion) => {
-          store.listRanked(number, after, completion);
-        },
+        list: (after, completion) => store.listRanked(number, after, completion),
         epochMax: recovered.epochMax,
         tombstones: recovered.parts.find(({ part }) => part === number) ?? {
           ...{ part: number, count: 0, keyBytes: 0 },
@@ -477,16 +453,12 @@ export class SimNode implements WatchedNode {
           replicas.replication?.servePart(number, part);
         },
       },
-      (key) => {
-        hold(false, `the map cannot read its own record of ${key}`);
-      },
+      (key) => hold(false, `the map cannot read its own record of ${key}`),
     );
     const map = this.ownMap?.open({
       replica: storage.replica,
       store: storage.store,
-      wake: () => {
-        this.#wake();
-      },
+      wake: () => this.#wake(),
     });
     if (map === undefined) return null;
     storage.serve(map.machine);
@@ -512,9 +484,7 @@ export class SimNode implements WatchedNode {
   }
 
   #counted(store: NodeStore): NodeStore {
-    const effect = (): void => {
-      this.#effect();
-    };
+    const effect = (): void => this.#effect();
     return new Proxy(store, {
       get: (target, name) => {
         effect();
@@ -586,9 +556,7 @@ export class SimNode implements WatchedNode {
     for (const link of process.links) link?.end();
     this.ownMap?.close();
     if (pairing !== null) pairing.wire.leave(pairing.role);
-    this.#clock.after(this.#random.int(0, this.#weather.downMaxMs), () => {
-      this.start();
-    });
+    this.#clock.after(this.#random.int(0, this.#weather.downMaxMs), () => this.start());
   }
 
   #hinders(): void {
@@ -610,9 +578,7 @@ export class SimNode implements WatchedNode {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const { process, part } of waiting) this.#enter(process, part);
-    this.#live(() => {
-      this.#wake();
-    });
+    this.#live(() => this.#wake());
   }
 
   /** Runs an action in a process: at once, or when it next takes a turn. */
@@ -644,9 +610,7 @@ export class SimNode implements WatchedNode {
     this.#setWall();
     process.turns.setTime(this.#now);
     this.#clock.after(this.#random.int(0, this.#weather.turnDelayMaxMs), () => {
-      this.#enter(process, () => {
-        this.#turn(process);
-      });
+      this.#enter(process, () => this.#turn(process));
     });
   }
 
@@ -819,9 +783,7 @@ export class SimNode implements WatchedNode {
   }
 
   readonly #messages = new WholeMessages({
-    effect: () => {
-      this.#effect();
-    },
+    effect: () => this.#effect(),
     sent: (peer, frames, bytes) => {
       const process = this.#process;
       if (process === null) return;
@@ -833,9 +795,7 @@ export class SimNode implements WatchedNode {
       }
       process.links[peer]?.write(frames, bytes);
     },
-    closed: (peer) => {
-      this.#process?.links[peer]?.end();
-    },
+    closed: (peer) => this.#process?.links[peer]?.end(),
   });
 
   #note(what: string): void {

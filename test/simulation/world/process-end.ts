@@ -65,19 +65,11 @@ export class ProcessEnd implements ServerEnd<Sent, Delivered> {
   }
 
   outputFull(link: Link): void {
-    this.#clock.after(0, () => {
-      this.#of(link, ({ broker }, peer) => {
-        broker.outputFull(peer);
-      });
-    });
+    this.#clock.after(0, () => this.#of(link, ({ broker }, peer) => broker.outputFull(peer)));
   }
 
   drained(link: Link): void {
-    this.#clock.after(0, () => {
-      this.#of(link, ({ broker }, peer) => {
-        broker.drained(peer);
-      });
-    });
+    this.#clock.after(0, () => this.#of(link, ({ broker }, peer) => broker.drained(peer)));
   }
 
   disconnected(link: Link): void {

@@ -45,9 +45,7 @@ export class WholeMessages implements Output {
           outlet.effect();
           to.cancel(...message);
         },
-        heartbeat: (...message) => {
-          to.heartbeat(...message);
-        },
+        heartbeat: (...message) => to.heartbeat(...message),
         disconnect: (...message) => {
           outlet.effect();
           to.disconnect(...message);
@@ -63,9 +61,7 @@ export class WholeMessages implements Output {
           this.#read();
         },
       },
-      close: (peer) => {
-        outlet.closed(peer);
-      },
+      close: (peer) => outlet.closed(peer),
       // Only a node of a pair is ever voting.
       vote: () => {
         throw new Error('a vote for a node without a peer');

@@ -69,9 +69,7 @@ export class World {
       const startAt = random.int(0, Math.floor(this.#weather.durationMs / 3));
       if (cut.without.has(index)) continue;
       this.#actors.push(actor);
-      clock.at(startAt, () => {
-        actor.start();
-      });
+      clock.at(startAt, () => actor.start());
     }
   }
 

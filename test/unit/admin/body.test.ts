@@ -19,9 +19,7 @@ async function read(chunks: readonly string[], wanted: number): Promise<string> 
 }
 
 describe('a body', () => {
-  it('is all of its chunks', async () => {
-    expect(await read(['a', 'b', 'c'], 3)).toBe('abc');
-  });
+  it('is all of its chunks', async () => expect(await read(['a', 'b', 'c'], 3)).toBe('abc'));
 
   it('that is not wanted any more is read without being kept', async () => {
     expect(await read(['a', 'b', 'c'], 2)).toBe('');

@@ -32,9 +32,7 @@ describe('a head that repeats another', () => {
       '9'.repeat(10),
     ],
     ['with the largest length', withLength('99999') + 'x'.repeat(99_999), 'x'.repeat(99_999)],
-  ])('is recognised %s', (_what, bytes, body) => {
-    expect(bodyIn(bytes)).toBe(body);
-  });
+  ])('is recognised %s', (_what, bytes, body) => expect(bodyIn(bytes)).toBe(body));
 
   it.each([
     ['a part of the body is missing', `${FIRST}012345678`],
@@ -56,9 +54,7 @@ describe('a head that repeats another', () => {
     ['a value is not ASCII', `${withLength('1').replace('t-1', 't\u00e9')}a`],
     ['a value ends a line', `${withLength('1').replace('t-1', 't\r\nX: y')}a`],
     ['a value is over 128 bytes', `${withLength('1').replace('t-1', 't'.repeat(129))}a`],
-  ])('is not one if %s', (_what, bytes) => {
-    expect(bodyIn(bytes)).toBeNull();
-  });
+  ])('is not one if %s', (_what, bytes) => expect(bodyIn(bytes)).toBeNull());
 
   it('is not one if its values make it longer than 2 KiB', () => {
     const first = FIRST.replace('Accept: b', `Accept: ${'b'.repeat(1900)}`);
@@ -93,7 +89,5 @@ describe('a head that repeats another', () => {
     ['whose length was read elsewhere', withLength('11')],
     ['over 2 KiB', FIRST.replace('Accept: b', `Accept: ${'b'.repeat(2048)}`)],
     ['whose length ends otherwise', FIRST.replace('10\r\n', '10 \r\n')],
-  ])('one %s is not kept', (_what, text) => {
-    expect(headOf(text)).toBeNull();
-  });
+  ])('one %s is not kept', (_what, text) => expect(headOf(text)).toBeNull());
 });

@@ -60,9 +60,7 @@ beforeAll(() => {
   }
 });
 
-afterAll(() => {
-  rmSync(tree, { recursive: true, force: true });
-});
+afterAll(() => rmSync(tree, { recursive: true, force: true }));
 
 /** File, what it imports, how, and the rules that it breaks. */
 const CASES: readonly (readonly [string, string, Way, ...string[]])[] = [

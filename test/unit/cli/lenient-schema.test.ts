@@ -34,9 +34,7 @@ describe('what a JSON Schema says for certain', () => {
       { oneOf: [{ pattern: '^x' }, { pattern: '^y' }] },
       'Z',
     ],
-  ])('does not refuse %s', (_title, schema, value) => {
-    expect(takes(schema, value)).toBe(true);
-  });
+  ])('does not refuse %s', (_title, schema, value) => expect(takes(schema, value)).toBe(true));
 
   it.each<[title: string, schema: object, value: unknown]>([
     ['a property that is absent', { required: ['a'] }, {}],
@@ -49,7 +47,5 @@ describe('what a JSON Schema says for certain', () => {
     ['what nothing suits', { not: {} }, 'x'],
     ['too many', { maxItems: 1 }, [1, 2]],
     ['what a reference refuses', { $ref: '#/$defs/a', $defs: { a: { type: 'object' } } }, 1],
-  ])('refuses %s', (_title, schema, value) => {
-    expect(takes(schema, value)).toBe(false);
-  });
+  ])('refuses %s', (_title, schema, value) => expect(takes(schema, value)).toBe(false));
 });

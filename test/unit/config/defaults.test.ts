@@ -109,7 +109,5 @@ describe('the defaults', () => {
     expect(memoryBytes).toBeLessThanOrEqual(Math.min(2 * GIB, totalmem() / 3));
   });
 
-  it('cause no warning', () => {
-    expect(load({}).warnings).toEqual([]);
-  });
+  it('cause no warning', () => expect(load({}).warnings).toEqual([]));
 });

@@ -18,11 +18,8 @@ describe('what is made from the rows', () => {
     ['docs/configuration.md', reference],
     ['config/majordomo.schema.json', jsonSchema],
     ['config/majordomo.yaml', exampleFile],
-  ])(
-    '%s is what the code makes now (else: build, node scripts/generate-docs.mjs)',
-    (file, make) => {
-      expect(readFileSync(file, 'utf8')).toBe(make());
-    },
+  ])('%s is what the code makes now (else: build, node scripts/generate-docs.mjs)', (file, make) =>
+    expect(readFileSync(file, 'utf8')).toBe(make()),
   );
 
   it('the page has an item for every key, and no other', () => {

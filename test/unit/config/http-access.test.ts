@@ -77,9 +77,7 @@ describe('http.tokens', () => {
       'http.tokens[1].token: is the same as another token',
     ],
     [PROGRAM.replace('}', ', quota: batch}'), 'http.tokens[0].quota: limits.quotas has no batch'],
-  ])('refuses %s', (written, problem) => {
-    expect(wrong(tokens(written)).join('\n')).toBe(problem);
-  });
+  ])('refuses %s', (written, problem) => expect(wrong(tokens(written)).join('\n')).toBe(problem));
 
   it('never shows a token: not in problems, in the effective configuration or in changes', () => {
     for (const written of ['hush hush', '[hush]', '{hush: hush}', 'hush']) {

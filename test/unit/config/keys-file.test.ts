@@ -19,9 +19,7 @@ beforeEach(() => {
   file = join(folder, 'keys.yaml');
 });
 
-afterEach(() => {
-  rmSync(folder, { recursive: true, force: true });
-});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 function errorOf(read: () => unknown): unknown {
   try {

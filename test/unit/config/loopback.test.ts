@@ -24,16 +24,12 @@ async function on(text: string): Promise<boolean> {
 describe('isLoopback (D78)', () => {
   it.each(['tcp://127.0.0.1:1', 'tcp://127.9.8.7:1', 'tcp://[::1]:1', 'tcp://[0:0:0:0:0:0:0:1]:1'])(
     '%s is on loopback',
-    async (endpoint) => {
-      expect(await on(endpoint)).toBe(true);
-    },
+    async (endpoint) => expect(await on(endpoint)).toBe(true),
   );
 
   it.each(['tcp://[::ffff:127.0.0.1]:1', 'tcp://[::1%lo]:1', 'ipc:///tmp/mdp', 'tcp://here:1'])(
     '%s is, too',
-    async (endpoint) => {
-      expect(await on(endpoint)).toBe(true);
-    },
+    async (endpoint) => expect(await on(endpoint)).toBe(true),
   );
 
   it.each([
@@ -45,9 +41,7 @@ describe('isLoopback (D78)', () => {
     'tcp://[::ffff:10.0.0.1]:1',
     'tcp://there:1',
     'tcp://lo:1',
-  ])('%s is not', async (endpoint) => {
-    expect(await on(endpoint)).toBe(false);
-  });
+  ])('%s is not', async (endpoint) => expect(await on(endpoint)).toBe(false));
 
   it('a name with one address elsewhere is not, nor one that nobody knows', async () => {
     expect(await on('tcp://both:1')).toBe(false);
@@ -73,9 +67,7 @@ describe('the link of a pair (D78)', () => {
     return problems.map(({ place, path }) => `${/\d+:\d+$/.exec(place)?.[0] ?? place} ${path}`);
   }
 
-  it('needs no keys on loopback', async () => {
-    expect(await found(PAIR)).toEqual([]);
-  });
+  it('needs no keys on loopback', async () => expect(await found(PAIR)).toEqual([]));
 
   it('needs them where it listens for others', async () => {
     const open = PAIR.map((line) => line.replace('127.0.0.1:5590', '0.0.0.0:5590'));

@@ -13,9 +13,7 @@ beforeEach(() => {
   file = join(directory, 'secret');
 });
 
-afterEach(() => {
-  rmSync(directory, { recursive: true });
-});
+afterEach(() => rmSync(directory, { recursive: true }));
 
 describe('a file with a secret', () => {
   it('gives its text, without spaces at the ends', () => {

@@ -137,7 +137,5 @@ describe('keys that must fit together', () => {
     ],
   ];
 
-  it.each(cases)('%s', (_, text, lines) => {
-    expect(problemsOf({ text })).toEqual(lines);
-  });
+  it.each(cases)('%s', (_, text, lines) => expect(problemsOf({ text })).toEqual(lines));
 });

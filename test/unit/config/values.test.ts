@@ -74,13 +74,9 @@ describe('an endpoint', () => {
     'ipc://a\0b',
   ];
 
-  it.each(good)('may be %s', (text) => {
-    expect(parseEndpoint(text)).toMatchObject({ ok: true });
-  });
+  it.each(good)('may be %s', (text) => expect(parseEndpoint(text)).toMatchObject({ ok: true }));
 
-  it.each(bad)('may not be %j', (text) => {
-    expect(parseEndpoint(text)).toMatchObject({ ok: false });
-  });
+  it.each(bad)('may not be %j', (text) => expect(parseEndpoint(text)).toMatchObject({ ok: false }));
 
   it('without a scheme is told the one that was meant', () => {
     expect(parseEndpoint('127.0.0.1:5555')).toEqual({
@@ -220,9 +216,7 @@ describe('http.listen', () => {
     [['http.listen=http://127.0.0.1:5580', tls], 'with http.tls it is https'],
     [['http.listen=http://127.0.0.1'], 'the port is missing'],
     [['http.listen=http://127.0.0.1:5580/page'], 'the port is not a number'],
-  ])('cannot be %j', (sets, why) => {
-    expect(problemsOf({ sets }).join('\n')).toContain(why);
-  });
+  ])('cannot be %j', (sets, why) => expect(problemsOf({ sets }).join('\n')).toContain(why));
 });
 
 describe('a URL that is refused', () => {

@@ -164,8 +164,6 @@ describe('an arena', () => {
     const arena = new Arena();
     const large = arena.allocate(SHARED_BYTES_MAX + 1);
     arena.free(large);
-    expect(() => {
-      arena.free(large);
-    }).toThrow(expect.objectContaining({ code: 'ERR_INTERNAL' }));
+    expect(() => arena.free(large)).toThrow(expect.objectContaining({ code: 'ERR_INTERNAL' }));
   });
 });

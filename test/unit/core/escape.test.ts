@@ -81,7 +81,5 @@ describe('A text on a terminal', () => {
     ['\x1b[2J\x07', '\\u{1b}[2J\\u{7}'],
     ['\r\x7f\x9b', '\\u{d}\\u{7f}\\u{9b}'],
     ['a\u202eb', 'a\\u{202e}b'],
-  ])('%j is shown as %j', (text, shown) => {
-    expect(escapeControls(text)).toBe(shown);
-  });
+  ])('%j is shown as %j', (text, shown) => expect(escapeControls(text)).toBe(shown));
 });

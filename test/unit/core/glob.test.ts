@@ -25,9 +25,7 @@ describe('a glob over names of services', () => {
     ['%2A', '*', true],
     ['%2A', 'x', false],
     ['ü*', 'über', true],
-  ])('%s over %s: %s', (pattern, name, expected) => {
-    expect(matches(pattern, name)).toBe(expected);
-  });
+  ])('%s over %s: %s', (pattern, name, expected) => expect(matches(pattern, name)).toBe(expected));
 
   it('is no glob when it is empty, or a percent sign begins no byte', () => {
     expect(['', '%', '%4', '%zz', 'a%'].map(isGlob)).toEqual([false, false, false, false, false]);

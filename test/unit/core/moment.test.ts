@@ -11,9 +11,7 @@ describe('a moment', () => {
     ['2026-11-26', { at: Date.UTC(2026, 10, 26) }],
     ['2026-11-26T17:00Z', { at: Date.UTC(2026, 10, 26, 17) }],
     ['2026-11-26T17:00:01.5+01:00', { at: Date.UTC(2026, 10, 26, 16, 0, 1, 500) }],
-  ])('is %s', (text, moment) => {
-    expect(momentIn(text)).toEqual(moment);
-  });
+  ])('is %s', (text, moment) => expect(momentIn(text)).toEqual(moment));
 
   // A time without a zone would be another one at the broker.
   it.each([
@@ -31,7 +29,5 @@ describe('a moment', () => {
     '1969-12-31',
     'now',
     ' 1h',
-  ])('is not %j', (text) => {
-    expect(momentIn(text)).toBeNull();
-  });
+  ])('is not %j', (text) => expect(momentIn(text)).toBeNull());
 });

@@ -27,9 +27,7 @@ describe.each(KINDS)('a %s (D104)', (_kind, isOne, most) => {
     expect(others.filter(isOne)).toEqual([]);
   });
 
-  it('has exact successors', () => {
-    expect(Number.isSafeInteger(most + 2 ** 32)).toBe(true);
-  });
+  it('has exact successors', () => expect(Number.isSafeInteger(most + 2 ** 32)).toBe(true));
 });
 
 it('the bounds are those of D104', () => {

@@ -42,9 +42,7 @@ describe('the URL of a database', () => {
     ['postgresql://u@h/d?sslcert=c', 'belong together'],
     ['postgresql://u@h/d?password=p', 'unknown parameter password'],
     ['postgresql://u@h/d?host=/run', 'only for the directory'],
-  ])('%s: %s', (url, why) => {
-    expect(databaseAddressOf(url)).toContain(why);
-  });
+  ])('%s: %s', (url, why) => expect(databaseAddressOf(url)).toContain(why));
 
   it('is told from what is none', () => {
     expect(['sqlite', 'postgresql://', 'postgres://', 'http://x'].map(isPostgres)).toEqual([

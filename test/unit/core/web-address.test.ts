@@ -10,9 +10,7 @@ describe('an address to which a page may link', () => {
     ['http://[::1]:5580', 'http://[::1]:5580/'],
     ['https://bücher.example/ä b', 'https://xn--bcher-kva.example/%C3%A4%20b'],
     ['https://a/"><script>alert(1)</script>', 'https://a/%22%3E%3Cscript%3Ealert(1)%3C/script%3E'],
-  ])('is made of %j', (text, address) => {
-    expect(webAddress(text)).toBe(address);
-  });
+  ])('is made of %j', (text, address) => expect(webAddress(text)).toBe(address));
 
   it.each([
     '',
@@ -35,9 +33,7 @@ describe('an address to which a page may link', () => {
     "http://a/it's",
     `http://a/${'b'.repeat(1024)}`,
     `http://a/${'\u20ac'.repeat(1000)}`,
-  ])('is not made of %j', (text) => {
-    expect(webAddress(text)).toBeNull();
-  });
+  ])('is not made of %j', (text) => expect(webAddress(text)).toBeNull());
 
   it('is the same when it is written again, and can end no attribute', () => {
     fc.assert(
@@ -71,7 +67,5 @@ describe('a URL in a message', () => {
     ['ipc:me:secret@a', '…@a'],
     ['https://a/#secret', 'https://a/?…'],
     ['postgresql://me:secret@db/q?sslmode=x', 'postgresql://…@db/q?…'],
-  ])('%s is shown as %s', (text, shown) => {
-    expect(shownUrl(text)).toBe(shown);
-  });
+  ])('%s is shown as %s', (text, shown) => expect(shownUrl(text)).toBe(shown));
 });

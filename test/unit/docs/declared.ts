@@ -10,9 +10,7 @@ export function sourceFile(path: string): ts.SourceFile {
 
 export function walk(node: ts.Node, visit: (node: ts.Node) => void): void {
   visit(node);
-  ts.forEachChild(node, (child) => {
-    walk(child, visit);
-  });
+  ts.forEachChild(node, (child) => walk(child, visit));
 }
 
 /** The text literals of a union type, also those of other unions of the same files that it names. */

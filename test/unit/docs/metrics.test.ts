@@ -13,9 +13,7 @@ const PAGE = page('metrics.md');
 type Shape = Record<string, Record<string, unknown>>;
 
 describe('docs/metrics.md', () => {
-  it('is what the code makes now (else: npm run docs)', () => {
-    expect(PAGE).toBe(metricsDocument());
-  });
+  it('is what the code makes now (else: npm run docs)', () => expect(PAGE).toBe(metricsDocument()));
 
   it('has every metric that is served, with its type and help, and no other', async () => {
     const { families } = await scrape(stage().broker);

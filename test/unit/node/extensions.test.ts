@@ -18,9 +18,7 @@ beforeEach(() => {
   steps = [];
 });
 
-afterEach(() => {
-  rmSync(directory, { recursive: true });
-});
+afterEach(() => rmSync(directory, { recursive: true }));
 
 /** Notes what is asked of it. @param failsAt where it throws */
 function noting(name: ExtensionName, isFirst: boolean, failsAt?: 'attach' | 'open'): Extension {
@@ -29,9 +27,7 @@ function noting(name: ExtensionName, isFirst: boolean, failsAt?: 'attach' | 'ope
     if (what === failsAt) throw new Error(`${name} cannot ${what}`);
   };
   const asynchronous = (what: string) => (): Promise<void> =>
-    Promise.resolve().then(() => {
-      step(what);
-    });
+    Promise.resolve().then(() => step(what));
   return {
     name,
     isFirst,
@@ -40,12 +36,8 @@ function noting(name: ExtensionName, isFirst: boolean, failsAt?: 'attach' | 'ope
       steps.push(host.stored === null ? 'no store' : 'store');
       return {
         open: asynchronous('open'),
-        drain: () => {
-          step('drain');
-        },
-        reconfigure: () => {
-          step('reconfigure');
-        },
+        drain: () => step('drain'),
+        reconfigure: () => step('reconfigure'),
         close: asynchronous('close'),
       };
     },

@@ -20,9 +20,7 @@ beforeEach(() => {
   }
 });
 
-afterEach(() => {
-  rmSync(folder, { recursive: true });
-});
+afterEach(() => rmSync(folder, { recursive: true }));
 
 function listener(keys: string): string {
   const curve = `{secretKeyFile: '${folder}/own.key', keysFile: '${folder}/${keys}.yaml'}`;

@@ -18,9 +18,7 @@ let directory = '';
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'majordomo-names-'));
 });
-afterEach(() => {
-  rmSync(directory, { recursive: true });
-});
+afterEach(() => rmSync(directory, { recursive: true }));
 
 it('the broker, HTTP, events, the map and the pair listen on all addresses of a name; the log tells which', async () => {
   const lines: LogFields[] = [];

@@ -13,9 +13,7 @@ describe('where a node tells that it is reached', () => {
     ['unix:http.sock', `unix:${process.cwd()}/http.sock`],
     ['ipc://run/broker.sock', `ipc://${process.cwd()}/run/broker.sock`],
     ['ipc://@broker', 'ipc://@broker'],
-  ])('%s is %s to others', (bound, told) => {
-    expect(reachedOrNull(bound)).toBe(told);
-  });
+  ])('%s is %s to others', (bound, told) => expect(reachedOrNull(bound)).toBe(told));
 
   it('says of each listener whom it is for, and whether it wants keys', () => {
     const rest = { mmi: null, insecure: false, service: null, public: null } as const;

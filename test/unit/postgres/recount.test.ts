@@ -18,9 +18,7 @@ class Counted {
     return await new Promise((resolve, reject) => {
       this.#end = {
         done: resolve,
-        failed: () => {
-          reject(new Error('away'));
-        },
+        failed: () => reject(new Error('away')),
       };
     });
   }

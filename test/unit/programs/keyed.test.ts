@@ -47,9 +47,7 @@ class Client implements Connected {
   readonly told: string[] = [];
   readonly #left: (() => void)[] = [];
 
-  readonly drop = (): void => {
-    this.leave();
-  };
+  readonly drop = (): void => this.leave();
 
   onClosed(then: () => void): void {
     this.#left.push(then);

@@ -101,9 +101,7 @@ describe('the field Retry-After of an answer', () => {
     ['1.5', 0],
     ['2026', 2_026_000],
     ['soon', 0],
-  ])('%j is a pause of %i ms', (field, pauseMs) => {
-    expect(pauseAfter(field, WALL)).toBe(pauseMs);
-  });
+  ])('%j is a pause of %i ms', (field, pauseMs) => expect(pauseAfter(field, WALL)).toBe(pauseMs));
 
   it('is in GMT, wherever the broker is', () => {
     const before = process.env['TZ'];

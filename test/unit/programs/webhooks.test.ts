@@ -166,9 +166,7 @@ describe('a receiver that is a stranger', () => {
       open.add(socket);
       socket.setNoDelay().on('error', () => undefined);
       socket.once('close', () => open.delete(socket));
-      socket.once('data', (first: Buffer) => {
-        act(socket, first);
-      });
+      socket.once('data', (first: Buffer) => act(socket, first));
     });
     const host = `127.0.0.1:${await listening(server)}`;
     const { signal } = new AbortController();
@@ -273,9 +271,7 @@ describe('look-ups of receivers', () => {
       if (typeof parsed === 'string') throw new Error(parsed);
       this.targets = new WebhookTargets(parsed, (name, _options, done) => {
         this.asked.push(name);
-        this.#waiting.set(name, (addresses) => {
-          done(null, addresses);
-        });
+        this.#waiting.set(name, (addresses) => done(null, addresses));
       });
     }
 

@@ -40,9 +40,7 @@ beforeAll(() => {
   writeFileSync(join(root, 'package.json'), '{"version":"1.2.3","engines":{"node":">=22.17"}}');
 });
 
-afterAll(() => {
-  rmSync(root, { recursive: true });
-});
+afterAll(() => rmSync(root, { recursive: true }));
 
 it('V8 takes all that this Node.js compiled ahead, with the flags of a start, and nothing of another', () => {
   const own = `.${process.version}-${process.arch}.compiled`;

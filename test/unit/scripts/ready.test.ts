@@ -23,9 +23,7 @@ beforeAll(() => {
   writeFileSync(join(root, 'package-lock.json'), JSON.stringify({ packages: LOCKED }));
 });
 
-afterAll(() => {
-  rmSync(root, { recursive: true });
-});
+afterAll(() => rmSync(root, { recursive: true }));
 
 /** What is to be done if npm has noted this in node_modules. */
 function ifInstalled(packages: Packages): string | null {

@@ -60,13 +60,9 @@ describe('a run of tests', () => {
     expect(flaky).toMatch(/^flaky: test\/smoke\/scripts-\w+\/made\.test\.ts "comes and goes"\n$/);
   });
 
-  it('fails if the file fails twice', () => {
-    expect(ran('smoke', 2)).toEqual([1, 2, '']);
-  });
+  it('fails if the file fails twice', () => expect(ran('smoke', 2)).toEqual([1, 2, '']));
 
-  it('repeats no file of another suite', () => {
-    expect(ran('machine', 1)).toEqual([1, 1, '']);
-  });
+  it('repeats no file of another suite', () => expect(ran('machine', 1)).toEqual([1, 1, '']));
 
   it('that leaves the repetition to a last call passes, and that call fails if the file fails again', () => {
     const later = join(mkdtempSync(join('build', 'test', 'smoke', 'scripts-')), 'later.txt');

@@ -152,9 +152,7 @@ describe('the commit that was measured', () => {
     execFileSync('git', [...who, ...args], { cwd: directory, stdio: 'ignore' });
   };
 
-  afterAll(() => {
-    rmSync(directory, { recursive: true });
-  });
+  afterAll(() => rmSync(directory, { recursive: true }));
 
   itWithTool('git', 'is named, with what is in none; documents do not count', () => {
     expect(commitFact(directory)).toBe('commit unknown: not a clone');

@@ -83,7 +83,5 @@ describe('a cron line', () => {
     ['* * */25 * * *', 'Invalid step for hour: 25'],
     ['* * * * * FRI-MON', 'a range of weekday begins after its end'],
     ['* x * * * *', 'minute is not *, a number, a range, a step, or a list of these'],
-  ])('%s is refused: %s', (line, fault) => {
-    expect(readFields(line.split(' '))).toBe(fault);
-  });
+  ])('%s is refused: %s', (line, fault) => expect(readFields(line.split(' '))).toBe(fault));
 });

@@ -70,9 +70,7 @@ describe('the header of a published message (D42)', () => {
     ['with the number 0', Frames.of('topic', header(Buffer.alloc(8), 0n, 1n), '')],
     ['with the number 2^53', Frames.of('topic', header(Buffer.alloc(8), 1n << 53n, 1n), '')],
     ['with the number 2^64 - 1', Frames.of('', header(Buffer.alloc(8), (1n << 64n) - 1n, 1n), '')],
-  ])('is not in a message %s', (_, frames) => {
-    expect(headerOf(frames)).toBeNull();
-  });
+  ])('is not in a message %s', (_, frames) => expect(headerOf(frames)).toBeNull());
 });
 
 describe('a subscription as a message (23/ZMTP)', () => {
@@ -91,7 +89,5 @@ describe('a subscription as a message (23/ZMTP)', () => {
     ['two frames', Frames.of('\x01topic', '')],
     ['another first byte', Frames.of('\x02topic')],
     ['no frame', new Frames()],
-  ])('is not %s', (_, frames) => {
-    expect(readSubscription(frames)).toBeNull();
-  });
+  ])('is not %s', (_, frames) => expect(readSubscription(frames)).toBeNull());
 });

@@ -43,9 +43,7 @@ describe('handshakes, before anybody has shown a key,', () => {
     }
   }
 
-  afterEach(() => {
-    handshakes.stop();
-  });
+  afterEach(() => handshakes.stop());
   fakeTimers();
   beforeEach(() => {
     handshakes = new Handshakes();

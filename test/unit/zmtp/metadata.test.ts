@@ -12,11 +12,8 @@ const ASSIGNED =
   'an identity of five bytes, of which the first is zero, is one that a ROUTER assigns';
 
 describe('the metadata of READY (23/ZMTP §Connection metadata)', () => {
-  it.each(['REQ', 'DEALER', 'ROUTER'])(
-    'of a %s is compatible with a ROUTER (28/REQREP)',
-    (type) => {
-      expect(shaken(property('Socket-Type', type)).told).toEqual([`ready ${type}`]);
-    },
+  it.each(['REQ', 'DEALER', 'ROUTER'])('of a %s is compatible with a ROUTER (28/REQREP)', (type) =>
+    expect(shaken(property('Socket-Type', type)).told).toEqual([`ready ${type}`]),
   );
 
   it.each(['REP', 'PUB', 'SUB', 'XPUB', 'XSUB', 'PUSH', 'PULL', 'PAIR', 'dealer', 'DEALER '])(

@@ -33,9 +33,7 @@ async function after(ms: number): Promise<void> {
   await jest.advanceTimersByTimeAsync(ms);
 }
 
-afterEach(() => {
-  pings.stop();
-});
+afterEach(() => pings.stop());
 fakeTimers();
 beforeEach(() => {
   const start = Date.now();

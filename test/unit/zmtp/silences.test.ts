@@ -53,9 +53,7 @@ describe('a connection whose peer said in a PING how long it is ever silent', ()
     jest.setSystemTime(Date.now() + 5000);
     // The timers come first after such a pause, then what the sockets have.
     setTimeout(() => {
-      setImmediate(() => {
-        peer.hear();
-      });
+      setImmediate(() => peer.hear());
     }, 99);
     jest.advanceTimersByTime(101);
     expect(peer.isOver).toBe(false);

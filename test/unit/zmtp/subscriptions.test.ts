@@ -25,9 +25,7 @@ describe('the sockets of publish-subscribe (29/PUBSUB)', () => {
     ['PUB', 'XSUB'],
     ['SUB', 'PUB'],
     ['SUB', 'XPUB'],
-  ])('%s talks to %s', (own, peer) => {
-    expect(shaken(own, peer).told).toEqual([`ready ${peer}`]);
-  });
+  ])('%s talks to %s', (own, peer) => expect(shaken(own, peer).told).toEqual([`ready ${peer}`]));
 
   it.each<[SocketType, string]>([
     ['PUB', 'PUB'],

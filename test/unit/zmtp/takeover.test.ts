@@ -100,9 +100,7 @@ describe('a newcomer with the routing id of a connection that stands (D102)', ()
   it('does not gain by a stall of this process: an answer that arrived meanwhile counts', async () => {
     takeover.admits('a');
     // It is read when the timer has fired.
-    setTimeout(() => {
-      takeover.heard();
-    }, ANSWER_MS);
+    setTimeout(() => takeover.heard(), ANSWER_MS);
     await after(2 * ANSWER_MS);
     expect(told).toEqual(['a is refused']);
   });

@@ -79,9 +79,7 @@ function bindError(host: string, port: number): Promise<unknown> {
     server.once('error', resolve);
     const at = host === '*' ? {} : { host: host.replace(/^\[(.*)\]$/, '$1') };
     server.listen({ ...at, port, exclusive: true }, () => {
-      server.close(() => {
-        resolve(null);
-      });
+      server.close(() => resolve(null));
     });
   });
 }

@@ -65,9 +65,7 @@ export async function runtime(): Promise<Finding> {
 async function inTime(attempt: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      reject(new Error(`no end within ${TRIED_MS_MAX} ms`));
-    }, TRIED_MS_MAX);
+    timer = setTimeout(() => reject(new Error(`no end within ${TRIED_MS_MAX} ms`)), TRIED_MS_MAX);
   });
   try {
     await Promise.race([attempt, late]);

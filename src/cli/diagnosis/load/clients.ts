@@ -54,9 +54,7 @@ class Load {
     await this.#calls.begin();
     if (rate > 0) this.#openLoop(performance.now(), rate);
     else for (let index = 0; index < outstanding; index++) void this.#closedLoop();
-    const progress = setInterval(() => {
-      this.#sendProgress();
-    }, 1000);
+    const progress = setInterval(() => this.#sendProgress(), 1000);
     await unlessInterrupted(warmUpMs);
     this.#isMeasuring = true;
     const cpu = process.cpuUsage();
@@ -171,6 +169,4 @@ void received()
     // The command may have been interrupted: then it says whether all is closed.
     process.exitCode = EXIT.failed;
   })
-  .finally(() => {
-    process.off('disconnect', alone).disconnect();
-  });
+  .finally(() => process.off('disconnect', alone).disconnect());

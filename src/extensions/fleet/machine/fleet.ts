@@ -291,14 +291,10 @@ export class FleetMachine implements Interconnect {
     // A time-out counts only after everything that has arrived was read.
     if (this.#isLossDue && this.#inbox.length === 0) this.#declareSilentLost(remote, now);
     if (this.isUp === this.#isPaused) this.#followBus(remote);
-    const want = (service: string): void => {
-      this.#want(service);
-    };
+    const want = (service: string): void => this.#want(service);
     const isWaiting = (service: string): boolean =>
       remote.waiting(Buffer.from(service, 'latin1')) > 0;
-    const unfollow = (service: string): void => {
-      this.#outgoing.unfollow(service, remote, now);
-    };
+    const unfollow = (service: string): void => this.#outgoing.unfollow(service, remote, now);
     if (this.isUp) this.#needs.run(now, want, isWaiting, unfollow);
     for (const service of this.#decided) {
       this.#decided.delete(service);

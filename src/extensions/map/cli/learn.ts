@@ -29,9 +29,7 @@ export async function learnMaps(
       });
       const map = learntPort(status['map'], MAP, endpoint);
       if (status['state'] === 'active') {
-        timer ??= setTimeout(() => {
-          ended.abort();
-        }, graceMs);
+        timer ??= setTimeout(() => ended.abort(), graceMs);
       }
       return map;
     }),

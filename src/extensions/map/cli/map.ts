@@ -162,9 +162,7 @@ async function watch(subtree: string, options: MapCommandOptions): Promise<void>
     map.on('lost', ({ endpoint }) => {
       say(`lost ${endpoint}; what changes until a node serves again is printed then`);
     });
-    map.on('synced', ({ endpoint }) => {
-      say(`watching at ${endpoint} again`);
-    });
+    map.on('synced', ({ endpoint }) => say(`watching at ${endpoint} again`));
     ended.addEventListener('abort', () => {
       void map.close();
     });

@@ -270,9 +270,7 @@ export class Batches {
         this.#failed(batch, failure, now());
         ended();
       },
-      released: (isDoubtful) => {
-        this.#released(batch, isDoubtful, now());
-      },
+      released: (isDoubtful) => this.#released(batch, isDoubtful, now()),
     };
   }
 

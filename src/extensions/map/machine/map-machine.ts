@@ -115,9 +115,7 @@ export class MapMachine implements MapStoreEvents {
     this.#batches = new Batches(
       {
         now,
-        ended: () => {
-          this.#serve(now());
-        },
+        ended: () => this.#serve(now()),
         content: this.#content,
         recent: this.#recent,
         services: this.#services,
@@ -125,12 +123,8 @@ export class MapMachine implements MapStoreEvents {
         counters: this.counters,
         events,
         sink: {
-          publish: (record, uuid) => {
-            this.#publish(record, uuid);
-          },
-          refused: (reason) => {
-            this.#refuse(reason);
-          },
+          publish: (record, uuid) => this.#publish(record, uuid),
+          refused: (reason) => this.#refuse(reason),
         },
         held,
       },
@@ -149,9 +143,7 @@ export class MapMachine implements MapStoreEvents {
       end: (peer, { epoch, counter }, subtree) => {
         sink.snapshot(peer, this.#frames.kthxbai(epoch, counter, subtree));
       },
-      close: (peer) => {
-        sink.close(peer);
-      },
+      close: (peer) => sink.close(peer),
     });
   }
 
@@ -395,9 +387,7 @@ export class MapMachine implements MapStoreEvents {
     const { store, now } = this.#deps;
     this.#reloadAt = Infinity;
     store.listMap(this.#listedUpTo, {
-      done: (records) => {
-        this.#listed(records);
-      },
+      done: (records) => this.#listed(records),
       failed: () => {
         this.#reloadAt = now() + RELOAD_MS;
       },

@@ -86,9 +86,7 @@ export function define(command: Command, _done: Done, program: Program): void {
             const shown = await shownParts(parts, program);
             return shown.flatMap(({ records, text }) => (records === 0 ? [] : text)).join(', ');
           },
-          onProgress: (step, at, all) => {
-            shown[step].show(at, all);
-          },
+          onProgress: (step, at, all) => shown[step].show(at, all),
         });
       } finally {
         for (const each of Object.values(shown)) each.end();

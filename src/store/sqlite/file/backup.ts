@@ -31,9 +31,7 @@ export async function backupStore(
     await makeCopy(
       target,
       (making) => copy(path, making, onProgress),
-      (making) => {
-        mustBeWhole(path, making);
-      },
+      (making) => mustBeWhole(path, making),
     );
   } catch (error) {
     throw copyError(path, target, error);

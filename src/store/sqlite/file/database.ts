@@ -59,9 +59,7 @@ export function openForService(
 
 function openThere(path: string, isExclusive: boolean): Database.Database {
   const db = open(path, isExclusive);
-  closingOnError(db, () => {
-    refuseUnreadable(db, path);
-  });
+  closingOnError(db, () => refuseUnreadable(db, path));
   return prepared(db, path, isExclusive);
 }
 
@@ -87,9 +85,7 @@ function prepared(db: Database.Database, path: string, isExclusive: boolean): Da
  */
 export function openMoving(path: string): Database.Database {
   const db = connect(path, { fileMustExist: true, timeout: BUSY_MS });
-  closingOnError(db, () => {
-    prepare(db, path);
-  });
+  closingOnError(db, () => prepare(db, path));
   return db;
 }
 
@@ -122,9 +118,7 @@ export function checkOwnStore(path: string): void {
 export function openBesideService(path: string): Database.Database {
   if (!existsSync(path)) throw absent(path);
   const db = connect(path, { fileMustExist: true, readonly: true, timeout: BUSY_MS });
-  closingOnError(db, () => {
-    refuseUnreadable(db, path);
-  });
+  closingOnError(db, () => refuseUnreadable(db, path));
   return db;
 }
 

@@ -161,9 +161,7 @@ function verify(
       problems.push(`${what}: ${messageOf(error)}`);
     }
   };
-  step('the trees of pages', () => {
-    refuseEndless(db);
-  });
+  step('the trees of pages', () => refuseEndless(db));
   step('pages and indexes', () => {
     const reports = db.pragma(`integrity_check(${REPORTS_MAX})`) as { integrity_check: string }[];
     const texts = reports.map(({ integrity_check: text }) => text);
@@ -183,9 +181,7 @@ function verify(
       if (state !== undefined) facts[countOf({ kind: kindOfNumber(kind), state })] += count;
     }
   });
-  step('requests', () => {
-    checkRequests(db, problems);
-  });
+  step('requests', () => checkRequests(db, problems));
   step('keys', () => {
     facts.keys = scalar(db, 'SELECT count(*) FROM keys');
     const lost = scalar(

@@ -35,12 +35,8 @@ class Active {
       },
       follows: () => false,
       merged: () => undefined,
-      shipped: () => {
-        progress('holding');
-      },
-      confirmed: () => {
-        progress('in sync');
-      },
+      shipped: () => progress('holding'),
+      confirmed: () => progress('in sync'),
       fellBehind: () => undefined,
     };
     const transactions = new Transactions(OWN, 8, holding(PEER, 7));

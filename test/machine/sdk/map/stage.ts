@@ -190,33 +190,21 @@ export class ClientStage {
       this.told.push(line);
     };
     return {
-      ask: (endpoint) => {
-        tell(`ask ${name(endpoint)}`);
-      },
+      ask: (endpoint) => tell(`ask ${name(endpoint)}`),
       stopAsking: () => undefined,
       send: (endpoint, { request: { key, value }, uuid }) => {
         tell(
           `send ${key.toString()}=${String(value)} #${uuid.readUIntBE(0, 6)} to ${name(endpoint)}`,
         );
       },
-      changed: (key, before, after) => {
-        tell(`${key}: ${String(before)} > ${String(after)}`);
-      },
-      replaced: (before, after) => {
-        tell(`replaced ${before.size} > ${after.size}`);
-      },
-      synced: (endpoint) => {
-        tell(`synced ${name(endpoint)}`);
-      },
-      lost: (endpoint, reason) => {
-        tell(`lost ${name(endpoint)} ${reason}`);
-      },
+      changed: (key, before, after) => tell(`${key}: ${String(before)} > ${String(after)}`),
+      replaced: (before, after) => tell(`replaced ${before.size} > ${after.size}`),
+      synced: (endpoint) => tell(`synced ${name(endpoint)}`),
+      lost: (endpoint, reason) => tell(`lost ${name(endpoint)} ${reason}`),
       unserved: () => {
         this.told.push('unserved');
       },
-      failed: (error) => {
-        tell(`failed ${error.code}`);
-      },
+      failed: (error) => tell(`failed ${error.code}`),
     };
   }
 }

@@ -252,18 +252,14 @@ describe('the event feed', () => {
       feed.checkRoom(false);
       return reader();
     });
-    expect(() => {
-      feed.checkRoom(false);
-    }).toThrow('32 readers');
+    expect(() => feed.checkRoom(false)).toThrow('32 readers');
     readers[0]?.leave();
     feed.checkRoom(true);
   });
 
   it('reserves some places for readers with a token', () => {
     const strangers = Array.from({ length: 24 }, () => reader({ isStranger: true }));
-    expect(() => {
-      feed.checkRoom(true);
-    }).toThrow('24 readers of events without a token');
+    expect(() => feed.checkRoom(true)).toThrow('24 readers of events without a token');
     feed.checkRoom(false);
     strangers[0]?.leave();
     feed.checkRoom(true);

@@ -22,9 +22,7 @@ describe('-o', () => {
     expect(await shown('wide')).toBe('2 items, Infinity\n');
   });
 
-  it('name shows one name per line', async () => {
-    expect(await shown('name')).toBe('pay\nmail\n');
-  });
+  it('name shows one name per line', async () => expect(await shown('name')).toBe('pay\nmail\n'));
 
   it.each([
     ['{.items[*].name}', 'pay\nmail\n'],

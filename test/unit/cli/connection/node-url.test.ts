@@ -22,16 +22,12 @@ describe('MAJORDOMO_URL', () => {
 
   it.each(['tcp://mq.example:5555', 'tcp://[::1]:5555', 'ipc:///run/m/broker.sock', 'ipc://@name'])(
     'is an endpoint: %s',
-    (text) => {
-      expect(read(` ${text} `)).toEqual({ endpoints: [text], addresses: [] });
-    },
+    (text) => expect(read(` ${text} `)).toEqual({ endpoints: [text], addresses: [] }),
   );
 
   it.each(['http://mq.example:5580', 'https://mq.example/broker/', 'unix:/run/my dir/a,b.sock'])(
     'is an HTTP address: %s',
-    (text) => {
-      expect(read(text)).toEqual({ endpoints: [], addresses: [text] });
-    },
+    (text) => expect(read(text)).toEqual({ endpoints: [], addresses: [text] }),
   );
 
   it('is a list of both, parted by commas or blanks, each once', () => {
