@@ -52,8 +52,6 @@ function costs(): void {
   print('100 workers at credit 10', `${Math.round(ns)} ns/request, ${Math.round(1e9 / ns)}/s`);
   const packed = measure({ ...base, packed: true });
   print('100 workers at credit 10, packed', `${Math.round(packed)} ns/request`);
-  const sessions = measure({ ...base, packed: true, sessions: true });
-  print('100 workers at credit 10, packed, with sessions', `${Math.round(sessions)} ns/request`);
   const failures = measure({ ...base, fails: true, events: told() });
   print('100 workers at credit 10, every request fails', `${Math.round(failures)} ns/request`);
   const one = measure({ workers: 1, services: 1, credit: 1000, queued: 0 });
@@ -64,6 +62,8 @@ function costs(): void {
   const full = measure({ ...base, queued: 1_000_000 });
   print('100 workers, 1,000,000 requests queued', `${Math.round(full)} ns/request`);
   print('  ratio to an empty queue (bound 1.3)', (full / ns).toFixed(2));
+  const sessions = measure({ ...base, packed: true, sessions: true });
+  print('100 workers at credit 10, packed, with sessions', `${Math.round(sessions)} ns/request`);
 }
 
 /** The longest single call while a million requests are queued, expire, are drained or dropped. */
