@@ -8,6 +8,7 @@ import { Words } from '../../src/core/bytes.js';
 import { Frames } from '../../src/core/frames.js';
 import { packedStart } from '../../src/core/packed.js';
 import { secureRandom } from '../../src/core/random.js';
+import type { SentMessage } from '../../src/wire/outbound.js';
 import { asRead } from '../../test/support/packed-frames.js';
 import { Mmi } from '../../src/mmi/mmi.js';
 import { rules } from '../../test/support/rights.js';
@@ -61,8 +62,9 @@ class TokenSink implements BrokerSink {
     throw new Error('a worker was sent away');
   }
 
-  reply(): void {
+  reply(): SentMessage {
     this.replies++;
+    return SENT;
   }
 
   whole(): void {
@@ -105,6 +107,12 @@ const PACKED_REPLY = asRead(
   Frames.of('MDPW02', Buffer.from([4]), Buffer.alloc(TOKEN_BYTES), '', BODY),
 );
 const PACKED_REPLY_WORDS = new Words(PACKED_REPLY.buffer(0));
+
+const SENT: SentMessage = {
+  words: PACKED_REPLY_WORDS,
+  start: 0,
+  end: PACKED_REPLY_WORDS.bytes.length,
+};
 
 const FAIL = Frames.of(
   'MDPW02',

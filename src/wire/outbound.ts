@@ -183,9 +183,19 @@ function writeFrames(out: FrameWriter | null, peer: number, frames: readonly Buf
   frames.forEach((frame, index) => out?.write(peer, frame, 0, frame.length, index < last));
 }
 
+const NO_WORDS = new Words(EMPTY);
+
+/** A message as it was sent: the bytes `[start, end)`, which may change after the next one. */
+export interface SentMessage {
+  readonly words: Words;
+  readonly start: number;
+  readonly end: number;
+}
+
 /** Writes what a broker sends into the output of peers, a function for each kind of message. */
 export class MessageWriter {
   #out: FrameWriter | null;
+  readonly #sent = { words: NO_WORDS, start: 0, end: 0 };
 
   /** @param out `null`: what is sent before `attach` is discarded */
   constructor(out: FrameWriter | null = null) {
@@ -261,6 +271,7 @@ export class MessageWriter {
   /**
    * A reply to a client: the body is the frames starting at `from`. A 0.1 client only gets whole
    * replies.
+   * @returns the message as it was sent, if that was done in one piece
    */
   reply(
     peer: number,
@@ -269,43 +280,53 @@ export class MessageWriter {
     service: Uint8Array,
     frames: Frames,
     from: number,
-  ): void {
+  ): SentMessage | null {
     const out = this.#out;
-    if (out === null) return;
+    if (out === null) return null;
     const head = replyHead(path, final);
     const headEnd = headEndOf(path, head, service);
-    if (frames.isPacked && writeWhole(out, peer, path, head.words, headEnd, frames, from)) return;
+    const bytes = frames.isPacked ? wholeBytes(path, headEnd, frames, from) : Infinity;
+    const room = bytes > WHOLE_BYTES_MAX ? null : out.room(peer, bytes);
+    if (room !== null) {
+      const sent = this.#sent;
+      sent.words = room.words;
+      sent.start = room.at;
+      sent.end = room.at + bytes;
+      putWhole(path, head.words, headEnd, frames, from, room.words, room.at);
+      return sent;
+    }
     if (path.enveloped && path.envelopeEnd > path.envelopeStart) {
       out.writePacked(peer, path.envelope.bytes, path.envelopeStart, path.envelopeEnd, true);
     }
     if (headEnd > 0) out.writePacked(peer, head.words.bytes, 0, headEnd, true);
     if (frames.isLasting && hasLargeAlone(frames, from)) {
       writeLasting(out, peer, frames, from);
-      return;
+      return null;
     }
     if (frames.isPacked) {
       const start = packedStart(frames, from);
       out.writePacked(peer, frames.buffer(from), start, frames.end(frames.count - 1), false);
-      return;
+      return null;
     }
     const last = frames.count - 1;
     for (let index = from; index <= last; index++) {
       out.write(peer, frames.buffer(index), frames.start(index), frames.end(index), index < last);
     }
+    return null;
   }
 
-  /** A message that is packed already: the bytes `[start, end)`. Frames that may be held by reference never change. */
-  whole(peer: number, message: Words, start: number, end: number): void {
+  /** A message that is packed already. Frames that may be held by reference never change. */
+  whole(peer: number, { words, start, end }: SentMessage): void {
     const out = this.#out;
     if (out === null) return;
     const room = end - start > WHOLE_BYTES_MAX ? null : out.room(peer, end - start);
     if (room === null) {
       const frames = new Frames();
-      unpack(message.bytes, start, end, frames);
+      unpack(words.bytes, start, end, frames);
       writeLasting(out, peer, frames, 0);
       return;
     }
-    copyWords(message, start, end, room.words, room.at);
+    copyWords(words, start, end, room.words, room.at);
   }
 }
 
@@ -316,24 +337,6 @@ function replyHead({ dialect, enveloped }: ReturnPath, final: boolean): Head {
 
 function headEndOf({ dialect }: ReturnPath, head: Head, service: Uint8Array): number {
   return isMdp(dialect) ? head.fill(service) : head.fixedBytes;
-}
-
-/** @returns false if it has to be written frame by frame; nothing was written then */
-function writeWhole(
-  out: FrameWriter,
-  peer: number,
-  path: ReturnPath,
-  head: Words,
-  headEnd: number,
-  frames: Frames,
-  from: number,
-): boolean {
-  const bytes = wholeBytes(path, headEnd, frames, from);
-  if (bytes > WHOLE_BYTES_MAX) return false;
-  const room = out.room(peer, bytes);
-  if (room === null) return false;
-  putWhole(path, head, headEnd, frames, from, room.words, room.at);
-  return true;
 }
 
 function envelopeBytes({ enveloped, envelopeStart, envelopeEnd }: ReturnPath): number {
@@ -367,29 +370,6 @@ function putWhole(
   copyWords(wordsOf(frames.buffer(from)), bodyStart, bodyEnd, to, bodyAt);
 }
 
-/** Bytes of a final reply, packed. */
-export function replyBytes(
-  path: ReturnPath,
-  service: Uint8Array,
-  frames: Frames,
-  from: number,
-): number {
-  return wholeBytes(path, headEndOf(path, replyHead(path, true), service), frames, from);
-}
-
-/** Writes a final reply, packed, at `at` of `to`: `replyBytes`. */
-export function putReply(
-  path: ReturnPath,
-  service: Uint8Array,
-  frames: Frames,
-  from: number,
-  to: Words,
-  at: number,
-): void {
-  const head = replyHead(path, true);
-  putWhole(path, head.words, headEndOf(path, head, service), frames, from, to, at);
-}
-
 /** A final reply, packed. */
 export function packedReply(
   path: ReturnPath,
@@ -397,8 +377,10 @@ export function packedReply(
   frames: Frames,
   from: number,
 ): Buffer {
-  const packed = Buffer.allocUnsafeSlow(replyBytes(path, service, frames, from));
-  putReply(path, service, frames, from, new Words(packed), 0);
+  const head = replyHead(path, true);
+  const headEnd = headEndOf(path, head, service);
+  const packed = Buffer.allocUnsafeSlow(wholeBytes(path, headEnd, frames, from));
+  putWhole(path, head.words, headEnd, frames, from, new Words(packed), 0);
   return packed;
 }
 

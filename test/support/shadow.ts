@@ -45,7 +45,7 @@ export class EffectLog {
         },
         reply: (...message) => {
           this.#sent((to) => to.reply(...message));
-          messages.reply(...message);
+          return messages.reply(...message);
         },
         whole: (...message) => {
           this.#sent((to) => to.whole(...message));

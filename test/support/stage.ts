@@ -349,8 +349,9 @@ export class Stage {
           this.#carryOut();
         },
         reply: (...message) => {
-          to.reply(...message);
+          const sent = to.reply(...message);
           this.#carryOut();
+          return sent;
         },
         whole: (...message) => {
           to.whole(...message);

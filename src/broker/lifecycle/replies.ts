@@ -8,7 +8,7 @@ import { PONG } from '../../wire/flp-client.js';
 import type { Inbound } from '../../wire/inbound.js';
 import { EMPTY } from '../../wire/mdp.js';
 import { MMI_FAILED, MMI_HELLO, MMI_REFUSED, type RefusalStatus } from '../../wire/mmi.js';
-import type { ReturnPath } from '../../wire/outbound.js';
+import { packedReply, type ReturnPath, type SentMessage } from '../../wire/outbound.js';
 import type { Refusal } from '../admission/refusal.js';
 import type { DroppedReply } from '../counters.js';
 import type { RequestStep } from '../request-trace.js';
@@ -90,19 +90,17 @@ export class Replies {
     from: number,
   ): void {
     const { messages, sessions } = this.#data;
+    const sent = messages.reply(peer.id, path, true, name, frames, from);
     const recent = session?.owns(path) === true ? sessions.recentOf(session) : null;
-    if (recent?.keep(path, name, frames, from, sessions.now) === true) {
-      messages.whole(peer.id, recent.words, recent.from, recent.end);
-    } else {
-      messages.reply(peer.id, path, true, name, frames, from);
-    }
+    recent?.keep(sent ?? wholeOf(packedReply(path, name, frames, from)), sessions.now);
   }
 
   /** Sends an answer that was kept, and keeps it until it has arrived. @param message as it is sent */
   sendAgain(session: Session, peer: Peer, message: Buffer): void {
     const { messages, sessions } = this.#data;
-    sessions.recentOf(session)?.keepMessage(message, sessions.now);
-    messages.whole(peer.id, new Words(message), 0, message.length);
+    const whole = wholeOf(message);
+    sessions.recentOf(session)?.keep(whole, sessions.now);
+    messages.whole(peer.id, whole);
   }
 
   /**
@@ -263,6 +261,10 @@ export class Replies {
 function pathOf(inbound: Inbound): HelloPlace & Pick<ReturnPath, 'enveloped'> {
   const { dialect, enveloped } = inbound;
   return { dialect, enveloped, envelope: packedEnvelope(inbound) };
+}
+
+function wholeOf(message: Buffer): SentMessage {
+  return { words: new Words(message), start: 0, end: message.length };
 }
 
 /** Whether what is sent to the client now can arrive. */

@@ -1,10 +1,9 @@
 /** The last answers that were sent to a client, until it is likely that they have arrived (D116). */
-import { copyBytes, Words } from '../../core/bytes.js';
-import type { Frames } from '../../core/frames.js';
+import { copyWords, Words } from '../../core/bytes.js';
 import type { MemoryAccount } from '../../core/holdings.js';
 import { packedMessages } from '../../core/packed.js';
 import { EMPTY } from '../../wire/mdp.js';
-import { putReply, replyBytes, type ReturnPath } from '../../wire/outbound.js';
+import type { SentMessage } from '../../wire/outbound.js';
 
 const NO_WORDS = new Words(EMPTY);
 /** Memory that keeping answers takes, besides what `RecentAnswers` keeps them in (measured). */
@@ -37,8 +36,6 @@ class Block {
 
 /** Two blocks, of which the older one is dropped in one go: that costs nothing for each answer. */
 export class RecentAnswers {
-  /** Where the answer is that was kept last. */
-  from = 0;
   /** Until then all that is kept may be lost, also if something arrives from the client. */
   #uncertainUntil = Infinity;
   readonly #memory: MemoryAccount;
@@ -55,42 +52,18 @@ export class RecentAnswers {
     return this.#newer.count === 0 && this.#older.count === 0;
   }
 
-  /** Has the answer that was kept last, up to `end`. */
-  get words(): Words {
-    return this.#newer.words;
-  }
-
-  get end(): number {
-    return this.#newer.end;
-  }
-
-  /**
-   * Keeps an answer, as long as there is room; the oldest go first. @param now monotonic milliseconds
-   * @returns false: it is not kept
-   */
-  keep(path: ReturnPath, name: Buffer, frames: Frames, from: number, now: number): boolean {
-    if (!this.#reserve(replyBytes(path, name, frames, from), now)) return false;
-    putReply(path, name, frames, from, this.#newer.words, this.from);
-    return true;
-  }
-
-  /** As `keep`. @param message as it is sent */
-  keepMessage(message: Buffer, now: number): void {
-    const { length } = message;
-    if (this.#reserve(length, now)) copyBytes(message, 0, length, this.words.bytes, this.from);
-  }
-
-  #reserve(bytes: number, now: number): boolean {
-    if (!this.#hasRoom(bytes) && !this.#makeRoom(bytes)) return false;
+  /** Keeps an answer, if there is room for it; the oldest go first. @param now monotonic milliseconds */
+  keep({ words, start, end }: SentMessage, now: number): void {
+    const bytes = end - start;
+    if (!this.#hasRoom(bytes) && !this.#makeRoom(bytes)) return;
     const block = this.#newer;
-    this.from = block.end;
+    copyWords(words, start, end, block.words, block.end);
     block.end += bytes;
     if (block.count++ === 0) {
       block.firstAt = now;
       this.#uncertainUntil = Math.min(this.#uncertainUntil, now + RECEIVED_MS);
     }
     block.lastAt = now;
-    return true;
   }
 
   #hasRoom(bytes: number): boolean {

@@ -90,6 +90,12 @@ export class SessionOf<Owner extends { readonly identity: Identity }> {
    */
   takes(bytes: Buffer, start: number, end: number): boolean {
     const length = end - start;
+    if (length === this.#idBytes && length <= NUMBER_BYTES_MAX) {
+      const number = numberAt(bytes, start, end);
+      if (number <= this.#highest) return false;
+      this.#highest = number;
+      return true;
+    }
     const isFirst = this.#idBytes === 0;
     if (isFirst ? length > ID_BYTES_MAX : !this.#isLater(bytes, start, end)) return false;
     this.#idBytes = length;

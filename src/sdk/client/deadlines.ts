@@ -34,14 +34,19 @@ const STEPS_PER_OCTAVE = 16;
 export class Deadlines<T extends Timed<T>> {
   readonly #queues = new Map<number, DueQueue<T>>();
   #lastQueue: DueQueue<T> | null = null;
+  #count = 0;
+  /** No deadline is before it; the first may be later, since clearing one does not look for the next. */
+  #nextMs: MonotonicMs = Infinity;
 
   /** Sets or moves the deadline of `item`, to the next whole millisecond of the duration. */
   set(item: T, now: MonotonicMs, durationMs: number): void {
     this.clear(item);
+    this.#count++;
     const exactMs = Math.max(1, Math.ceil(durationMs));
     const queue = this.#queueFor(exactMs);
     item.dueMs = Math.ceil(now + exactMs);
     item.lookMs = Math.ceil(now + queue.duration);
+    if (item.lookMs < this.#nextMs) this.#nextMs = item.lookMs;
     item.dueQueue = queue;
     item.dueBefore = queue.last;
     if (queue.last === null) queue.first = item;
@@ -52,6 +57,7 @@ export class Deadlines<T extends Timed<T>> {
   clear(item: T): void {
     const queue = item.dueQueue;
     if (queue === null) return;
+    if (--this.#count === 0) this.#nextMs = Infinity;
     const { dueBefore, dueAfter } = item;
     if (dueBefore === null) queue.first = dueAfter;
     else dueBefore.dueAfter = dueAfter;
@@ -62,22 +68,27 @@ export class Deadlines<T extends Timed<T>> {
     item.dueAfter = null;
   }
 
-  /** When `takeDue` is to be called next; `Infinity`: there is no deadline. */
+  /** When `takeDue` is to be called next, or a little earlier than that; `Infinity`: there is no deadline. */
   nextMs(): MonotonicMs {
-    let next = Infinity;
-    for (const { first } of this.#queues.values()) {
-      if (first !== null && first.lookMs < next) next = first.lookMs;
-    }
-    return next;
+    return this.#nextMs;
   }
 
   /** Removes and returns one that is due, or `undefined`. */
   takeDue(now: MonotonicMs): T | undefined {
+    if (now < this.#nextMs) return undefined;
+    this.#nextMs = Infinity;
     for (const queue of this.#queues.values()) {
       for (let { first } = queue; first !== null && first.lookMs <= now; { first } = queue) {
         this.clear(first);
-        if (first.dueMs <= now) return first;
+        if (first.dueMs <= now) {
+          // There may be more of them.
+          this.#nextMs = now;
+          return first;
+        }
         this.set(first, now, first.dueMs - now);
+      }
+      if (queue.first !== null && queue.first.lookMs < this.#nextMs) {
+        this.#nextMs = queue.first.lookMs;
       }
     }
     return undefined;

@@ -506,7 +506,9 @@ export class LazyPirate implements DeliveryStrategy {
     const askMs = this.#line === null ? Infinity : this.#inquiry.nextMs;
     const watchMs = this.#line?.watchMs ?? Infinity;
     let lineMs = Math.min(this.#giveUpMs(), this.#probeMs, watchMs, askMs);
-    for (const retired of this.#retired.values()) lineMs = Math.min(lineMs, retired.watchMs);
+    if (this.#retired.size > 0) {
+      for (const retired of this.#retired.values()) lineMs = Math.min(lineMs, retired.watchMs);
+    }
     return Math.min(this.#deadlines.nextMs(), this.#openAt, lineMs);
   }
 

@@ -25,10 +25,11 @@ describe('deadlines', () => {
     deadlines.set(short, 100, 100);
     deadlines.set(gone, 100, 50);
     deadlines.clear(gone);
-    expect(deadlines.nextMs()).toBe(200);
+    expect(deadlines.nextMs()).toBeLessThanOrEqual(200);
     expect(deadlines.takeDue(199)).toBeUndefined();
+    expect(deadlines.nextMs()).toBe(200);
     expect(deadlines.takeDue(200)).toBe(short);
-    expect(deadlines.nextMs()).toBe(300);
+    expect(deadlines.nextMs()).toBeLessThanOrEqual(300);
     expect(deadlines.takeDue(300)).toBe(long);
     expect(deadlines.nextMs()).toBe(Infinity);
   });

@@ -52,8 +52,9 @@ export class WholeMessages implements Output {
         },
         reply: (...message) => {
           outlet.effect();
-          to.reply(...message);
+          const sent = to.reply(...message);
           this.#read();
+          return sent;
         },
         whole: (...message) => {
           outlet.effect();
