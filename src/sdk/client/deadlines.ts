@@ -82,7 +82,7 @@ export class Deadlines<T extends Timed<T>> {
         this.clear(first);
         if (first.dueMs <= now) {
           // There may be more of them.
-          this.#nextMs = now;
+          if (this.#count > 0) this.#nextMs = now;
           return first;
         }
         this.set(first, now, first.dueMs - now);
