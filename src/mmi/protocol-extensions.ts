@@ -7,6 +7,7 @@ export const PROTOCOL_EXTENSIONS: readonly string[] = [
   'ready-options',
   'headers',
   'options',
+  'group',
   'contract',
   'fail',
   'hello',

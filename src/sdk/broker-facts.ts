@@ -41,7 +41,7 @@ export const NO_WORKER_OFFERS: WorkerOffers = {
 /**
  * Extensions that a client uses: durable requests with options, waiting for replies, failures,
  * headers, own pauses, parts while a worker sends them, taking requests back, whether a durable request existed,
- * why a request has no answer, options of a plain request.
+ * why a request has no answer, options and group of a plain request.
  */
 export interface Offers {
   readonly submit: boolean;
@@ -54,6 +54,7 @@ export interface Offers {
   readonly existed: boolean;
   readonly why: boolean;
   readonly options: boolean;
+  readonly group: boolean;
 }
 
 /** A broker's answer to `mmi.broker`. The JSON is parsed once, whatever is asked of the answer. */
@@ -91,6 +92,7 @@ export class BrokerFacts {
       existed: this.#has('existed'),
       why: this.#has('why'),
       options: this.#has('options'),
+      group: this.#has('group'),
     };
   }
 

@@ -38,7 +38,7 @@ export const SDK_ERRORS = {
   ERR_MDP_UNREACHABLE:
     'No endpoint accepted a connection in time; nothing was sent. `cause.errors` has an error for each endpoint.',
   ERR_MDP_UNSUPPORTED:
-    'The request has headers, or is to run `once`, and the broker does not support that or does not say so; the request was not sent.',
+    'The request has headers or a group, or is to run `once`, and the broker does not support that or does not say so; the request was not sent.',
   ERR_MDP_USAGE:
     'A client with `strategy: "freelance"` was asked to store a request, or for a stored one: that is safe at one broker, or pair, only.',
   ERR_SERVICE_FAILED:

@@ -8,7 +8,13 @@ import { isWhole } from '../core/numbers.js';
 import { TTL_S_MAX } from '../wire/chp-client.js';
 import { CONTRACT_VERSION_MAX } from '../wire/contract.js';
 import { CREDIT_MAX } from '../wire/mdp.js';
-import { isText, JOB_ROWS, type JobOptions, textRule } from '../wire/job-option-table.js';
+import {
+  GROUP_BYTES_MAX,
+  isText,
+  JOB_ROWS,
+  type JobOptions,
+  textRule,
+} from '../wire/job-option-table.js';
 import { IDEMPOTENCY_KEY_BYTES_MAX } from '../wire/tsp.js';
 import type { Dial } from '../zmtp/link-port.js';
 import type { StandardSchema } from './codec/schema.js';
@@ -150,6 +156,10 @@ const STORED_REQUEST_OPTIONS = {
 export const REQUEST_OPTIONS = {
   ...STORED_REQUEST_OPTIONS,
   once: flag(false),
+  group: checkedBy(
+    (value): value is string => isText(value, 1, GROUP_BYTES_MAX),
+    textRule(GROUP_BYTES_MAX),
+  ),
 };
 
 export const JOB_OPTIONS = Object.fromEntries(

@@ -231,11 +231,12 @@ export function requestSettings(given: unknown, client: ClientSettings): Request
   const options = readOptions('request', table, given, client);
   const headers = headersOf(options.headers);
   const { resendMs } = client;
-  if (headers !== undefined && (client.version === 1 || !client.envelope)) {
-    throw wrong('headers', "needs protocol '0.2' and envelope: true");
-  }
-  if (options.once && (client.version === 1 || !client.envelope)) {
-    throw wrong('once', "needs protocol '0.2' and envelope: true");
+  if (client.version === 1 || !client.envelope) {
+    const { once, group } = options;
+    const special = { headers, once: once || undefined, group };
+    for (const [name, value] of Object.entries(special)) {
+      if (value !== undefined) throw wrong(name, "needs protocol '0.2' and envelope: true");
+    }
   }
   if (options.once && client.hedgeMs !== null) {
     throw wrong('once', 'cannot be combined with hedgeMs, which asks several brokers');

@@ -25,6 +25,12 @@ export interface RequestOptions {
    */
   readonly once?: boolean;
   /**
+   * The group of the request, such as a tenant or a device, 1 to 255 bytes in UTF-8: the groups of a service take turns
+   * at its workers, and limits of the service may hold for each of them. The client sends it only to a broker that
+   * supports groups; otherwise it fails with ERR_MDP_UNSUPPORTED. Default: that of all requests without one.
+   */
+  readonly group?: string | undefined;
+  /**
    * Metadata beside the body, such as a trace context: `request.headers` in the handler. At most 64, with
    * names of 1 to 64 characters of `a-z`, `0-9` and `-`, and 8 KiB as JSON. A request with headers, also with
    * `{}`, tells the worker how long this client waits. The client sends it only to a broker that supports
@@ -47,6 +53,7 @@ export interface CallSettings extends ClientTimes {
   readonly saysTime: boolean;
   /** Whether at most one worker may run it. */
   readonly once: boolean;
+  readonly group?: string | undefined;
 }
 
 /** `RequestOptions`, with the client's values as defaults. */

@@ -18,9 +18,6 @@ import {
   SERVICE_NAME_BYTES_MAX,
 } from './mdp.js';
 
-/** The group of a request that is in none. */
-const NO_GROUP = EMPTY;
-
 /** A reply as a client reads it. The indexes refer to the frames that it was read from. */
 export interface ClientReply {
   readonly kind: 'partial' | 'final';
@@ -79,6 +76,7 @@ export function clientRequestWithHeaders(
 /**
  * The frames of a 0.2 request with options, in order (D117); only to a broker that lists `options`.
  * @param options see `requestOptionsFrame`
+ * @param group empty: none; only to a broker that lists `group` (D118)
  */
 export function clientRequestWithOptions(
   correlation: Buffer | null,
@@ -86,8 +84,9 @@ export function clientRequestWithOptions(
   options: Buffer,
   metadata: Metadata,
   body: readonly Uint8Array[],
+  group: Buffer = EMPTY,
 ): Uint8Array[] {
-  const first = [service, options, NO_GROUP];
+  const first = [service, options, group];
   return requestWith(CLIENT_REQUEST_WITH_OPTIONS, correlation, first, metadata, body);
 }
 
@@ -122,9 +121,16 @@ export function clientRequestHead(
   return packedFirstFrames(clientRequest(version, correlation, service, [EMPTY]).slice(0, -1));
 }
 
-/** Deadline and headers, packed, and each with MORE. */
-export function packedMetadata({ deadlineMs, headers }: Metadata): Buffer {
-  return packedFirstFrames([deadlineMs === 0 ? EMPTY : Buffer.from(String(deadlineMs)), headers]);
+/**
+ * Deadline and headers, packed, and each with MORE.
+ * @param before options and group, if they are to precede them
+ */
+export function packedMetadata(
+  { deadlineMs, headers }: Metadata,
+  before: readonly Buffer[] = [],
+): Buffer {
+  const deadline = deadlineMs === 0 ? EMPTY : Buffer.from(String(deadlineMs));
+  return packedFirstFrames([...before, deadline, headers]);
 }
 
 export function readClientReply(frames: Frames): ClientReply | MalformedReply {

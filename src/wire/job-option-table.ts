@@ -7,6 +7,9 @@
  */
 import { DURATION_MS_MAX, isWhole, PRIORITY_MAX } from '../core/numbers.js';
 
+/** Maximum length of a group, in bytes of UTF-8; none is empty (D118). */
+export const GROUP_BYTES_MAX = 255;
+
 /** The pauses between the attempts of one stored request, in milliseconds, before jitter. */
 export interface Backoff {
   /** The pause after the first failed attempt; it doubles after each further one. */

@@ -52,6 +52,13 @@ export interface LostSend {
 }
 const NONE: readonly Sent[] = [];
 
+/** What a broker takes before the body; `takesHeaders` is `null` as long as it has not said so. */
+interface Taking {
+  readonly takesHeaders: boolean | null;
+  readonly takesOptions: boolean;
+  readonly takesGroups: boolean;
+}
+
 /** A refusal, from `mmi.refused`. */
 export interface BrokerRefusal {
   readonly status: string;
@@ -173,9 +180,25 @@ export class Call implements Timed<Call> {
     return !this.hasBegun && (this.sends === 0 || (!once && resendMs < Infinity));
   }
 
-  /** Whether not every broker can take it: it has headers, or is to run once. */
+  /** Whether not every broker can take it: it has headers or a group, or is to run once. */
   get isSpecial(): boolean {
-    return this.target.headers !== null || this.settings.once;
+    return this.target.headers !== null || this.hasOptions;
+  }
+
+  /** Whether options and group stand before deadline and headers. */
+  get hasOptions(): boolean {
+    return this.settings.once || this.settings.group !== undefined;
+  }
+
+  /** What a broker must support that is to take it, if it `isSpecial`. */
+  get #needed(): 'group' | 'once' | 'headers' {
+    if (this.settings.group !== undefined) return 'group';
+    return this.settings.once ? 'once' : 'headers';
+  }
+
+  /** Whether a broker is known to take it, if it `isSpecial`. */
+  isTakenBy({ takesHeaders, takesOptions, takesGroups }: Taking): boolean {
+    return { group: takesGroups, once: takesOptions, headers: takesHeaders === true }[this.#needed];
   }
 
   /** What is left of its time, in milliseconds; `Infinity`: it has no end. */
@@ -283,7 +306,7 @@ export class Call implements Timed<Call> {
   /** The error of a request that the broker does not support, or has not confirmed in time. */
   unsupportedError(how: 'does not' | 'does not say'): MajordomoError {
     const { service } = this;
-    const needed = this.settings.once ? 'once' : 'headers';
+    const needed = this.#needed;
     const what =
       how === 'does not'
         ? `does not support ${needed}`

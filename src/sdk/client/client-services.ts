@@ -58,9 +58,9 @@ export class ClientServices {
   }
 
   /** @throws ERR_MDP_OPTION, ERR_MDP_USAGE */
-  targetOf(service: string, { headers, once }: RequestSettings): Target {
-    if (once && isOfBroker(service)) {
-      throw wrong('once', 'is not for what the broker answers itself');
+  targetOf(service: string, { headers, once, group }: RequestSettings): Target {
+    if ((once || group !== undefined) && isOfBroker(service)) {
+      throw wrong(once ? 'once' : 'group', 'is not for what the broker answers itself');
     }
     const target = this.#targets.get(service) ?? this.#newTarget(service);
     return headers === undefined ? target : { ...target, headers: encodeHeaders(headers) };

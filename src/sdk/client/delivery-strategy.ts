@@ -49,6 +49,8 @@ export interface LearntBroker {
   readonly takesHeaders: boolean;
   /** Whether it takes options of a request, such as `once`. */
   readonly takesOptions: boolean;
+  /** Whether it takes the group of a request, too. */
+  readonly takesGroups: boolean;
   /** Whether it says why a request has no answer. */
   readonly tellsWhy: boolean;
   /** 0: not in a pair; `null`: the answer has no status. */

@@ -119,6 +119,7 @@ export class Freelance implements DeliveryStrategy {
     server.liveness.end();
     server.takesHeaders = null;
     server.takesOptions = false;
+    server.takesGroups = false;
     server.tellsWhy = null;
     server.failures++;
     server.openAt = now + backoffMs(this.#options, server.failures, this.#random);
@@ -153,6 +154,7 @@ export class Freelance implements DeliveryStrategy {
     if (server === undefined) return;
     server.takesHeaders = broker.takesHeaders;
     server.takesOptions = broker.takesOptions;
+    server.takesGroups = broker.takesGroups;
     server.tellsWhy = broker.tellsWhy;
     this.#serveWanting(now);
   }
@@ -450,7 +452,7 @@ export class Freelance implements DeliveryStrategy {
     const { call } = race;
     if (!call.isSpecial || call.attempt > 0) return;
     const isRefused = (server: Server): boolean =>
-      server.takesHeaders !== null && !takes(server, call);
+      server.takesHeaders !== null && !call.isTakenBy(server);
     if (this.#servers.every(isRefused)) this.#fail(race, call.unsupportedError('does not'));
   }
 
@@ -498,7 +500,7 @@ export class Freelance implements DeliveryStrategy {
     for (let step = 0; step < count; step++) {
       const server = this.#servers[(race.first + step) % count];
       if (server === undefined || !isReady(server, now)) continue;
-      if (call.isSpecial && !takes(server, call)) continue;
+      if (call.isSpecial && !call.isTakenBy(server)) continue;
       if (race.copies.some((copy) => copy.server === server)) continue;
       if (!race.asked.includes(server.endpoint)) return server;
     }
@@ -525,9 +527,4 @@ export class Freelance implements DeliveryStrategy {
     this.#used = -1;
     this.#sink.switched(from, preferred, reason);
   }
-}
-
-/** Whether the server is known to take what not every one can. */
-function takes({ takesHeaders, takesOptions }: Server, { settings }: Call): boolean {
-  return settings.once ? takesOptions : takesHeaders === true;
 }

@@ -76,6 +76,8 @@ interface Line {
   takesHeaders: boolean | null;
   /** Whether its broker takes options of a request. */
   takesOptions: boolean;
+  /** Whether it takes the group of a request, too. */
+  takesGroups: boolean;
   /** Whether its broker says why a request has no answer; `null`: as `takesHeaders`. */
   tellsWhy: boolean | null;
   phase: Phase;
@@ -350,12 +352,13 @@ export class LazyPirate implements DeliveryStrategy {
   }
 
   learnt(link: number, broker: LearntBroker, now: MonotonicMs): void {
-    const { takesHeaders, takesOptions, tellsWhy, pairHeartbeatMs, instance } = broker;
+    const { takesHeaders, takesOptions, takesGroups, tellsWhy, pairHeartbeatMs, instance } = broker;
     const line = this.#lineOf(link);
     if (line === undefined) return;
     const isFirst = line.takesHeaders === null;
     line.takesHeaders = takesHeaders;
     line.takesOptions = takesOptions;
+    line.takesGroups = takesGroups;
     line.tellsWhy = tellsWhy;
     // Behind a proxy its successor answers over the same connection.
     if (!isFirst && line.instance !== instance) {
@@ -564,7 +567,7 @@ export class LazyPirate implements DeliveryStrategy {
   }
 
   #send(line: Line, call: Call, now: MonotonicMs): void {
-    if (call.isSpecial && !takes(line, call)) {
+    if (call.isSpecial && !call.isTakenBy(line)) {
       if (line.takesHeaders === null) this.#hold(line, call, now);
       else this.#fail(call, call.unsupportedError('does not'), now);
       return;
@@ -770,6 +773,7 @@ export class LazyPirate implements DeliveryStrategy {
       answersProbes: false,
       takesHeaders: null,
       takesOptions: false,
+      takesGroups: false,
       tellsWhy: null,
       phase: 'open',
       session: null,
@@ -874,11 +878,6 @@ export class LazyPirate implements DeliveryStrategy {
     line.phase = 'asking';
     this.#askOfLost(line, now);
   }
-}
-
-/** Whether the broker of the line is known to take what not every broker can. */
-function takes({ takesHeaders, takesOptions }: Line, { settings }: Call): boolean {
-  return settings.once ? takesOptions : takesHeaders === true;
 }
 
 /** Whether its broker keeps the call, wherever it waits; questions to the broker itself are asked again. */

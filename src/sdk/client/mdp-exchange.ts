@@ -1,7 +1,6 @@
 import { int32At } from '../../core/bytes.js';
 import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
-import { packedFirstFrames } from '../../core/packed-first-frames.js';
 import { randomName } from '../../core/random.js';
 import {
   clientRequest,
@@ -67,8 +66,7 @@ const RESUME = Buffer.from(MMI_RESUME);
 const WHY = Buffer.from(MMI_WHY);
 const REFUSED = Buffer.from(MMI_REFUSED);
 const FAILED = Buffer.from(MMI_FAILED);
-/** Options of a request, and no group. */
-const ONCE = packedFirstFrames([requestOptionsFrame({ once: true }), EMPTY]);
+const ONCE = requestOptionsFrame({ once: true });
 
 /** The messages of MDP between a client and its brokers. */
 export class MdpExchange implements ClientProtocol {
@@ -203,27 +201,27 @@ export class MdpExchange implements ClientProtocol {
 
   send(link: Link, call: Call): void {
     const { head, headers } = call.target;
-    const { once } = call.settings;
-    const hasMetadata = once || headers !== null || call.saidTime;
+    const { hasOptions } = call;
+    const hasMetadata = hasOptions || headers !== null || call.saidTime;
     if (this.#bare === null) putCorrelation(head, HEAD_CORRELATION_AT, call.id, call.attempt);
     if (this.#version === 2 && this.#bare === null) {
       const plain = hasMetadata ? CLIENT_REQUEST_WITH_HEADERS : CLIENT_REQUEST;
-      head[HEAD_COMMAND_AT] = once ? CLIENT_REQUEST_WITH_OPTIONS : plain;
+      head[HEAD_COMMAND_AT] = hasOptions ? CLIENT_REQUEST_WITH_OPTIONS : plain;
     }
     writeHead(link, head, 0, head.length);
     if (hasMetadata) this.#writeMetadata(link, call, headers ?? EMPTY);
     writeBody(link, call.body);
   }
 
-  /** The deadline, and the headers (D67). */
+  /** Options and group, if there are any (D117); the deadline, and the headers (D67). */
   #writeMetadata(link: Link, call: Call, headers: Buffer): void {
-    const { once } = call.settings;
+    const { once, group = '' } = call.settings;
     const leftMs = call.leftMs(monotonicMs());
     // The broker knows whether a worker has had it: it says so first.
     const wholeMs = Math.max(1, Math.floor(leftMs - (once ? whyLeadMs(leftMs) : 0)));
     const deadlineMs = wholeMs > DEADLINE_MS_MAX ? 0 : wholeMs;
-    const metadata = packedMetadata({ deadlineMs, headers });
-    if (once) writeHead(link, ONCE, 0, ONCE.length);
+    const before = call.hasOptions ? [once ? ONCE : EMPTY, Buffer.from(group)] : [];
+    const metadata = packedMetadata({ deadlineMs, headers }, before);
     writeHead(link, metadata, 0, metadata.length);
   }
 
@@ -293,7 +291,11 @@ export class MdpExchange implements ClientProtocol {
     const { why: tellsWhy } = offers;
     const takesHeaders = offers.headers && this.#version === 2;
     const takesOptions = offers.options && this.#version === 2;
-    const broker = { takesHeaders, takesOptions, tellsWhy, pairHeartbeatMs, instance };
+    const takesGroups = offers.group && takesOptions;
+    const broker = {
+      ...{ takesHeaders, takesOptions, takesGroups, tellsWhy },
+      ...{ pairHeartbeatMs, instance },
+    };
     this.exchange.learnt(link, broker, messageBytesMax, offers.cancel);
   }
 

@@ -17,6 +17,8 @@ export interface Server {
   takesHeaders: boolean | null;
   /** Whether its broker takes options of a request. */
   takesOptions: boolean;
+  /** Whether it takes the group of a request, too. */
+  takesGroups: boolean;
   /** Whether its broker says why a request has no answer; `null`: as `takesHeaders`. */
   tellsWhy: boolean | null;
   /** When the server is dialled again. */
@@ -76,6 +78,7 @@ export function serverAt(endpoint: number): Server {
     restsUntilMs: -Infinity,
     takesHeaders: null,
     takesOptions: false,
+    takesGroups: false,
     tellsWhy: null,
     openAt: Infinity,
     failures: 0,

@@ -23,7 +23,7 @@ export { JOB_ROWS, type JobOptions };
  *
  *     await client.enqueue('render', scene, { idempotencyKey: 'order-17', delayMs: 60_000 });
  */
-export interface EnqueueOptions extends Omit<RequestOptions, 'once'>, JobOptions {
+export interface EnqueueOptions extends Omit<RequestOptions, 'once' | 'group'>, JobOptions {
   /** A key of your choice: requests for one service with the same key are the same request, which is stored once. */
   readonly idempotencyKey?: string;
 }
@@ -40,7 +40,7 @@ export type SubmitOptions = EnqueueOptions;
  *
  *     await client.schedule('nightly', 'report', '', { cron: '30 2 * * *', timeZone: 'Europe/Berlin' });
  */
-export interface ScheduleOptions extends Omit<RequestOptions, 'once'>, JobOptions {
+export interface ScheduleOptions extends Omit<RequestOptions, 'once' | 'group'>, JobOptions {
   /**
    * Minute, hour, day of the month, month and day of the week, with seconds before and years after
    * them if you like; or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.

@@ -226,6 +226,7 @@ export class PairStage {
         const broker = {
           takesHeaders: true,
           takesOptions: true,
+          takesGroups: true,
           tellsWhy: false,
           pairHeartbeatMs: this.heartbeatMs,
           instance: '',

@@ -33,6 +33,7 @@ export interface AskOptions {
   readonly streams?: boolean;
   readonly headers?: boolean;
   readonly once?: boolean;
+  readonly group?: string | undefined;
 }
 
 const ATTEMPTS = 256;
@@ -88,6 +89,7 @@ export class PirateScript {
       resendMs: options.resendMs ?? 1000,
       saysTime: false,
       once: options.once === true,
+      group: options.group,
       signal: undefined,
       headers: undefined,
     };
@@ -142,7 +144,10 @@ export class PirateScript {
     const instance = 'old';
     this.strategy.learnt(
       link,
-      { takesHeaders, takesOptions: takesHeaders, tellsWhy: false, pairHeartbeatMs, instance },
+      {
+        ...{ takesHeaders, takesOptions: takesHeaders, takesGroups: takesHeaders },
+        ...{ tellsWhy: false, pairHeartbeatMs, instance },
+      },
       this.now,
     );
     return this;
@@ -161,6 +166,7 @@ export class PirateScript {
     const broker = {
       takesHeaders: true,
       takesOptions: true,
+      takesGroups: true,
       tellsWhy: false,
       pairHeartbeatMs: 0,
       instance,
@@ -183,6 +189,7 @@ export class PirateScript {
     const broker = {
       takesHeaders: true,
       takesOptions: true,
+      takesGroups: true,
       tellsWhy: true,
       pairHeartbeatMs: 0,
       instance: 'old',

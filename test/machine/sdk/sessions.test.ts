@@ -227,6 +227,7 @@ describe('a client that is unlucky', () => {
     const broker = {
       takesHeaders: true,
       takesOptions: true,
+      takesGroups: true,
       tellsWhy: false,
       pairHeartbeatMs: 0,
       instance: 'one',

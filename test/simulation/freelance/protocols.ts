@@ -117,7 +117,7 @@ export class MdpTongue implements ClientTongue {
       return {
         kind: 'learnt',
         broker: {
-          ...{ takesHeaders: offers.headers, takesOptions: offers.options },
+          ...{ takesHeaders: offers.headers, takesOptions: offers.options, takesGroups: false },
           ...{ tellsWhy: false, pairHeartbeatMs, instance: '' },
         },
       };

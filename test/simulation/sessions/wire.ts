@@ -108,7 +108,14 @@ export function read(frames: Frames): Heard {
     if (service !== MMI_BROKER) return { kind: 'nothing' };
     const { offers, pairHeartbeatMs, instance } = new BrokerFacts(frames, reply.body);
     const { headers: takesHeaders, options: takesOptions } = offers;
-    const broker = { takesHeaders, takesOptions, tellsWhy: false, pairHeartbeatMs, instance };
+    const broker = {
+      takesHeaders,
+      takesOptions,
+      takesGroups: false,
+      tellsWhy: false,
+      pairHeartbeatMs,
+      instance,
+    };
     return { kind: 'learnt', broker };
   }
   if (service === MMI_REFUSED) return { kind: 'refused', id, send, refusal: { status, reason } };
