@@ -61,7 +61,7 @@ export const SDK_ERRORS = {
     'Storing or closing a request, or a schedule, was refused (`details.text` says why), or may have been done (`outcome unknown`).',
   ERR_TITANIC_UNKNOWN: 'The durable request is unknown (400): closed, expired, or never stored.',
   ERR_TITANIC_UNSUPPORTED:
-    'An option needs `titanic.submit`, headers or `backoff`, or a call needs schedules or progress, which this broker does not support.',
+    'An option needs `titanic.submit`, headers, `backoff` or `group`, or a call needs schedules or progress, which this broker does not support.',
 } as const;
 
 /** The codes of the SDK's errors. */

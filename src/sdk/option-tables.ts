@@ -8,13 +8,7 @@ import { isWhole } from '../core/numbers.js';
 import { TTL_S_MAX } from '../wire/chp-client.js';
 import { CONTRACT_VERSION_MAX } from '../wire/contract.js';
 import { CREDIT_MAX } from '../wire/mdp.js';
-import {
-  GROUP_BYTES_MAX,
-  isText,
-  JOB_ROWS,
-  type JobOptions,
-  textRule,
-} from '../wire/job-option-table.js';
+import { isText, JOB_ROWS, type JobOptions, textRule } from '../wire/job-option-table.js';
 import { IDEMPOTENCY_KEY_BYTES_MAX } from '../wire/tsp.js';
 import type { Dial } from '../zmtp/link-port.js';
 import type { StandardSchema } from './codec/schema.js';
@@ -153,18 +147,15 @@ const STORED_REQUEST_OPTIONS = {
   headers: OPEN,
 };
 
-export const REQUEST_OPTIONS = {
-  ...STORED_REQUEST_OPTIONS,
-  once: flag(false),
-  group: checkedBy(
-    (value): value is string => isText(value, 1, GROUP_BYTES_MAX),
-    textRule(GROUP_BYTES_MAX),
-  ),
-};
-
 export const JOB_OPTIONS = Object.fromEntries(
   JOB_ROWS.map(({ name, isValid, what }) => [name, checkedBy(isValid, what)]),
 ) as { readonly [Name in keyof JobOptions]-?: Option<NonNullable<JobOptions[Name]>, undefined> };
+
+export const REQUEST_OPTIONS = {
+  ...STORED_REQUEST_OPTIONS,
+  once: flag(false),
+  group: JOB_OPTIONS.group,
+};
 
 export const ENQUEUE_OPTIONS = {
   ...STORED_REQUEST_OPTIONS,

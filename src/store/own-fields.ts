@@ -1,5 +1,5 @@
 /**
- * What only one kind of record has: a schedule its line, a pause its target, a webhook its receiver. All of a record
+ * What only one kind of record has: a request its group, a schedule its line, a pause its target, a webhook its receiver. All of a record
  * is one column of the tables, and one field of what the nodes of a pair send each other: numbered fields of
  * their own (core/numbered-fields.ts), so that a later version may add some. They never change.
  */
@@ -11,7 +11,8 @@ import { isWhole } from '../core/numbers.js';
 import { PackReader, PackWriter } from '../core/value-bytes.js';
 import { CRON_BYTES_MAX, SCHEDULE_NAME_BYTES_MAX, TIME_ZONE_BYTES_MAX } from '../wire/tsp.js';
 import { RECORD_KINDS, type KnownKind } from './record-kind.js';
-import { NAME_BYTES_MAX, UUID_BYTES } from './request.js';
+import { NO_OWN } from './fields.js';
+import { NAME_BYTES_MAX, type StoredRequest, UUID_BYTES } from './request.js';
 
 interface OwnField {
   readonly field: number;
@@ -23,7 +24,10 @@ interface OwnField {
 
 /** The fields of each kind, numbered for each from 1. The compiler asks for each kind. */
 const OWN_FIELDS = {
-  request: {},
+  request: {
+    /** Empty: none (D118). */
+    group: { field: 1, as: 'bytes', min: 0, max: NAME_BYTES_MAX },
+  },
   schedule: {
     name: { field: 1, as: 'text', min: 1, max: SCHEDULE_NAME_BYTES_MAX },
     cron: { field: 2, as: 'text', min: 1, max: CRON_BYTES_MAX },
@@ -93,4 +97,15 @@ export function ownOf<Kind extends KnownKind>(kind: Kind, packed: Buffer): OwnOf
     own[name] = as === 'text' ? bytes.toString() : ownCopy(bytes);
   }
   return own as OwnOf<Kind>;
+}
+
+/** What a request of this group has of its own; `null`: none. */
+export function ownOfGroup(group: string | null): Buffer {
+  return group === null ? NO_OWN : packOwn('request', { group: Buffer.from(group) });
+}
+
+/** The group of a stored request; empty: none. */
+export function groupOf({ kind, own }: Pick<StoredRequest, 'kind' | 'own'>): Buffer {
+  if (kind !== 'request' || own.length === 0) return NO_OWN;
+  return ownOf(kind, own)?.group ?? NO_OWN;
 }

@@ -55,7 +55,7 @@ export interface StoredRequest extends Ownership {
   readonly kind: RecordKind;
   /** The webhook of a request, or the request that a webhook tells of; empty: there is none. */
   readonly partner: Buffer;
-  /** What only its kind has, and never changes, packed: see own-fields.ts. Empty: nothing, as of each request. */
+  /** What only its kind has, and never changes, packed: see own-fields.ts. Empty: nothing, as of a request without a group. */
   readonly own: Buffer;
   /** What became of it last, as a number: see outcomes.ts. */
   readonly outcome: number;

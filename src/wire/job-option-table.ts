@@ -1,7 +1,7 @@
 /**
  * The options of a durable request that mean the same wherever it is stored: as JSON of `titanic.submit` and
- * `titanic.schedule` (D16, D80), in the SDK, as flags of the command line, and, if they are numbers or texts, as
- * parameters of HTTP, where `webhook` is a header. A row is all that an option needs; with `field` the broker stores and replicates it as it is.
+ * `titanic.schedule` (D16, D80), in the SDK, as flags of the command line, and, if they are numbers, as
+ * parameters of HTTP, where `webhook` and `group` are headers. A row is all that an option needs; with `field` the broker stores and replicates it as it is.
  *
  * The file is also built for the page: no functions of `Buffer`.
  */
@@ -51,6 +51,11 @@ export interface JobOptions {
    * characters of printable ASCII. Default: none.
    */
   readonly webhook?: string;
+  /**
+   * The group of the request, such as a tenant or a device, 1 to 255 bytes in UTF-8: the groups of a service take turns
+   * at its workers, and limits of the service may hold for each of them. Default: that of all requests without one.
+   */
+  readonly group?: string | undefined;
 }
 
 type JobOption = (
@@ -136,6 +141,13 @@ export const JOB_OPTIONS = {
     min: 1,
     max: 2048,
     about: 'a URL that is told of its end, if the broker allows its host',
+    usual: 'none',
+  },
+  group: {
+    type: 'text',
+    min: 1,
+    max: GROUP_BYTES_MAX,
+    about: 'its group, such as a tenant or a device: those of a service take turns',
     usual: 'none',
   },
 } as const satisfies {

@@ -204,6 +204,8 @@ export const OPERATIONS = {
         'The same key of a token for the same service joins the request that runs, or gets its answer while that is kept (`broker.resumeMs`); a durable request is stored once. It is refused for another request. A key in quotation marks (a string of RFC 8941) is the same as without them.',
       'Majordomo-Once':
         '`true`: at most one worker runs the request; if it does not answer, the answer is 502 (`ERR_HTTP_OUTCOME_UNKNOWN`). Not for a durable request.',
+      'Majordomo-Group':
+        'The group of the request, such as a tenant or a device: those of a service take turns. 1 to 255 bytes of UTF-8.',
       'Majordomo-Webhook': 'For a durable request: the URL that is told of its end.',
       'Majordomo-Header-NAME': 'Header NAME of the request, for the worker.',
     },

@@ -161,26 +161,20 @@ export const RefusalQuery = lazily(() => ({
 
 /** The options of a durable request that can stand in a query. */
 type Parameter = {
-  [Name in keyof typeof JOB_OPTIONS]: (typeof JOB_OPTIONS)[Name]['type'] extends 'whole' | 'text'
+  [Name in keyof typeof JOB_OPTIONS]: (typeof JOB_OPTIONS)[Name]['type'] extends 'whole'
     ? Name
     : never;
 }[keyof typeof JOB_OPTIONS];
-type InQuery = JobOptionRow & { readonly type: 'whole' | 'text'; readonly name: Parameter };
-export const SUBMIT_PARAMETERS = JOB_ROWS.filter(
-  (row): row is InQuery => row.type === 'whole' || row.type === 'text',
-);
+type InQuery = JobOptionRow & { readonly type: 'whole'; readonly name: Parameter };
+export const SUBMIT_PARAMETERS = JOB_ROWS.filter((row): row is InQuery => row.type === 'whole');
 
-type Query = z.ZodType<number | string | null>;
+type Query = z.ZodType<number | null>;
 const submitShape = () =>
   Object.fromEntries(
-    SUBMIT_PARAMETERS.map(({ name, type, min, max, about, ...row }): [string, Query] => {
-      const value: z.ZodType<number | string> =
-        type === 'whole' ? digits(min, max) : z.string().refine(row.isValid, `must be ${row.what}`);
-      return [
-        name,
-        value.optional().describe(`For a durable request: ${about}.`).transform(orAbsent),
-      ];
-    }),
+    SUBMIT_PARAMETERS.map(({ name, min, max, about }): [string, Query] => [
+      name,
+      digits(min, max).optional().describe(`For a durable request: ${about}.`).transform(orAbsent),
+    ]),
   ) as Readonly<Record<Parameter, Query>>;
 
 export const RequestQuery = lazily(() => ({

@@ -38,6 +38,7 @@ import {
 interface RequestCommandOptions extends EndpointOptions, StoredCommandOptions {
   readonly stream?: boolean;
   readonly once?: boolean;
+  readonly group?: string;
   readonly detail?: boolean;
   readonly check: boolean;
   readonly protocol: '0.1' | '0.2';
@@ -61,6 +62,7 @@ const EXAMPLES = [
     'brokers that know nothing of each other',
   ],
   ['majordomo request calc -- -5', 'a frame that begins with a dash'],
+  ['majordomo request --group tenant-7 upper hello', 'tenants take turns'],
   ['majordomo request --durable upper hello', 'stored on disk until answered; survives crashes'],
   ['majordomo request --durable --no-wait --key order-17 bill 99', 'print the uuid'],
   [
@@ -180,6 +182,7 @@ async function send(
     act(client, service, body, options.output, {
       signal,
       once: options.once === true,
+      group: options.group,
       ...patience.rest(),
     }),
   );

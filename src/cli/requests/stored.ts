@@ -60,10 +60,13 @@ type JobRow = (typeof JOB_ROWS)[number];
 
 /**
  * Options of a request that is stored.
- * @param when begins what help says of each
+ * @param when begins what help says of those that a plain request does not have
  */
 export function addJobOptions(command: Command, when: string): Command {
-  for (const row of JOB_ROWS) command.addOption(optionOf(row, `${when}${row.about}`));
+  for (const row of JOB_ROWS) {
+    const about = row.name === 'group' ? row.about : `${when}${row.about}`;
+    command.addOption(optionOf(row, about));
+  }
   return command;
 }
 
@@ -119,7 +122,10 @@ export function checkStoredOptions(
   if (options.durable === true) return;
   if (options.wait === false) throw usage('--no-wait needs --durable');
   const chosen = jobOptionsIn(options);
-  const first = FLAGS.find(({ name }) => chosen[name] !== undefined)?.flag;
+  const isPlain = about === undefined;
+  const first = FLAGS.find(
+    ({ name }) => chosen[name] !== undefined && !(isPlain && name === 'group'),
+  )?.flag;
   if (first !== undefined || options.key !== undefined) {
     throw usage(`${first ?? '--key'} needs --durable`);
   }

@@ -3,7 +3,13 @@ import { headerText } from '../../admin/http/check.js';
 import { wrongParameter } from '../../admin/http/errors.js';
 import type { HeaderValues as Given } from '../../admin/http/route.js';
 import { encodeHeaders, headersFault } from '../../wire/headers.js';
-import { JOB_ROWS, optionLike } from '../../wire/job-option-table.js';
+import {
+  JOB_OPTIONS,
+  JOB_ROWS,
+  isText,
+  optionLike,
+  textRule,
+} from '../../wire/job-option-table.js';
 import { IDEMPOTENCY_KEY_BYTES_MAX } from '../../wire/tsp.js';
 
 /** The rest of the name is the name of the MDP header. */
@@ -13,12 +19,14 @@ const TRACE = ['traceparent', 'tracestate'];
 const PASSED = ['content-type', ...TRACE];
 const WEBHOOK = 'majordomo-webhook';
 const ONCE = 'majordomo-once';
+const GROUP = 'majordomo-group';
 
 /** What `Majordomo-…` must not look like with a stored request: as a header it would do nothing. */
 const OPTIONS = ['idempotencyKey', 'durable', 'timeoutMs', ...JOB_ROWS.map(({ name }) => name)];
 /** Options that HTTP has, but not as a parameter. */
 const AS_HEADERS: Readonly<Record<string, string>> = {
   webhook: 'use the header Majordomo-Webhook',
+  group: 'use the header Majordomo-Group',
   idempotencyKey: 'use the header Idempotency-Key',
   backoff: 'HTTP does not have it',
   shared: 'HTTP does not have it',
@@ -26,7 +34,7 @@ const AS_HEADERS: Readonly<Record<string, string>> = {
 
 /** Headers that nothing here reads, and which differ with each request that has them. */
 const UNREAD = ['x-request-id', 'x-correlation-id', 'baggage', 'b3', 'x-amzn-trace-id'];
-const DIFFERING = [...TRACE, 'idempotency-key', ...UNREAD];
+const DIFFERING = [...TRACE, 'idempotency-key', GROUP, ...UNREAD];
 
 /** Whether the value of a header only travels with its request, and decides nothing about how that is handled. */
 export function mayDiffer(name: string): boolean {
@@ -37,7 +45,7 @@ export function mayDiffer(name: string): boolean {
 export function refuseOptions(given: Given): void {
   for (const name of Object.keys(given)) {
     const [, rest = ''] = /^majordomo-(?:header-)?(.+)$/.exec(name) ?? [];
-    const option = name === WEBHOOK ? undefined : optionLike(rest, OPTIONS);
+    const option = name === WEBHOOK || name === GROUP ? undefined : optionLike(rest, OPTIONS);
     if (option === undefined) continue;
     const remedy = AS_HEADERS[option] ?? `use the parameter ${option} of the URL`;
     throw wrongParameter(name, `looks like the option ${option}: ${remedy}`);
@@ -69,7 +77,7 @@ function headersIn(given: Given): Readonly<Record<string, string>> {
  */
 export function sameHeaders(given: Given): string {
   const headers = Object.entries(headersIn(given)).filter(([name]) => !TRACE.includes(name));
-  return JSON.stringify([wantedBy(given), onceIn(given, false), headers.sort()]);
+  return JSON.stringify([wantedBy(given), onceIn(given, false), groupIn(given), headers.sort()]);
 }
 
 /** @throws ERR_HTTP_PARAMETER if the values are not UTF-8 */
@@ -119,6 +127,16 @@ export function onceIn({ [ONCE]: values }: Given, isStored: boolean): boolean {
   const [value = ''] = values;
   if (values.length === 1 && /^(true|false|1|0)$/i.test(value)) return /^(true|1)$/i.test(value);
   throw wrongParameter('Majordomo-Once', 'must be true or false');
+}
+
+/** `Majordomo-Group`: the group of the request; `null`: none. @throws ERR_HTTP_PARAMETER */
+export function groupIn({ [GROUP]: values }: Given): string | null {
+  if (values === undefined) return null;
+  const { min, max } = JOB_OPTIONS.group;
+  const [value = ''] = values;
+  const group = textOf('Majordomo-Group', value);
+  if (values.length === 1 && isText(group, min, max)) return group;
+  throw wrongParameter('Majordomo-Group', `must be ${textRule(max, min)}`);
 }
 
 /** A string of RFC 8941, as draft-ietf-httpapi-idempotency-key-header has the key. */

@@ -13,7 +13,7 @@ const KEY_BYTES = 2048;
 const FINDING_MS = 5000;
 
 const NOT_SAME =
-  'Idempotency-Key: the request of this key is another one: body, Content-Type, Accept, Majordomo-Once and each Majordomo-Header-NAME have to be the same';
+  'Idempotency-Key: the request of this key is another one: body, Content-Type, Accept, Majordomo-Once, Majordomo-Group and each Majordomo-Header-NAME have to be the same';
 const NOT_KEPT =
   'the request of this key has ended, and its answer was not kept: the quota `outputBytes` of this token, or limits.memoryBytes, is used up';
 

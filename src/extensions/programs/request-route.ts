@@ -22,6 +22,7 @@ import {
   clientRequestWithHeaders,
   clientRequestWithOptions,
 } from '../../wire/client-side.js';
+import { EMPTY } from '../../wire/mdp.js';
 import { requestOptionsFrame } from '../../wire/request-options.js';
 import { TITANIC_SUBMIT } from '../../wire/tsp.js';
 import {
@@ -40,6 +41,7 @@ import { type Call, type CallListener, REQUEST_ID } from './call.js';
 import type { Callers } from './callers.js';
 import { checkStored } from './durable-routes.js';
 import {
+  groupIn,
   headersFrame,
   idempotencyKey,
   mayDiffer,
@@ -228,9 +230,12 @@ function plain({ query }: Pick<Request, 'query'>, service: Buffer, headers: Head
   // A stream may go on for longer than its first event may take.
   const deadlineMs = isStream ? 0 : query.timeoutMs;
   const metadata = { deadlineMs, headers: headersFrame(headers) };
-  const frames = onceIn(headers, false)
-    ? clientRequestWithOptions(REQUEST_ID, service, ONCE, metadata, [])
-    : clientRequestWithHeaders(REQUEST_ID, service, metadata, []);
+  const options = onceIn(headers, false) ? ONCE : EMPTY;
+  const group = Buffer.from(groupIn(headers) ?? '');
+  const frames =
+    options.length + group.length > 0
+      ? clientRequestWithOptions(REQUEST_ID, service, options, metadata, [], group)
+      : clientRequestWithHeaders(REQUEST_ID, service, metadata, []);
   return Frames.of(...frames.slice(0, -1));
 }
 
@@ -246,11 +251,13 @@ function submission(
   const given = idempotencyKey(headers);
   const key = (isOld ? given?.quoted : given?.key) ?? null;
   const webhook = webhookIn(headers, true);
+  const group = groupIn(headers);
   const passed = headersFrame(headers);
   const options = {
     ...(key === null ? {} : { key }),
     existed: true,
     ...(webhook === null ? {} : { webhook }),
+    ...(group === null ? {} : { group }),
     ...Object.fromEntries(SUBMIT_PARAMETERS.map(({ name }) => [name, query[name] ?? undefined])),
     ...(passed.length === 0 ? {} : { headers: JSON.parse(passed.toString('utf8')) as unknown }),
   };

@@ -156,14 +156,11 @@ export class Jobs implements JobClient {
     const isKnown = await this.#isKnown(asked, request);
     const { offers } = this.#asker.broker;
     if (offers?.submit === true) {
-      const missing =
-        stored.headers !== undefined && !offers.headers
-          ? 'headers'
-          : stored.backoff !== undefined && !offers.backoff
-            ? 'the option backoff'
-            : null;
-      if (missing === null) return true;
-      throw sdkError('ERR_TITANIC_UNSUPPORTED', `this broker does not support ${missing}`);
+      const later = ['headers', 'backoff', 'group'] as const;
+      const missing = later.find((name) => stored[name] !== undefined && !offers[name]);
+      if (missing === undefined) return true;
+      const what = missing === 'headers' ? missing : `the option ${missing}`;
+      throw sdkError('ERR_TITANIC_UNSUPPORTED', `this broker does not support ${what}`);
     }
     if (!asked) return false;
     const what = isKnown ? 'does not support' : 'does not say whether it supports';

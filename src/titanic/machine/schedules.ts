@@ -30,9 +30,9 @@ import {
 } from './schedule-table.js';
 import type { Scope } from './scope.js';
 import { newRequest } from '../../store/request.js';
-import { extraOf, NO_OWN, NO_PARTNER } from '../../store/fields.js';
+import { extraOf, NO_PARTNER } from '../../store/fields.js';
 import { numberOfOutcome, type Outcome } from '../../store/outcomes.js';
-import { type OwnOf, ownOf, packOwn } from '../../store/own-fields.js';
+import { type OwnOf, ownOf, ownOfGroup, packOwn } from '../../store/own-fields.js';
 import {
   type Acceptance,
   type Change,
@@ -665,7 +665,7 @@ export class Schedules {
       kind: 'request',
       service: facts.service,
       owner,
-      own: NO_OWN,
+      own: ownOfGroup(read.options.group),
       partner: url === null ? NO_PARTNER : this.#uuids.next(wall),
       ...chosenBy(read.options, this.#context),
     });
@@ -675,7 +675,7 @@ export class Schedules {
     return {
       accept: { kind: 'accept', request, body, key, ...(extra === null ? {} : { extra }) },
       webhook,
-      bytes: bodyBytes + (extra?.length ?? 0) + (webhook?.request.bodyBytes ?? 0),
+      bytes: request.bodyBytes + (extra?.length ?? 0) + (webhook?.request.bodyBytes ?? 0),
     };
   }
 

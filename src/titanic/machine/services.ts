@@ -39,7 +39,8 @@ import { NO_SLOT } from './open-index.js';
 import type { Schedules } from './schedules.js';
 import { type ChangeCallback, DOUBTFUL, type OpenRequests } from './open-requests.js';
 import { newRequest } from '../../store/request.js';
-import { extraOf, NO_OWN, NO_PARTNER } from '../../store/fields.js';
+import { extraOf, NO_PARTNER } from '../../store/fields.js';
+import { ownOfGroup } from '../../store/own-fields.js';
 import {
   type ChangeResult,
   FIRST_CLAIM,
@@ -193,7 +194,8 @@ export class TitanicServices {
     if (this.#refusesWebhook(id, webhook)) return;
     const bodyBytes = packedBytes(frames, read.body, frames.count);
     const extra = extraOf(headers, read.options, keyDigest(frames, read));
-    const bytes = bodyBytes + (extra === null ? 0 : extra.length);
+    const own = ownOfGroup(read.options.group);
+    const bytes = bodyBytes + own.length + (extra === null ? 0 : extra.length);
     const ofWebhook = webhook === null ? 0 : webhookBytes(webhook, frames.view(read.service));
     const owner = ownerOf(asker);
     const { identity: party, memory, quotas } = asker;
@@ -212,7 +214,7 @@ export class TitanicServices {
     }
     const facts = chosenBy(read.options, this.#context);
     const sender = { party, owner, memory };
-    const number = this.#waiting.add(id, sender, facts, frames, read, bodyBytes, extra);
+    const number = this.#waiting.add(id, sender, facts, frames, read, bodyBytes, extra, own);
     if (webhook !== null) {
       this.#webhooks.set(number, webhook);
       this.#acceptances.count(who, ofWebhook, 1, null);
@@ -252,18 +254,17 @@ export class TitanicServices {
   /** Makes the intent of a request whose batch is sent to the store, or that is given up. */
   intentOf(number: WaitingNumber): Intent {
     const waiting = this.#waiting.take(number);
-    const { id, party, owner, memory, body, key, extra, saysExisted } = waiting;
+    const { id, party, owner, memory, body, key, extra, own, saysExisted } = waiting;
     const url = this.#webhooks.get(number);
     this.#webhooks.delete(number);
     const request = newRequest(this.#uuids.next(waiting.acceptedAt), body.length, {
       ...waiting,
       kind: 'request',
       partner: url === undefined ? NO_PARTNER : this.#uuids.next(waiting.acceptedAt),
-      own: NO_OWN,
     });
     const { replyTtlMs } = this.#context.options;
     const webhook = url === undefined ? null : acceptWebhook(request, url, replyTtlMs);
-    const bytes = body.length + (extra === null ? 0 : extra.length);
+    const bytes = body.length + own.length + (extra === null ? 0 : extra.length);
     const ofWebhook = webhook?.request.bodyBytes ?? 0;
     const decided = (): void => {
       if (webhook !== null) this.#acceptances.count({ owner, memory }, ofWebhook, -1, null);

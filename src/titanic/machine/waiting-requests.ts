@@ -34,6 +34,8 @@ export interface WaitingRequest extends Chosen, Sender {
   readonly body: Buffer;
   /** See `Change`; `null`: it has none. */
   readonly extra: Buffer | null;
+  /** See `StoredRequest`. */
+  readonly own: Buffer;
   /** True if the answer is to say whether the request existed before. */
   readonly saysExisted: boolean;
 }
@@ -55,7 +57,8 @@ const SERVICE_BYTES = 46;
 const KEY_BYTES = 47;
 /** 16 bits; 0: it has none. */
 const EXTRA_BYTES = 48;
-const BYTES = 50;
+const OWN_BYTES = 50;
+const BYTES = 52;
 
 /** Bits of the field FLAGS. */
 const SHARED = 1;
@@ -79,6 +82,7 @@ export class WaitingRequests {
    * @param read its service and its body in `frames`; it includes all frames after the first one
    * @param bodyBytes size of the body when packed
    * @param extra less than 64 KiB
+   * @param own what the request has of its own
    */
   add(
     id: number,
@@ -88,11 +92,12 @@ export class WaitingRequests {
     { service, body, options: { key, existed } }: TspRequest,
     bodyBytes: number,
     extra: Buffer | null,
+    own: Buffer,
   ): WaitingNumber {
     const keyBytes = key === null ? 0 : key.length;
     const serviceBytes = frames.size(service);
     const extraBytes = extra === null ? 0 : extra.length;
-    const bytes = BYTES + serviceBytes + keyBytes + extraBytes + bodyBytes;
+    const bytes = BYTES + serviceBytes + keyBytes + extraBytes + own.length + bodyBytes;
     const number = this.#arena.allocate(bytes);
     const { words, start } = this.#arena.find(number);
     const to = words.bytes;
@@ -109,13 +114,16 @@ export class WaitingRequests {
     to.writeUInt8(serviceBytes, start + SERVICE_BYTES);
     to.writeUInt8(keyBytes, start + KEY_BYTES);
     to.writeUInt16LE(extraBytes, start + EXTRA_BYTES);
+    to.writeUInt16LE(own.length, start + OWN_BYTES);
     let at = start + BYTES;
     copyBytes(frames.buffer(service), frames.start(service), frames.end(service), to, at);
     at += serviceBytes;
     if (key !== null) copyBytes(key, 0, keyBytes, to, at);
     at += keyBytes;
     if (extra !== null) copyBytes(extra, 0, extraBytes, to, at);
-    pack(frames, body, frames.count, to, at + extraBytes, false);
+    at += extraBytes;
+    copyBytes(own, 0, own.length, to, at);
+    pack(frames, body, frames.count, to, at + own.length, false);
     return number;
   }
 
@@ -128,7 +136,8 @@ export class WaitingRequests {
     const bodyBytes = from.readUInt32LE(start + BODY_BYTES);
     const key = BYTES + serviceBytes;
     const extra = key + keyBytes;
-    const body = extra + from.readUInt16LE(start + EXTRA_BYTES);
+    const own = extra + from.readUInt16LE(start + EXTRA_BYTES);
+    const body = own + from.readUInt16LE(start + OWN_BYTES);
     const flags = from.readUInt8(start + FLAGS);
     const { party, owner, memory } = this.#release(from.readInt32LE(start + SENDER));
     const run = this.#arena.take(number, body + bodyBytes);
@@ -147,7 +156,8 @@ export class WaitingRequests {
       memory,
       service: run.subarray(BYTES, key),
       key: keyBytes === 0 ? null : run.subarray(key, extra),
-      extra: extra === body ? null : run.subarray(extra, body),
+      extra: extra === own ? null : run.subarray(extra, own),
+      own: run.subarray(own, body),
       body: run.subarray(body),
     };
   }

@@ -64,7 +64,7 @@ class Stage {
   }
 }
 
-const OURS = ['credit', 'hello', 'submit', 'wait', 'backoff'];
+const OURS = ['credit', 'hello', 'submit', 'wait', 'backoff', 'group'];
 
 async function codeFrom(promise: Promise<unknown>): Promise<string | undefined> {
   try {
@@ -239,13 +239,16 @@ describe('enqueue at a broker without titanic.submit (9/TSP)', () => {
     });
   });
 
-  it('does not pretend that it keeps pauses if only those are not offered', async () => {
+  it.each([
+    ['backoff', { baseMs: 1, maxMs: 2 }],
+    ['group', 'tenant-7'],
+  ])('does not pretend that it keeps what is not offered: %s', async (name, value) => {
     const stage = new Stage(['credit', 'submit', 'wait']);
-    const options = { backoff: { baseMs: 1, maxMs: 2 } };
+    const options = { [name]: value };
     const enqueued = stage.client.enqueue('render', 'a', options);
     await expect(enqueued).rejects.toMatchObject({
       code: 'ERR_TITANIC_UNSUPPORTED',
-      message: 'this broker does not support the option backoff',
+      message: `this broker does not support the option ${name}`,
     });
     expect(stage.requests()).toEqual([]);
   });

@@ -1,7 +1,8 @@
 /** What only one kind of record has. */
 import { FieldWriter } from '../../../src/core/numbered-fields.js';
 import { PackWriter } from '../../../src/core/value-bytes.js';
-import { type OwnOf, ownOf, packOwn } from '../../../src/store/own-fields.js';
+import { groupOf, type OwnOf, ownOf, ownOfGroup, packOwn } from '../../../src/store/own-fields.js';
+import type { RecordKind } from '../../../src/store/record-kind.js';
 
 const SCHEDULE: OwnOf<'schedule'> = {
   ...{ name: 'nightly', cron: '0 3 * * *', timeZone: 'Europe/Berlin' },
@@ -15,7 +16,20 @@ describe('what only one kind of record has', () => {
     expect(ownOf('webhook', packOwn('webhook', webhook))).toEqual(webhook);
     const pause = { service: Buffer.alloc(0), schedule: Buffer.alloc(16, 7) };
     expect(ownOf('pause', packOwn('pause', pause))).toEqual(pause);
-    expect(ownOf('request', packOwn('request', {}))).toEqual({});
+    const group = Buffer.from('Gerät 7');
+    expect(ownOf('request', packOwn('request', { group }))).toEqual({ group });
+  });
+
+  it('is the group of a request: without one it has nothing, as in 0.1.0', () => {
+    const of = (kind: RecordKind, own: Buffer): string => groupOf({ kind, own }).toString();
+    expect(ownOfGroup(null)).toHaveLength(0);
+    expect(of('request', ownOfGroup(null))).toBe('');
+    for (const group of ['a', 'Gerät 7', 'x'.repeat(255)]) {
+      expect(of('request', ownOfGroup(group))).toBe(group);
+    }
+    expect(of('request', ownOfGroup('x'.repeat(256)))).toBe('');
+    expect(of('request', Buffer.from('no fields'))).toBe('');
+    expect(of('webhook', ownOfGroup('a'))).toBe('');
   });
 
   it('may have fields of a later version, which are passed over', () => {

@@ -1,6 +1,8 @@
 import { Frames } from '../../../src/core/frames.js';
 import { Holdings } from '../../../src/core/holdings.js';
 import { pack, packedBytes } from '../../../src/core/packed.js';
+import { NO_OWN } from '../../../src/store/fields.js';
+import { ownOfGroup } from '../../../src/store/own-fields.js';
 import {
   type Sender,
   type WaitingNumber,
@@ -12,7 +14,7 @@ import { readTspSubmit } from '../../../src/wire/tsp.js';
 const holdings = new Holdings();
 const ALICE: Sender = { party: 'key:alice', owner: 'key:alice', memory: holdings.use('alice') };
 const BOB: Sender = { party: 'bob', owner: 'anonymous', memory: holdings.use('bob') };
-type Facts = Omit<WaitingRequest, keyof Sender | 'service' | 'body' | 'extra'>;
+type Facts = Omit<WaitingRequest, keyof Sender | 'service' | 'body' | 'extra' | 'own'>;
 const FACTS: Facts = {
   id: 7,
   priority: 0,
@@ -45,10 +47,11 @@ function add(
   const read = readTspSubmit(frames, 0);
   if (read.fault !== null) throw new Error(read.fault);
   const bytes = packedBytes(frames, 2, frames.count);
-  const number = waiting.add(id, sender, facts, frames, read, bytes, extra);
+  const own = extra === null ? NO_OWN : ownOfGroup('g'.repeat(Math.min(255, extra.length)));
+  const number = waiting.add(id, sender, facts, frames, read, bytes, extra, own);
   const packed = Buffer.alloc(bytes);
   pack(frames, 2, frames.count, packed, 0, false);
-  return { number, wanted: { id, key, ...facts, ...sender, service, extra, body: packed } };
+  return { number, wanted: { id, key, ...facts, ...sender, service, extra, own, body: packed } };
 }
 
 describe('requests that wait for their batch', () => {
