@@ -119,6 +119,7 @@ const host: BrokerHost = {
 };
 const embedded: DeliveryPort = {
   room: () => Math.max(0, capacity - out.length),
+  window: () => Infinity,
   served: () => [],
   workersOf: () => ({ isServed: true, unservedSince: null }),
   setBacklog: () => undefined,

@@ -4,9 +4,9 @@ import type { Service } from './state/entities.js';
 
 export function measure(services: Iterable<Service>): void {
   for (const service of services) {
-    const { counts, queue, workers, workersBusy, isPaused } = service;
+    const { counts, waiting, workers, workersBusy, isPaused } = service;
     counts[PLAIN.inFlight] = inFlight(service);
-    counts[PLAIN.queued] = queue.count;
+    counts[PLAIN.queued] = waiting.plainCount;
     counts[PLAIN.workers.waiting] = workers.size - workersBusy;
     counts[PLAIN.workers.busy] = workersBusy;
     counts[PLAIN.paused] = isPaused ? 1 : 0;

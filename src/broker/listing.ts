@@ -54,7 +54,7 @@ function serviceStatus(service: Service, source: FigureSource | null): ServiceSt
     workersWaiting: service.workers.size - service.workersBusy,
     workersBusy: service.workersBusy,
     free: freePlaces(service),
-    queued: service.queue.count,
+    queued: service.waiting.plainCount,
     inFlight: inFlight(service),
     plain,
     durable,
@@ -204,7 +204,7 @@ export class Listing implements Registry {
       lookedAt++;
       const status = serviceStatus(service, this.#figures);
       if (!isWanted(status)) continue;
-      const arrivedAt = services.oldestQueuedAt(service);
+      const arrivedAt = service.waiting.oldestAt();
       const oldestQueuedMs = arrivedAt === null ? null : Math.max(0, Math.round(now - arrivedAt));
       const { failedAt } = service.counted;
       const failedMsAgo = failedAt === -Infinity ? null : Math.max(0, Math.round(now - failedAt));

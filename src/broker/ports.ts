@@ -131,6 +131,8 @@ export interface Submitter {
 export interface InternalClient extends Submitter {
   /** A service can take more requests: see `DeliveryPort.room`. */
   roomAt(service: Buffer): void;
+  /** A plain request of a group was dispatched, which is one turn of its group. @param group empty: it is of none */
+  tookTurn(service: Buffer, group: Buffer): void;
   dispatched(reference: number, worker: DispatchedWorker): void;
 }
 
@@ -142,6 +144,10 @@ export interface StoredBody {
   readonly headers: Buffer | null;
   /** Until when its client waits, in monotonic milliseconds; only with headers. Absent: it did not say. */
   readonly deadlineAt?: number;
+  /** The name of its group (D118); absent or empty: it is in none. */
+  readonly group?: Buffer;
+  /** It was at a worker before: it is the next of its group. */
+  readonly isFirst?: boolean;
 }
 
 /** What the workers of a service that are registered here can take. */
@@ -247,6 +253,11 @@ export interface DeliveryPort {
    * internal worker is asked of that alone, whether clients are served or not.
    */
   room(service: Buffer): number;
+  /**
+   * Of how many groups of a service a request may wait here, besides what `room` says: a group whose requests are not
+   * here has no turn among the others.
+   */
+  window(service: Buffer): number;
   /** The names of all services that have workers here. */
   served(): readonly Buffer[];
   /** The workers of a service, here and at other brokers. */

@@ -45,6 +45,8 @@ export class StageInternalClient implements InternalClient {
     else made.broker.connect(new StageInterconnect(this));
   }
 
+  tookTurn(): void {}
+
   roomAt(service: Buffer): void {
     this.#heard.push(`room at ${service.toString()}`);
   }

@@ -38,7 +38,7 @@ export class Limits {
     }
     if (!requests.hasRoom) return overLimit("the broker's memory arena is full");
     if (service !== null && service.namedBy !== null) {
-      if (service.queue.count >= limits.queuedRequestsPerService) {
+      if (service.waiting.plainCount >= limits.queuedRequestsPerService) {
         return overLimit('limits.queuedRequestsPerService is reached');
       }
       return ofIdentity(identity, bytes);

@@ -5,6 +5,8 @@
 import { Frames } from '../../core/frames.js';
 import { packedBytes, unpack } from '../../core/packed.js';
 import { Inbound } from '../../wire/inbound.js';
+import { GROUP_BYTES_MAX } from '../../wire/job-option-table.js';
+import { EMPTY } from '../../wire/mdp.js';
 import { readRequestOptions } from '../../wire/request-options.js';
 import { allows, mayBeClient, mayRequest } from '../admission/access.js';
 import type { HeldMessage } from '../admission/held-messages.js';
@@ -16,11 +18,12 @@ import type { Replies } from '../lifecycle/replies.js';
 import type { InternalRequest, InternalService } from '../ports.js';
 import type { Peer, Session, KnownHello } from '../state/entities.js';
 import { helloOf } from '../state/hellos.js';
+import { SERVICE } from '../state/request-table.js';
 import { LastOptions } from '../state/last-options.js';
 import { readMessage, serviceOf } from './reading.js';
 import { PeerAsker } from './peer-asker.js';
 
-const NO_GROUPS = 'groups are not supported';
+const LONG_GROUP = 'a group must be 0 to 255 bytes';
 const NO_OPTIONS = 'a request to a service of the broker has neither options nor a group';
 const NOT_LATER =
   'the id of a request of a session must be later than those before it, and at most 255 bytes long';
@@ -103,10 +106,10 @@ export class ClientRequests {
     let fault: string | null = null;
     if (internal !== null && !isPlain) fault = NO_OPTIONS;
     else if (typeof options === 'string') fault = options;
-    else if (frames.size(at + 1) > 0) fault = NO_GROUPS;
+    else if (frames.size(at + 1) > GROUP_BYTES_MAX) fault = LONG_GROUP;
     else inbound.once = options.once;
     if (fault === null) return true;
-    const index = fault === NO_GROUPS ? at + 1 : at;
+    const index = fault === LONG_GROUP ? at + 1 : at;
     const session = internal === null ? (hello?.session ?? null) : null;
     this.#malformed(request, index, fault, hello !== null, session);
     return false;
@@ -158,7 +161,7 @@ export class ClientRequests {
   }
 
   #toWorkers({ peer, inbound, hello }: Arrived, now: number): void {
-    const { services, limits, requests, absence } = this.#data;
+    const { services, limits, requests, absence, table } = this.#data;
     const { frames, service: at } = inbound;
     let service = services.find(frames.buffer(at), frames.start(at), frames.end(at));
     const isServed = service !== null && service.workers.size + service.remotes.size > 0;
@@ -187,6 +190,9 @@ export class ClientRequests {
     if (service === null) service = services.add(frames.view(at), peer.identity);
     else if (service.namedBy === null) services.use(service, peer.identity);
     const id = requests.add(inbound, peer, hello, now);
+    table.set(id, SERVICE, service.id);
+    const group = inbound.options < 0 ? EMPTY : frames.view(inbound.options + 1);
+    if (group.length > 0) requests.setGroup(id, group, peer.identity.memory);
     this.#lifecycle.accept(id, service);
     if (certainAt > now && certainAt < Infinity) {
       requests.unserved.keep(id, certainAt, peer.identity.memory);

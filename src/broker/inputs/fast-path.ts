@@ -21,6 +21,7 @@ import {
   HELD,
   NONE,
   OUT,
+  SERVICE,
   STORED,
   WORKER,
 } from '../state/request-table.js';
@@ -55,7 +56,7 @@ export class FastPath {
   }
 
   #request(peer: Peer, words: Words, from: number, end: number, now: number): number {
-    const { limits, requests } = this.#data;
+    const { limits, requests, table } = this.#data;
     const { lastForm: form, lastService: service, identity } = peer;
     if (form === null || service === null || !form.finds(words, from, end)) return 0;
     // Without a worker, the client may want a refusal (D65).
@@ -65,7 +66,9 @@ export class FastPath {
     const { session } = peer;
     if (session !== null && !this.#takesNext(session, words, from, form, now)) return 0;
     identity.received++;
-    this.#lifecycle.accept(requests.addPacked(words, from, form, peer, now), service);
+    const id = requests.addPacked(words, from, form, peer, now);
+    table.set(id, SERVICE, service.id);
+    this.#lifecycle.accept(id, service);
     return form.end;
   }
 

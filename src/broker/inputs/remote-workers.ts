@@ -109,7 +109,7 @@ export class RemoteWorkers implements RemoteWorkersApi {
   }
 
   waiting(name: Buffer): number {
-    return this.#data.services.find(name, 0, name.length)?.queue.count ?? 0;
+    return this.#data.services.find(name, 0, name.length)?.waiting.plainCount ?? 0;
   }
 
   localCredit(name: Buffer): LocalCredit {
@@ -147,12 +147,12 @@ function endOf(how: RemoteReturn, text: string): DeliveryEnd {
   return how === 'lost' ? lostElsewhere(text) : returned(text);
 }
 
-function localCreditOf({ workers, queue, stored, isPaused }: Service): LocalCredit {
-  let free = -queue.count - stored.count;
+function localCreditOf({ workers, waiting, isPaused }: Service): LocalCredit {
+  let free = -waiting.count;
   let total = 0;
   for (const { credit, held, peer } of workers) {
     total += credit;
     if (!peer.full) free += Math.max(0, credit - held.count);
   }
-  return { free: isPaused ? 0 : Math.max(0, free), total, isQueued: queue.count > 0 };
+  return { free: isPaused ? 0 : Math.max(0, free), total, isQueued: waiting.plainCount > 0 };
 }

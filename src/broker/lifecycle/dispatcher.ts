@@ -66,7 +66,7 @@ export class Dispatcher {
     if (service.isHeld) return budget;
     let left = budget;
     for (; left > 0; left--) {
-      const id = nextOf(service);
+      const id = service.waiting.next();
       const worker = service.available.first();
       if (id === NONE) break;
       if (worker === null) return this.#dispatchAway(service, now, left);
@@ -78,8 +78,8 @@ export class Dispatcher {
       }
       if (table.is(id, STORED | TIMED) && this.#takeSpecial(id, service, worker, now)) continue;
       if (this.#endIfUnwanted(id, service, now)) continue;
-      service.queue.remove(id);
-      service.storedTurnsLeft = service.storedOfOthers > 0 ? service.storedTurns : 1;
+      service.waiting.take(id);
+      if (service.hasStored) this.#storedDeliveries.tookTurn(id, service);
       this.#deliveries.deliver(id, worker, now);
     }
     return left;
@@ -91,10 +91,11 @@ export class Dispatcher {
     if (interconnect === null) return budget;
     let left = budget;
     let passedOver = 0;
-    for (let id = service.queue.head, next = id; left > 0 && id !== NONE; id = next) {
-      next = service.queue.next(id);
+    const { waiting } = service;
+    for (let id = waiting.firstUngrouped(), next = id; left > 0 && id !== NONE; id = next) {
+      next = waiting.nextUngrouped(id);
       if (this.#requestEnds.isPastDeadline(id, now)) {
-        service.queue.remove(id);
+        waiting.remove(id);
         this.#requestEnds.expire(id, now);
         left--;
         continue;
@@ -114,7 +115,7 @@ export class Dispatcher {
         continue;
       }
       left--;
-      service.queue.remove(id);
+      waiting.remove(id);
       this.#deliveries.deliver(id, holder, now);
     }
     return left;
@@ -128,7 +129,7 @@ export class Dispatcher {
     }
     if (!this.#requestEnds.hasTtlEnded(id, now)) return false;
     // Overdue: this happens when more requests expire than one turn handles.
-    service.queue.remove(id);
+    service.waiting.remove(id);
     this.#requestEnds.expire(id, now);
     return true;
   }
@@ -140,33 +141,26 @@ export class Dispatcher {
   #takeSpecial(id: RequestId, service: Service, worker: Worker, now: number): boolean {
     const { table } = this.#data;
     if (table.is(id, STORED)) {
-      service.storedTurnsLeft--;
       // Its client waits at another broker, which ends it.
       if (this.#requestEnds.isPastDeadline(id, now)) {
         this.#storedDeliveries.handBackOne(id, service);
         return true;
       }
-      this.#storedDeliveries.unqueue(id, service);
+      service.waiting.take(id);
+      this.#storedDeliveries.left(id, service);
       this.#deliveries.deliver(id, worker, now);
       this.#storedDeliveries.dispatched(id, worker);
       return true;
     }
     if (!this.#requestEnds.isPastDeadline(id, now)) return false;
-    service.queue.remove(id);
+    service.waiting.remove(id);
     this.#requestEnds.expire(id, now);
     return true;
   }
 }
 
 /** Whether a request that waits for the service can be dispatched. */
-function canTake({ available, remotes, queue, isHeld }: Service): boolean {
+function canTake({ available, remotes, waiting, isHeld }: Service): boolean {
   if (isHeld) return false;
-  return available.first() !== null || (remotes.hasFree && queue.count > 0);
-}
-
-/** The next request for the service. While both stored and plain ones wait, they take turns. */
-function nextOf(service: Service): RequestId {
-  const { queue, stored } = service;
-  const takesStored = stored.count > 0 && (queue.count === 0 || service.storedTurnsLeft > 0);
-  return takesStored ? stored.head : queue.head;
+  return available.first() !== null || (remotes.hasFree && waiting.firstUngrouped() !== NONE);
 }

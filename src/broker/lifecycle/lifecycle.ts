@@ -19,7 +19,6 @@ import {
   OUT,
   QUEUED,
   type RequestId,
-  SERVICE,
   SPOILED,
   STORED,
   STREAMED,
@@ -62,11 +61,10 @@ export class Lifecycle {
     const { table, counters, tracer, workers } = this.#data;
     counters.requests.countReceived(service.counts);
     table.raise(id, QUEUED);
-    table.set(id, SERVICE, service.id);
     if (tracer.isOn) {
       tracer.step(id, { name: 'request.received', service: service.shown });
     }
-    service.queue.pushBack(id);
+    service.waiting.push(id);
     workers.schedule(service);
   }
 
@@ -116,7 +114,7 @@ export class Lifecycle {
       } else if (table.is(id, QUEUED)) {
         const service = requests.serviceOf(id);
         if (table.is(id, STORED)) this.#storedDeliveries.unqueue(id, service);
-        else service.queue.remove(id);
+        else service.waiting.remove(id);
         requests.release(id, 'answered');
         services.releaseIfUnused(service);
       } else {
@@ -337,7 +335,7 @@ export class Lifecycle {
     const { service } = worker;
     table.lower(id, OUT);
     table.raise(id, QUEUED);
-    service.queue.pushFront(id);
+    service.waiting.pushFront(id);
     workers.schedule(service);
     if (cause === 'busy') return;
     const reason = cause === 'returned' || cause === 'failed' ? 'returned' : 'lost';

@@ -87,8 +87,9 @@ export class RequestEnds {
     const { services } = this.#data;
     let left = budget;
     for (const service of services.all()) {
-      for (let id = service.queue.head; id !== NONE && left > 0; id = service.queue.head) {
-        service.queue.remove(id);
+      const { waiting } = service;
+      for (let id = waiting.anyPlain(); id !== NONE && left > 0; id = waiting.anyPlain()) {
+        waiting.remove(id);
         this.refuse(id, refusal);
         left--;
       }
@@ -135,7 +136,7 @@ export class RequestEnds {
 
   #unqueue(id: RequestId): Service {
     const service = this.#data.requests.serviceOf(id);
-    service.queue.remove(id);
+    service.waiting.remove(id);
     return service;
   }
 

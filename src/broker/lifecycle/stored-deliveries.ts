@@ -74,6 +74,12 @@ export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
     return Math.max(0, Math.min(service.credit, PREPARED_MAX) - preparedOf(service));
   }
 
+  window(name: Buffer): number {
+    const service = this.#find(name);
+    const isOpen = service !== null && service.credit > 0 && !service.isPaused && this.#canHold;
+    return isOpen ? PREPARED_MAX : 0;
+  }
+
   served(): readonly Buffer[] {
     const served = this.#internal === null ? [] : [this.#internal.service];
     for (const { name, workers } of this.#data.services.all()) {
@@ -104,7 +110,7 @@ export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
 
   setTurns(name: Buffer, turns: number): void {
     const service = this.#find(name);
-    if (service !== null) service.storedTurns = turns;
+    if (service !== null) service.waiting.storedTurns = turns;
   }
 
   setBacklog(name: Buffer, has: boolean): void {
@@ -132,7 +138,7 @@ export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
   #submit(
     name: Buffer,
     reference: number,
-    { body, headers, deadlineAt = Infinity }: StoredBody,
+    { body, headers, deadlineAt = Infinity, group, isFirst = false }: StoredBody,
     again: RequestId | null,
     origin: number,
   ): RequestId | null {
@@ -144,9 +150,11 @@ export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
     if (deadlineAt !== Infinity) requests.setDeadline(id, deadlineAt);
     table.set(id, SERVICE, service.id);
     table.setTime(id, REFERENCE, reference);
+    if (group !== undefined && group.length > 0) requests.setGroup(id, group);
     table.raise(id, QUEUED);
-    service.stored.pushBack(id);
-    if (origin === BRIDGED) service.storedOfOthers++;
+    if (isFirst) service.waiting.pushFront(id);
+    else service.waiting.push(id);
+    if (origin === BRIDGED) service.waiting.storedOfOthers++;
     workers.schedule(service);
     return id;
   }
@@ -213,6 +221,11 @@ export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
     this.#client?.roomAt(service.name);
   }
 
+  /** A plain request is dispatched. */
+  tookTurn(id: RequestId, { name, waiting }: Service): void {
+    if (waiting.groupCount > 0) this.#client?.tookTurn(name, waiting.groupOf(id));
+  }
+
   dispatched(id: RequestId, worker: Worker): void {
     const { service } = worker;
     if (!this.#data.table.is(id, BRIDGED)) this.#client?.dispatched(this.#reference(id), worker);
@@ -255,7 +268,7 @@ export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
 
   /** Hands back what waits for a service that has no workers any more, or because the broker is draining. */
   handBack(service: Service): void {
-    while (service.stored.count > 0) this.handBackOne(service.stored.head, service);
+    for (const id of service.waiting.allStored()) this.handBackOne(id, service);
   }
 
   handBackOne(id: RequestId, service: Service): void {
@@ -266,8 +279,13 @@ export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
 
   /** Takes a request from those that wait for a worker. */
   unqueue(id: RequestId, service: Service): void {
-    service.stored.remove(id);
-    if (this.#data.table.is(id, BRIDGED)) service.storedOfOthers--;
+    service.waiting.remove(id);
+    this.left(id, service);
+  }
+
+  /** A stored request waits no more. */
+  left(id: RequestId, { waiting }: Service): void {
+    if (this.#data.table.is(id, BRIDGED)) waiting.storedOfOthers--;
   }
 
   #putBack(id: RequestId): void {
@@ -299,6 +317,6 @@ export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
 }
 
 /** Requests of Titanic that wait for workers. */
-function preparedOf({ stored, storedOfOthers }: Service): number {
-  return stored.count - storedOfOthers;
+function preparedOf({ waiting }: Service): number {
+  return waiting.storedCount - waiting.storedOfOthers;
 }

@@ -17,6 +17,7 @@ import type { Asker, RemoteHolder } from '../ports.js';
 import type { KeyRights, ListenerRules } from '../rights.js';
 import { RemoteIndex } from './remote-index.js';
 import { RequestList, type RequestTable } from './request-table.js';
+import type { Waiting } from './waiting.js';
 
 /** What a connection was granted: see `admission/access.ts`. */
 export class Grants {
@@ -169,16 +170,9 @@ export class Service {
   hasStored = false;
   /** Whether an operator paused it: nothing is dispatched, also not to other brokers. */
   isPaused = false;
-  readonly queue: RequestList;
-  /** Requests that parts of this process submitted. */
-  readonly stored: RequestList;
-  /** How many of `stored` are from other brokers. */
-  storedOfOthers = 0;
+  readonly waiting: Waiting;
   /** Whether Titanic has more requests for it. */
   hasBacklog = false;
-  /** While both wait, so many stored requests follow each plain one, if any is of another broker. */
-  storedTurns = 1;
-  storedTurnsLeft = 0;
   /** The credit of all its workers together. */
   credit = 0;
   readonly available: LoadIndex<Worker> = new LoadIndex();
@@ -199,15 +193,14 @@ export class Service {
   /** The forms of requests for it, made when they are first seen. */
   readonly #forms: (RequestForm | undefined)[] = [];
 
-  constructor(id: number, name: Buffer, counted: CountedService, table: RequestTable) {
+  constructor(id: number, name: Buffer, counted: CountedService, waiting: Waiting) {
     this.id = id;
     this.name = name;
     this.shown = counted.shown;
     this.counted = counted;
     this.counts = counted.plain.now;
     this.remotes = new RemoteIndex(id + 1);
-    this.queue = RequestList.queue(table);
-    this.stored = RequestList.queue(table);
+    this.waiting = waiting;
   }
 
   /** The JSON of `mmi.contract`; `null`: none of its workers announced one. */

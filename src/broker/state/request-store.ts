@@ -65,6 +65,7 @@ import {
   PLAIN,
   QUERY,
   FREELANCE,
+  GROUPED,
   VERSION_02,
 } from './request-table.js';
 import type { ServiceTable } from './service-table.js';
@@ -194,6 +195,15 @@ export class RequestStore {
     return id;
   }
 
+  /** The request is of a group of its service from now on. @param memory of its sender; absent: as of stored requests */
+  setGroup(id: RequestId, name: Buffer, memory: MemoryAccount = this.#own): void {
+    memory.add('requests', this.serviceOf(id).waiting.join(id, name));
+  }
+
+  #leaveGroup(id: RequestId, memory: MemoryAccount): void {
+    memory.add('requests', -this.serviceOf(id).waiting.leave(id));
+  }
+
   /** Copies a request that is still packed: its frames were found by `form`. */
   addPacked(words: Words, from: number, form: RequestForm, peer: Peer, now: number): RequestId {
     const envelopeBytes = form.envelopeEnd - from;
@@ -276,8 +286,11 @@ export class RequestStore {
     if (handle === NONE) return;
     const bytes = page[at + BODY_BYTES] ?? 0;
     this.#bytes -= bytes;
-    if (((page[at + FLAGS] ?? 0) & STORED) !== 0) {
+    const flags = page[at + FLAGS] ?? 0;
+    if ((flags & STORED) !== 0) {
       this.#own.add('requests', -this.#arena.sizeOf(bytes));
+      // Between two deliveries its service may be forgotten.
+      if ((flags & GROUPED) !== 0) this.#leaveGroup(id, this.#own);
     }
     this.#arena.free(handle);
     this.#countExcess();
@@ -376,6 +389,7 @@ export class RequestStore {
     if ((flags & (HELD | REPORTED | TIMED | UNSERVED)) !== 0) this.#dropEntries(id);
     if (page[at + LOST] !== 0) tokens.outlive(id, outcome);
     const client = clients.byId(page[at + CLIENT] ?? NONE);
+    if ((flags & GROUPED) !== 0) this.#leaveGroup(id, client?.identity.memory ?? this.#own);
     if (client !== null) {
       const { identity } = client;
       const bytes = envelopeBytes + (page[at + BODY_BYTES] ?? 0);

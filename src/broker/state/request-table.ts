@@ -1,6 +1,6 @@
 /**
  * The table of requests. A million may wait at once, so a request is not an object but a record of
- * `RECORD_INTS` integers in a page of many records (96 bytes; its only other memory is its bytes in
+ * `RECORD_INTS` integers in a page of many records (104 bytes; its only other memory is its bytes in
  * the arena). Lists of requests are linked through fields of the records.
  */
 /** A request: the number of its record, reused after `free`. */
@@ -9,7 +9,7 @@ export type RequestId = number;
 /** No request. */
 export const NONE: RequestId = -1;
 
-const RECORD_INTS = 24;
+const RECORD_INTS = 26;
 const PAGE_BITS = 12;
 const PAGE_RECORDS = 1 << PAGE_BITS;
 const PAGE_MASK = PAGE_RECORDS - 1;
@@ -39,6 +39,8 @@ const QUEUE_NEXT = 12;
 const CLIENT_NEXT = 14;
 const TTL_NEXT = 16;
 const BUSY_NEXT = 18;
+/** With GROUPED: the number of its group. */
+export const GROUP = 24;
 
 /** Fields that hold monotonic milliseconds, as indexes of doubles. */
 export const ARRIVED_AT = 10;
@@ -89,6 +91,8 @@ export const QUERY: number = 1 << 18;
 export const ONCE: number = 1 << 19;
 /** The client does not want to wait, if it becomes certain that there is no worker (D65). */
 export const UNSERVED: number = 1 << 20;
+/** The request is of a group (D118). */
+export const GROUPED: number = 1 << 21;
 
 const NO_PAGE = new Int32Array(0);
 
@@ -214,7 +218,8 @@ export class RequestList {
   readonly #table: RequestTable;
   readonly #next: number;
 
-  private constructor(table: RequestTable, next: number) {
+  /** @param next the first field of its links; absent: as of `queue` */
+  protected constructor(table: RequestTable, next: number = QUEUE_NEXT) {
     this.#table = table;
     this.#next = next;
   }

@@ -6,8 +6,9 @@ import { escapeName } from '../../core/escape.js';
 import { OldestFirst } from '../../core/oldest-first.js';
 import type { RandomFill } from '../../core/random.js';
 import type { Identities, Identity } from './identities.js';
-import { ARRIVED_AT, type RequestTable } from './request-table.js';
+import type { RequestTable } from './request-table.js';
 import { Service } from './entities.js';
+import { Groups, Waiting } from './waiting.js';
 
 /** A service that was active within this time is still listed. */
 const REMEMBERED_MS = 600_000;
@@ -33,6 +34,7 @@ export class ServiceTable {
   readonly #table: RequestTable;
   readonly #counted: CountedServices;
   readonly #identities: Identities;
+  readonly #groups = new Groups();
   #withWorkers = 0;
   #inUse = 0;
   /** Services that ended since the last turn. */
@@ -101,7 +103,12 @@ export class ServiceTable {
   #make(given: Buffer): Service {
     const name = ownCopy(given);
     const id = this.#freeIds.pop() ?? this.#byId.length;
-    const service = new Service(id, name, this.#counted.of(escapeName(name)), this.#table);
+    const service = new Service(
+      id,
+      name,
+      this.#counted.of(escapeName(name)),
+      new Waiting(this.#table, this.#groups),
+    );
     this.#byId[id] = service;
     this.#byName.add(name, id);
     return service;
@@ -152,10 +159,9 @@ export class ServiceTable {
     if (
       service.workers.size > 0 ||
       service.remotes.size > 0 ||
-      service.queue.count > 0 ||
       service.due ||
       service.leaving > 0 ||
-      service.stored.count > 0 ||
+      service.waiting.count > 0 ||
       namedBy === null
     ) {
       return;
@@ -223,14 +229,6 @@ export class ServiceTable {
   #recall(service: Service): void {
     this.#remembered.delete(service);
     this.#rememberedUnserved.delete(service);
-  }
-
-  /**
-   * When the first of its queued requests arrived; `null`: none is queued. One that came back from a lost worker
-   * is first, and is older than those behind it.
-   */
-  oldestQueuedAt({ queue }: Service): number | null {
-    return queue.count === 0 ? null : this.#table.getTime(queue.head, ARRIVED_AT);
   }
 
   all(): IterableIterator<Service> {

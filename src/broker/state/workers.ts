@@ -213,7 +213,7 @@ export class Workers {
 
   /** Lists the service for the next dispatch, if it has requests waiting. */
   schedule(service: Service): void {
-    if (service.due || service.queue.count + service.stored.count === 0) return;
+    if (service.due || service.waiting.count === 0) return;
     service.due = true;
     this.#due.push(service);
   }

@@ -59,6 +59,7 @@ import { RequestOwners } from './request-owners.js';
 import type { Backoff } from '../../wire/job-option-table.js';
 import type { RandomFill } from '../../core/random.js';
 import type { Scope } from './scope.js';
+import { groupOf } from '../../store/own-fields.js';
 import { ANONYMOUS } from '../../store/request.js';
 import type { Ownership, RequestUuid, StoredContent, StoredRequest } from '../../store/store.js';
 
@@ -96,6 +97,11 @@ export interface Delivery {
   readonly worker: DispatchedWorker;
   /** Wall milliseconds. */
   readonly startedAt: number;
+}
+
+/** Whether a request is read, or with the broker, and not at a worker. */
+function isPrepared(state: State): boolean {
+  return isInFlight(state) && state !== OUT;
 }
 
 /** Maximum for the bodies of one service that are read at once. The first may be of any size. */
@@ -182,6 +188,7 @@ export class Dispatcher {
     const namedBy = request.kind === 'webhook' ? ANONYMOUS : request.owner;
     const service = this.services.findOrAdd(request.service, namedBy);
     index.set(slot, SERVICE, service.number);
+    service.ready.opened(slot, groupOf(request));
     index.set(slot, PRIORITY, request.priority);
     index.set(slot, ATTEMPTS, request.attempts);
     index.set(slot, ATTEMPTS_MAX, request.maxAttempts);
@@ -265,7 +272,7 @@ export class Dispatcher {
     const { index } = this;
     const service = this.serviceOf(slot);
     const place = index.get(slot, PLACE);
-    if (from === READY) this.#leavesReady(place, service, to);
+    if (from === READY) this.#leavesReady(slot, service, to);
     else if (from === DELAYED) {
       this.#delayed.removeAt(place);
       service.delayed--;
@@ -275,6 +282,7 @@ export class Dispatcher {
       service.out--;
     }
     index.set(slot, STATE, to);
+    if (isPrepared(from) !== isPrepared(to)) this.#preparedChanged(slot, service, isPrepared(to));
     if (isInFlight(from) && !isInFlight(to)) this.#leftBroker(slot, service);
     if (to === READY || to === DELAYED) this.#startsWaiting(slot, service, to);
     else if (to === LOADING) {
@@ -287,8 +295,19 @@ export class Dispatcher {
     if (to === ABSENT) this.#close(slot, service);
   }
 
-  #leavesReady(place: number, service: OpenService, to: State): void {
-    service.ready.removeAt(place);
+  #preparedChanged(slot: Slot, service: OpenService, isNow: boolean): void {
+    const { ready } = service;
+    if (isNow) {
+      ready.prepared(slot);
+      return;
+    }
+    ready.unprepared(slot);
+    // There may be room for the first one of another group.
+    if (ready.hasGroups && ready.size > 0) this.#addDemand(service);
+  }
+
+  #leavesReady(slot: Slot, service: OpenService, to: State): void {
+    service.ready.remove(slot);
     if (service.ready.size === 0) this.places.setLack(service, null);
     // What is next now may be smaller.
     else if (service.lack !== null && to !== LOADING) this.#addDemand(service);
@@ -331,6 +350,7 @@ export class Dispatcher {
     if (expiryPlace >= 0) this.#expiring.removeAt(expiryPlace);
     this.#owners.release(index.get(slot, OWNER));
     service.oldest.removeAt(index.get(slot, AGE_PLACE));
+    service.ready.closed(slot);
     this.partners.closed(index.uuid(slot));
     index.remove(slot);
     service.open--;
@@ -404,11 +424,7 @@ export class Dispatcher {
 
   /** Some requests of a service that could be sent now, not the first ones to be sent. */
   leastUrgent(name: Buffer, most: number): Slot[] {
-    const ready = this.services.find(name)?.ready;
-    if (ready === undefined) return [];
-    return Array.from({ length: Math.min(most, ready.size) }, (_, n) =>
-      ready.at(ready.size - 1 - n),
-    );
+    return this.services.find(name)?.ready.least(most) ?? [];
   }
 
   serviceOf(slot: Slot): OpenService {
@@ -450,6 +466,10 @@ export class Dispatcher {
   roomAt(name: Buffer): void {
     const service = this.services.find(name);
     if (service !== undefined && service.ready.size > 0) this.#addDemand(service);
+  }
+
+  tookTurn(name: Buffer, group: Buffer): void {
+    this.services.find(name)?.ready.tookTurn(group);
   }
 
   dispatched(slot: Slot, worker: DispatchedWorker, wall: number): void {
@@ -546,9 +566,8 @@ export class Dispatcher {
         continue;
       }
       const known = index.getDouble(slot, BROKER_ID);
-      const name = this.serviceOf(slot).name;
       const again = known < 0 ? null : known;
-      const id = maySubmit ? broker.submit(name, slot, content, again) : null;
+      const id = maySubmit ? this.#submit(broker, slot, content, again) : null;
       if (id === null) {
         this.step(slot, HANDED_BACK);
       } else {
@@ -558,6 +577,19 @@ export class Dispatcher {
       }
     }
     return missing;
+  }
+
+  #submit(
+    broker: DeliveryPort,
+    slot: Slot,
+    content: StoredContent,
+    again: number | null,
+  ): number | null {
+    const { name, ready } = this.serviceOf(slot);
+    if (!ready.hasGroups) return broker.submit(name, slot, content, again);
+    const group = ready.groupOf(slot);
+    const isFirst = group.length > 0 && this.index.get(slot, ATTEMPTS) > 0;
+    return broker.submit(name, slot, { ...content, group, isFirst }, again);
   }
 
   /**
@@ -586,7 +618,8 @@ export class Dispatcher {
       service.hasDemand = false;
       if (!this.services.has(service)) continue;
       const room = broker.room(service.name) - service.loading;
-      const taken = this.#take(service, Math.min(room, LOAD_REQUESTS_MAX), level);
+      const window = service.ready.hasGroups ? broker.window(service.name) : 0;
+      const taken = this.#take(service, Math.min(room, LOAD_REQUESTS_MAX), window, level);
       const hasMore = service.ready.size > 0;
       const mayHaveMore = hasMore || surplus?.mayHaveMore(service.name) === true;
       broker.setBacklog(service.name, mayHaveMore);
@@ -595,20 +628,24 @@ export class Dispatcher {
     for (const service of served) this.#addDemand(service);
   }
 
-  #take(service: OpenService, room: number, level: number): number {
+  /** @param window of how many groups something may be prepared; 0: the service has none */
+  #take(service: OpenService, room: number, window: number, level: number): number {
     const { index, places } = this;
+    const { ready } = service;
     const slots: Slot[] = [];
     let bytes = 0;
     // Those that are being read were accepted before these, and are sent before them.
     const mayOvertake = service.loading > 0;
     let lack: Lack | null = null;
-    while (slots.length < room && service.ready.size > 0) {
+    while (ready.size > 0 && slots.length < LOAD_REQUESTS_MAX) {
+      const slot = ready.peek();
+      const isExtra = ready.preparedGroups < window && ready.isFresh(slot);
+      if (slots.length >= room && !isExtra) break;
       if (slots.length > 0 && bytes >= LOAD_BYTES_MAX) break;
       if (slots.length > 0 && places.shareOf(service) >= level) {
         places.levelled();
         break;
       }
-      const slot = service.ready.peek();
       const bodyBytes = index.get(slot, BODY_BYTES);
       lack = places.lackOf(service, bodyBytes);
       if (lack !== null) break;

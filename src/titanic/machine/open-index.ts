@@ -1,6 +1,6 @@
 /**
  * The index of open requests: those that may still have to run. Each is a record of integers and
- * doubles in a page of many, found by uuid, without its body (about 120 bytes per request).
+ * doubles in a page of many, found by uuid, without its body (about 135 bytes per request).
  */
 import { Buckets, NO_RECORD } from '../../core/buckets.js';
 import { KeyedHash } from '../../core/keyed-hash.js';
@@ -14,7 +14,7 @@ export const NO_SLOT: Slot = NO_RECORD;
 const PAGE_BITS = 8;
 const PAGE_RECORDS = 1 << PAGE_BITS;
 const PAGE_MASK = PAGE_RECORDS - 1;
-const INTS = 12;
+const INTS = 15;
 const DOUBLES = 5;
 const UUID_BYTES = 16;
 
@@ -39,6 +39,11 @@ export const OWNER = 9;
 export const AGE_PLACE = 10;
 /** The number of this broker's claim, in a store that several brokers share; 0: in one that they do not. */
 export const CLAIM = 11;
+/** The number of its group, among those of all services; 0: none. */
+export const GROUP = 12;
+/** Links of the heap of its group's ready requests; PLACE is the one to what it hangs on. */
+export const CHILD = 13;
+export const SIBLING = 14;
 
 /** Double fields. */
 export const NUMBER = 0;

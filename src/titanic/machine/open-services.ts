@@ -7,8 +7,10 @@ import { ownCopy } from '../../core/bytes.js';
 import { escapeName } from '../../core/escape.js';
 import { type HeapOrder, IndexedHeap } from '../../core/indexed-heap.js';
 import type { Owner } from '../../store/store.js';
-import { AGE_PLACE, NUMBER, type OpenIndex, PLACE, PRIORITY, SINCE } from './open-index.js';
+import type { Before } from './group-heap.js';
+import { AGE_PLACE, NUMBER, type OpenIndex, PRIORITY, SINCE } from './open-index.js';
 import type { PlaceHolder } from './places.js';
+import { OpenGroups, ReadyRequests } from './ready-requests.js';
 
 /** A service that has open requests. */
 export interface OpenService extends PlaceHolder {
@@ -17,7 +19,7 @@ export interface OpenService extends PlaceHolder {
   /** The name in printable form (D3). */
   readonly shown: string;
   /** Requests that could be sent now. */
-  readonly ready: IndexedHeap;
+  readonly ready: ReadyRequests;
   /** Requests that are not with a worker, longest wait first. */
   readonly oldest: IndexedHeap;
   /** Who named it while it had no open request. */
@@ -42,24 +44,25 @@ export class OpenServices {
   readonly #freeNumbers: number[] = [];
   /** How many each owner named. */
   readonly #named = new Map<Owner, number>();
-  readonly #byUrgency: HeapOrder;
+  readonly #index: OpenIndex;
+  readonly #groups = new OpenGroups();
   readonly #byAge: HeapOrder;
 
   /** @param index the open requests, which hold their places in the heaps */
   constructor(index: OpenIndex) {
-    this.#byUrgency = {
-      before: (a, b) => {
-        const byPriority = index.get(b, PRIORITY) - index.get(a, PRIORITY);
-        if (byPriority !== 0) return byPriority < 0;
-        return index.getDouble(a, NUMBER) < index.getDouble(b, NUMBER);
-      },
-      moved: (slot, place) => index.set(slot, PLACE, place),
-    };
+    this.#index = index;
     this.#byAge = {
       before: (a, b) => index.getDouble(a, SINCE) < index.getDouble(b, SINCE),
       moved: (slot, place) => index.set(slot, AGE_PLACE, place),
     };
   }
+
+  readonly #isMoreUrgent: Before = (a, b) => {
+    const index = this.#index;
+    const byPriority = index.get(b, PRIORITY) - index.get(a, PRIORITY);
+    if (byPriority !== 0) return byPriority < 0;
+    return index.getDouble(a, NUMBER) < index.getDouble(b, NUMBER);
+  };
 
   /** @param number of a service that has an open request */
   of(number: number): OpenService {
@@ -93,7 +96,7 @@ export class OpenServices {
       number,
       name: copy,
       shown: escapeName(copy),
-      ready: new IndexedHeap(this.#byUrgency),
+      ready: new ReadyRequests(this.#index, this.#isMoreUrgent, this.#groups),
       oldest: new IndexedHeap(this.#byAge),
       namedBy: owner,
       open: 0,

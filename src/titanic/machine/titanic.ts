@@ -170,6 +170,10 @@ export class Titanic implements InternalService, InternalClient {
     return !this.#context.isActive || this.#toWithdraw.size > 0;
   }
 
+  tookTurn(service: Buffer, group: Buffer): void {
+    this.#activation.dispatcher.tookTurn(service, group);
+  }
+
   roomAt(service: Buffer): void {
     this.#activation.dispatcher.roomAt(service);
     this.#activation.claiming?.roomAt(service);

@@ -543,6 +543,7 @@ export class ScheduleWorld implements Explored {
 
   readonly #embedded: DeliveryPort = {
     room: () => 0,
+    window: () => 0,
     served: () => [],
     workersOf: none,
     setBacklog: none,

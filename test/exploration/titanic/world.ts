@@ -416,6 +416,7 @@ export class World implements Explored {
 
   readonly #embedded: DeliveryPort = {
     room: () => 1 - this.#sent.filter(({ state }) => state === 'queued').length,
+    window: () => 1,
     served: () => [SERVICE],
     workersOf: () => ({ isServed: true, unservedSince: null }),
     setBacklog: () => undefined,

@@ -77,14 +77,6 @@ describe('A request with options', () => {
     expect(s.broker.load.requests).toBe(0);
   });
 
-  it('is refused with 400 if it has a group: no broker has these yet', () => {
-    const s = stage();
-    const c1 = s.client('c1').hello();
-    c1.connection.sends('MDPC02', '\x05', 'echo', '', 'g', '', '', 'hi');
-    expect(c1.inbox()).toEqual(['FINAL mmi.refused 400|echo|groups are not supported']);
-    expect(s.events('message.malformed')).toMatchObject([{ frame: 5 }]);
-  });
-
   it('is refused with 400 if it is for a service of the broker', () => {
     const s = stage();
     const c1 = s.client('c1').hello().requestWithOptions('mmi.service', '{"once":true}', 'echo');

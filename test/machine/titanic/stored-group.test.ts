@@ -47,6 +47,28 @@ describe('the group of a durable request', () => {
     expect(groups(s)).toEqual([GROUP]);
   });
 
+  it('takes turns with others, whose requests may be plain ones (D118)', () => {
+    const s = titanicStage();
+    for (const body of ['a1', 'a2', 'a3', 'b1']) s.submits('echo', body, { group: body[0] });
+    s.submits('echo', 'n1');
+    const plain = s.client('plain');
+    for (const body of ['a4', 'c1', 'c2']) {
+      plain.connection.sends('MDPC02', '\x05', 'echo', '', body[0] ?? '', '', '', body);
+    }
+    const w = s.worker('w').ready('echo');
+    const order: string[] = [];
+    for (let inbox = w.inbox(); inbox.length > 0; inbox = w.inbox()) {
+      order.push(...inbox.map((line) => line.replace('REQUEST ', '')));
+      w.final('ok');
+    }
+    const firsts = order.slice(0, 4).map((body) => body[0]);
+    expect(firsts.sort()).toEqual(['a', 'b', 'c', 'n']);
+    const of = (group: string): string[] => order.filter((body) => body.startsWith(group));
+    expect(of('a').filter((body) => body !== 'a4')).toEqual(['a1', 'a2', 'a3']);
+    expect(of('c')).toEqual(['c1', 'c2']);
+    expect(order).toHaveLength(8);
+  });
+
   it('is part of what an idempotency key names', () => {
     const s = titanicStage();
     const asked = (options: object): string =>

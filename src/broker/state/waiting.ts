@@ -1,0 +1,264 @@
+/**
+ * The requests of a service that wait for its workers, and whose turn it is (D118): groups take turns by request, and
+ * those without a group are one group together. A service whose requests have no groups has two lists and no turns.
+ */
+import { Circle, type InCircle } from '../../core/circle.js';
+import {
+  ARRIVED_AT,
+  FLAGS,
+  GROUP,
+  GROUPED,
+  NONE,
+  type RequestId,
+  RequestList,
+  type RequestTable,
+  STORED,
+} from './request-table.js';
+
+/** Memory of a group, besides its name (measured): each of its requests counts it, since each may be the only one. */
+const GROUP_BYTES = 200;
+/** Maximum number of groups that are looked at for the oldest request. */
+const LOOKS_MAX = 1000;
+
+/** The requests of a group that wait, plain and stored ones, in the order in which they are dispatched. */
+export class Group extends RequestList implements InCircle<Group> {
+  /** The bytes of its name, one character per byte. */
+  readonly key: string;
+  /** The number of its requests, also of those at workers. */
+  requests = 0;
+  after: Group | null = null;
+  before: Group | null = null;
+
+  constructor(table: RequestTable, key: string) {
+    super(table);
+    this.key = key;
+  }
+}
+
+/** The groups of all services, by the numbers that the records of their requests have. */
+export class Groups {
+  readonly #byNumber: (Group | null)[] = [];
+  readonly #free: number[] = [];
+
+  add(group: Group): number {
+    const number = this.#free.pop() ?? this.#byNumber.length;
+    this.#byNumber[number] = group;
+    return number;
+  }
+
+  of(number: number): Group | null {
+    return this.#byNumber[number] ?? null;
+  }
+
+  remove(number: number): void {
+    this.#byNumber[number] = null;
+    this.#free.push(number);
+  }
+}
+
+export class Waiting {
+  /** Plain requests that wait, and those that parts of this process submitted. */
+  plainCount = 0;
+  storedCount = 0;
+  /** While both wait, so many stored requests without a group follow each plain one, if any is of another broker. */
+  storedTurns = 1;
+  /** How many of the stored ones are from other brokers. */
+  storedOfOthers = 0;
+  readonly #table: RequestTable;
+  readonly #groups: Groups;
+  readonly #plain: RequestList;
+  readonly #stored: RequestList;
+  #storedTurnsLeft = 0;
+  /** The numbers of the groups, by the bytes of their names; `null`: there never was one. */
+  #numbers: Map<string, number> | null = null;
+  /** Stands for the requests without a group in the circle of groups. */
+  #others: Group | null = null;
+  /** The groups whose requests wait. */
+  readonly #turns = new Circle<Group>();
+
+  constructor(table: RequestTable, groups: Groups) {
+    this.#table = table;
+    this.#groups = groups;
+    this.#plain = RequestList.queue(table);
+    this.#stored = RequestList.queue(table);
+  }
+
+  get count(): number {
+    return this.plainCount + this.storedCount;
+  }
+
+  /** The number of groups that have requests, also at workers. */
+  get groupCount(): number {
+    return this.#numbers?.size ?? 0;
+  }
+
+  // ---------------------------------------------------------------- groups
+
+  /** The request, which is in no list, is of the group with this name. @returns the memory that it takes */
+  join(id: RequestId, name: Buffer): number {
+    const key = name.toString('latin1');
+    const numbers = (this.#numbers ??= new Map<string, number>());
+    let number = numbers.get(key) ?? NONE;
+    if (number === NONE) {
+      number = this.#groups.add(new Group(this.#table, key));
+      numbers.set(key, number);
+      if (numbers.size === 1 && !this.#hasNoOthers) this.#othersWait();
+    }
+    const group = this.#groups.of(number);
+    if (group !== null) group.requests++;
+    this.#table.set(id, GROUP, number);
+    this.#table.raise(id, GROUPED);
+    return GROUP_BYTES + key.length;
+  }
+
+  /** The request, which is in no list, is no longer of its group. @returns the memory that it took */
+  leave(id: RequestId): number {
+    const table = this.#table;
+    table.lower(id, GROUPED);
+    const number = table.get(id, GROUP);
+    const group = this.#groups.of(number);
+    if (group === null) return 0;
+    const { key } = group;
+    if (--group.requests === 0) {
+      this.#groups.remove(number);
+      this.#numbers?.delete(key);
+      if (this.groupCount === 0 && this.#others !== null) this.#turns.remove(this.#others);
+    }
+    return GROUP_BYTES + key.length;
+  }
+
+  /** The name of its group; empty: it is of none. */
+  groupOf(id: RequestId): Buffer {
+    const table = this.#table;
+    const group = table.is(id, GROUPED) ? this.#groups.of(table.get(id, GROUP)) : null;
+    return Buffer.from(group?.key ?? '', 'latin1');
+  }
+
+  // ---------------------------------------------------------------- requests
+
+  push(id: RequestId): void {
+    this.#listFor(id).pushBack(id);
+  }
+
+  /** A request comes back from a worker: it is the next of its group. */
+  pushFront(id: RequestId): void {
+    this.#listFor(id).pushFront(id);
+  }
+
+  /** Where the request comes, which is counted from now on. */
+  #listFor(id: RequestId): RequestList {
+    const flags = this.#table.get(id, FLAGS);
+    const isStored = (flags & STORED) !== 0;
+    if (isStored) this.storedCount++;
+    else this.plainCount++;
+    if ((flags & GROUPED) === 0) {
+      this.#othersWait();
+      return isStored ? this.#stored : this.#plain;
+    }
+    const group = this.#groups.of(this.#table.get(id, GROUP));
+    if (group === null) return this.#plain;
+    if (group.after === null) this.#turns.append(group);
+    return group;
+  }
+
+  remove(id: RequestId): void {
+    const flags = this.#table.get(id, FLAGS);
+    const isStored = (flags & STORED) !== 0;
+    if (isStored) this.storedCount--;
+    else this.plainCount--;
+    if ((flags & GROUPED) === 0) {
+      (isStored ? this.#stored : this.#plain).remove(id);
+      if (this.#others !== null && this.#hasNoOthers) this.#turns.remove(this.#others);
+      return;
+    }
+    const group = this.#groups.of(this.#table.get(id, GROUP));
+    group?.remove(id);
+    if (group?.count === 0) this.#turns.remove(group);
+  }
+
+  /** Removes the request that `next` gave, because it is dispatched: its group's turn is over. */
+  take(id: RequestId): void {
+    const flags = this.#table.get(id, FLAGS);
+    if ((flags & GROUPED) === 0) {
+      if ((flags & STORED) !== 0) this.#storedTurnsLeft--;
+      else this.#storedTurnsLeft = this.storedOfOthers > 0 ? this.storedTurns : 1;
+    }
+    this.#turns.turn();
+    this.remove(id);
+  }
+
+  /** The request whose turn it is. */
+  next(): RequestId {
+    const turn = this.#turns.first;
+    if (turn !== null && turn !== this.#others) return turn.head;
+    // While both stored and plain ones wait, they take turns.
+    const takesStored =
+      this.#stored.count > 0 && (this.#plain.count === 0 || this.#storedTurnsLeft > 0);
+    return takesStored ? this.#stored.head : this.#plain.head;
+  }
+
+  // ---------------------------------------------------------------- of one kind
+
+  /** The plain request without a group that has waited longest, and the one behind another. */
+  firstUngrouped(): RequestId {
+    return this.#plain.head;
+  }
+
+  nextUngrouped(id: RequestId): RequestId {
+    return this.#plain.next(id);
+  }
+
+  /** Some plain request that waits, or NONE. */
+  anyPlain(): RequestId {
+    if (this.plainCount === 0) return NONE;
+    if (this.#plain.count > 0) return this.#plain.head;
+    for (const group of this.#turns.all()) {
+      for (let id = group.head; id !== NONE; id = group.next(id)) {
+        if (!this.#table.is(id, STORED)) return id;
+      }
+    }
+    return NONE;
+  }
+
+  /** All stored requests that wait. */
+  allStored(): RequestId[] {
+    const found: RequestId[] = [];
+    for (const list of [this.#stored, ...this.#turns.all()]) {
+      if (found.length === this.storedCount) break;
+      for (let id = list.head; id !== NONE; id = list.next(id)) {
+        if (this.#table.is(id, STORED)) found.push(id);
+      }
+    }
+    return found;
+  }
+
+  /** When the plain request arrived that has waited longest, in monotonic milliseconds; `null`: none waits. */
+  oldestAt(): number | null {
+    if (this.plainCount === 0) return null;
+    let oldest = Infinity;
+    const look = (id: RequestId): void => {
+      if (id === NONE || this.#table.is(id, STORED)) return;
+      oldest = Math.min(oldest, this.#table.getTime(id, ARRIVED_AT));
+    };
+    look(this.#plain.head);
+    let looks = 0;
+    for (const group of this.#turns.all()) {
+      look(group.head);
+      if (++looks === LOOKS_MAX) break;
+    }
+    return oldest === Infinity ? null : oldest;
+  }
+
+  // ---------------------------------------------------------------- the circle
+
+  get #hasNoOthers(): boolean {
+    return this.#plain.count + this.#stored.count === 0;
+  }
+
+  /** A request without a group comes, or a group is there: they take turns. */
+  #othersWait(): void {
+    if (this.groupCount === 0) return;
+    const others = (this.#others ??= new Group(this.#table, ''));
+    if (others.after === null) this.#turns.append(others);
+  }
+}
