@@ -62,6 +62,11 @@ function costs(): void {
   const full = measure({ ...base, queued: 1_000_000 });
   print('100 workers, 1,000,000 requests queued', `${Math.round(full)} ns/request`);
   print('  ratio to an empty queue (bound 1.3)', (full / ns).toFixed(2));
+  const headed = measure({ ...base, headed: true });
+  const grouped = measure({ ...base, headed: 100_000 });
+  print('100 workers, requests with headers', `${Math.round(headed)} ns/request`);
+  print('100 workers, each request of another group', `${Math.round(grouped)} ns/request`);
+  print('  ratio (bound 1.15)', (grouped / headed).toFixed(2));
   const sessions = measure({ ...base, packed: true, sessions: true });
   print('100 workers at credit 10, packed, with sessions', `${Math.round(sessions)} ns/request`);
 }

@@ -92,6 +92,8 @@ export interface Setting {
   readonly packed?: boolean;
   /** Every client has a session (D116). */
   readonly sessions?: boolean;
+  /** Requests have headers, which are empty; with so many, each is of one of as many groups. */
+  readonly headed?: true | number;
   /** Who is told what happens; without it, nobody. */
   readonly events?: BrokerEvents;
 }
@@ -124,6 +126,9 @@ const FAIL = Frames.of(
   'The card was declined',
 );
 const HELLO = Frames.of('id', '', 'MDPC02', Buffer.from([1]), 'mmi.hello', '{"failures":true}');
+
+const WITH_HEADERS = Buffer.from([4]);
+const WITH_OPTIONS = Buffer.from([5]);
 
 function helloOf(session: string): Frames {
   return Frames.of('', 'MDPC02', Buffer.from([1]), 'mmi.hello', JSON.stringify({ session }));
@@ -170,9 +175,19 @@ export class Stage {
     for (let index = 0; index < setting.queued; index++) {
       this.broker.message(index % CLIENTS, waiting, 0);
     }
-    this.#requests = Array.from({ length: setting.services }, (_, index) =>
-      asRead(Frames.of(Buffer.alloc(4), '', 'MDPC02', Buffer.from([1]), `service-${index}`, BODY)),
-    );
+    const groups = typeof setting.headed === 'number' ? setting.headed : 0;
+    const kinds = Math.max(setting.services, groups);
+    this.#requests = Array.from({ length: kinds }, (_, index) => {
+      const service = `service-${index % setting.services}`;
+      const head = [Buffer.alloc(4), '', 'MDPC02'];
+      if (groups > 0) {
+        return asRead(Frames.of(...head, WITH_OPTIONS, service, '', `g-${index}`, '', '', BODY));
+      }
+      if (setting.headed === true) {
+        return asRead(Frames.of(...head, WITH_HEADERS, service, '', '', BODY));
+      }
+      return asRead(Frames.of(...head, Buffer.from([1]), service, BODY));
+    });
     const isPacked = setting.packed === true;
     this.#packed = isPacked ? this.#requests.map((frames) => new Words(frames.buffer(0))) : [];
   }
