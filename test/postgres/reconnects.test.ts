@@ -2,6 +2,7 @@
 import { createServer } from 'node:net';
 
 import { databaseAddressOf } from '../../src/core/postgres-url.js';
+import { PROCESS_CLOCK } from '../../src/extensions/postgres/clock.js';
 import type { Known } from '../../src/extensions/postgres/connect.js';
 import { PersistentConnection } from '../../src/extensions/postgres/persistent-connection.js';
 import { listening } from '../support/free-ports.js';
@@ -28,8 +29,11 @@ it('are tried less and less often, by all of a store together', async () => {
     unreachable: () => undefined,
     retried: () => undefined,
   };
-  const all = Array.from({ length: 6 }, () => new PersistentConnection(login, 1000, known, events));
-  const until = performance.now() + TRYING_MS;
+  const all = Array.from(
+    { length: 6 },
+    () => new PersistentConnection(login, PROCESS_CLOCK, 1000, known, events),
+  );
+  const until = PROCESS_CLOCK.now() + TRYING_MS;
   const used = all.map((each) => each.use(until, () => Promise.resolve()));
   expect((await Promise.allSettled(used)).map(({ status }) => status)).toEqual(
     Array.from(all, () => 'rejected'),

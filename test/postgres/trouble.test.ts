@@ -11,6 +11,7 @@ import { assert, present } from '../../src/core/assert.js';
 import { messageOf } from '../../src/core/errors.js';
 import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import type { Connection } from '../../src/extensions/postgres/connection.js';
+import { PROCESS_CLOCK } from '../../src/extensions/postgres/clock.js';
 import { PersistentConnection } from '../../src/extensions/postgres/persistent-connection.js';
 import { endSession, others } from '../../src/extensions/postgres/session.js';
 import { ask, clientOf, endAll, serve, upper } from '../support/daemon-users.js';
@@ -316,6 +317,7 @@ describeWithPostgres('while the broker runs', () => {
     assert(typeof address !== 'string', 'an address');
     return new PersistentConnection(
       { address, passwordFile: null, isLoopback: true },
+      PROCESS_CLOCK,
       10_000,
       { hostIndex: 0 },
       {
@@ -332,7 +334,7 @@ describeWithPostgres('while the broker runs', () => {
     const persistent = connectionTo(database);
     const use = async <Result>(
       work: (connection: Connection) => Promise<Result>,
-    ): Promise<Result> => await persistent.use(performance.now() + 10_000, work);
+    ): Promise<Result> => await persistent.use(PROCESS_CLOCK.now() + 10_000, work);
     const [[limit] = []] = await use((connection) =>
       connection.ask('SHOW idle_in_transaction_session_timeout'),
     );
@@ -359,13 +361,13 @@ describeWithPostgres('while the broker runs', () => {
   it('a connection that is being made while it is closed is closed, too', async () => {
     const database = await server.database();
     const persistent = connectionTo(database);
-    const using = persistent.use(performance.now() + 10_000, (connection) =>
+    const using = persistent.use(PROCESS_CLOCK.now() + 10_000, (connection) =>
       connection.ask('SELECT 1'),
     );
     await Promise.all([expect(using).rejects.toThrow('closed'), persistent.close()]);
     const connected = `SELECT 1 FROM pg_stat_activity WHERE datname = '${database}'`;
     await until(async () => (await server.sql(connected)).length === 0, 'no connection is left');
-    const after = persistent.use(performance.now() + 10_000, (connection) =>
+    const after = persistent.use(PROCESS_CLOCK.now() + 10_000, (connection) =>
       connection.ask('SELECT 1'),
     );
     await expect(after).rejects.toThrow('closed');
@@ -384,7 +386,7 @@ describeWithPostgres('while the broker runs', () => {
       await until(() => !connection.isOpen, 'the end of the connection');
       await connection.ask('SELECT 1');
     });
-    const tried = await persistent.try(performance.now() + 10_000, async () => undefined);
+    const tried = await persistent.try(PROCESS_CLOCK.now() + 10_000, async () => undefined);
     expect(tried).toMatchObject({ isSent: false, reason: 'connection' });
     expect(checked).toBe(times);
     await persistent.close();
@@ -397,7 +399,7 @@ describeWithPostgres('while the broker runs', () => {
       await connection.ask('SET ROLE poor');
       await connection.ask('SELECT a FROM public.closed');
     });
-    const tried = await persistent.try(performance.now() + 10_000, async () => undefined);
+    const tried = await persistent.try(PROCESS_CLOCK.now() + 10_000, async () => undefined);
     const text = 'error' in tried ? messageOf(tried.error) : '';
     expect(text).toMatch(/permission denied for table closed \(42501\)$/);
     await persistent.close();
@@ -406,7 +408,7 @@ describeWithPostgres('while the broker runs', () => {
   it('work that fails in its transaction leaves no connection that refuses all that follows', async () => {
     const persistent = connectionTo(await server.database());
     const use = async (...texts: readonly string[]): Promise<unknown> =>
-      await persistent.use(performance.now() + 10_000, async (connection) => {
+      await persistent.use(PROCESS_CLOCK.now() + 10_000, async (connection) => {
         let rows: unknown = null;
         for (const text of texts) rows = await connection.ask(text);
         return rows;

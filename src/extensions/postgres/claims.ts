@@ -8,6 +8,7 @@ import {
   type RequestUuid,
 } from '../../store/store.js';
 import type { Row } from './changes.js';
+import type { Clock } from './clock.js';
 import type { Connection } from './connection.js';
 import { FenceDown } from './failures.js';
 import type { PersistentConnection } from './persistent-connection.js';
@@ -22,14 +23,16 @@ const WOKEN_MAX = 1000;
 
 export class Claims {
   readonly #connection: PersistentConnection;
+  readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #fence: Fence;
   #wokenAt = -Infinity;
   /** Claims to be given back with the next order: another session had their rows locked. */
   #locked: readonly Release[] = [];
 
-  constructor(persistent: PersistentConnection, timeoutMs: number, fence: Fence) {
+  constructor(persistent: PersistentConnection, clock: Clock, timeoutMs: number, fence: Fence) {
     this.#connection = persistent;
+    this.#clock = clock;
     this.#timeoutMs = timeoutMs;
     this.#fence = fence;
   }
@@ -50,7 +53,7 @@ export class Claims {
         ([row]) => row?.[0] === true,
       );
     };
-    const until = performance.now() + this.#timeoutMs;
+    const until = this.#clock.now() + this.#timeoutMs;
     let isAgain = false;
     const claimed = await this.#connection.use(until, async (connection) => {
       if (isAgain && wanted.length > 0) throw new Uncertain();
@@ -86,7 +89,7 @@ export class Claims {
   }
 
   async #wake(connection: Connection): Promise<void> {
-    const now = performance.now();
+    const now = this.#clock.now();
     if (now < this.#wokenAt + WAKE_MS) return;
     this.#wokenAt = now;
     await connection.run(WAKE, [WOKEN_MAX]);

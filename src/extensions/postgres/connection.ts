@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import type { Client, QueryArrayConfig } from 'pg';
 
 import type { Row } from './changes.js';
+import { PROCESS_CLOCK } from './clock.js';
 import { within } from './failures.js';
 import type { Statement } from './statements.js';
 import type { Value } from './values.js';
@@ -97,7 +98,7 @@ export class Connection {
 
   /** Waits for `work` for that long; then the connection is closed, and what it did is unknown. */
   async within<Result>(ms: number, work: Promise<Result>): Promise<Result> {
-    return await within(ms, work, 'no answer', () => this.destroy());
+    return await within(PROCESS_CLOCK, ms, work, 'no answer', () => this.destroy());
   }
 
   destroy(): void {

@@ -3,6 +3,7 @@ import { codeOf, detailsOf, MajordomoError, messageOf } from '../../core/errors.
 import { LATE } from '../../core/failure-words.js';
 import type { RetryReason } from '../../store/retries.js';
 import type { StoreFailure } from '../../store/store.js';
+import type { Clock, Timer } from './clock.js';
 
 /** The server did not answer within its time: the connection was closed. */
 export class TimeOver extends Error {}
@@ -14,22 +15,23 @@ export class TimeOver extends Error {}
  * @throws TimeOver
  */
 export async function within<Result>(
+  clock: Clock,
   ms: number,
   work: Promise<Result>,
   what: string,
   over: () => void = () => undefined,
 ): Promise<Result> {
-  let timer: NodeJS.Timeout | undefined;
+  let timer: Timer = {};
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
+    timer = clock.later(ms, () => {
       reject(new TimeOver(`${what} within ${Math.round(ms)} ms`));
       over();
-    }, ms);
+    });
   });
   try {
     return await Promise.race([work, late]);
   } finally {
-    clearTimeout(timer);
+    clock.cancel(timer);
   }
 }
 

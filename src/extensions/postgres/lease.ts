@@ -3,6 +3,7 @@
  * the sessions of brokers that do not renew theirs.
  */
 import { codeOf } from '../../core/errors.js';
+import type { Clock, Timer } from './clock.js';
 import type { Connection } from './connection.js';
 import { textOf } from './failures.js';
 import type { PersistentConnection } from './persistent-connection.js';
@@ -27,11 +28,6 @@ export interface LeaseEvents {
   taken(session: number): void;
   /** @param others how many other brokers have a session */
   accompanied(others: number): void;
-}
-
-/** Microseconds of the clock that all threads of this process share. */
-export function sharedUs(): number {
-  return Number(process.hrtime.bigint() / 1000n);
 }
 
 /** Watches whether other brokers renew their sessions. */
@@ -78,14 +74,15 @@ export class Watch {
 
 export class SessionLease {
   readonly #connection: PersistentConnection;
+  readonly #clock: Clock;
   readonly #claimant: Claimant;
   readonly #who: Who;
   readonly #events: LeaseEvents;
   readonly #watch = new Watch();
   #session: number | null;
   /** Monotonic milliseconds. */
-  #renewedAt = performance.now();
-  #timer: NodeJS.Timeout | null = null;
+  #renewedAt: number;
+  #timer: Timer | null = null;
   /** When `#timer` is over: monotonic milliseconds. */
   #timerAt = 0;
   #isClosed = false;
@@ -94,12 +91,15 @@ export class SessionLease {
   /** @param who for the text that says which right is missing */
   constructor(
     persistent: PersistentConnection,
+    clock: Clock,
     claimant: Claimant,
     who: Who,
     session: number,
     events: LeaseEvents,
   ) {
     this.#connection = persistent;
+    this.#clock = clock;
+    this.#renewedAt = clock.now();
     this.#claimant = claimant;
     this.#who = who;
     this.#session = session;
@@ -127,28 +127,28 @@ export class SessionLease {
 
   /** Runs then, if not sooner. */
   #soon(ms: number): void {
-    const at = performance.now() + ms;
+    const at = this.#clock.now() + ms;
     if (this.#isClosed || (this.#timer !== null && this.#timerAt <= at)) return;
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#timer !== null) this.#clock.cancel(this.#timer);
     this.#timerAt = at;
-    this.#timer = setTimeout(() => {
+    this.#timer = this.#clock.later(ms, () => {
       this.#timer = null;
       // One after the other: it may be under way.
       this.#running = this.#running.then(() => this.#run());
-    }, ms);
+    });
   }
 
   async #run(): Promise<void> {
     const { leaseMs } = this.#claimant;
     try {
-      const until = performance.now() + leaseMs / RENEWALS;
+      const until = this.#clock.now() + leaseMs / RENEWALS;
       await this.#connection.use(until, (connection) => this.#keep(connection));
     } catch (error) {
       // That there is no connection is reported; the lease runs out by itself.
       this.#watch.restart();
       // Tables of a program that is too new are found again, and told, when it connects.
       if (codeOf(error) === 'ERR_TITANIC_VERSION') this.#connection.reconnect();
-      if (performance.now() - this.#renewedAt >= leaseMs) {
+      if (this.#clock.now() - this.#renewedAt >= leaseMs) {
         this.#events.report({ report: 'overdue', text: textOf(error) });
       }
     }
@@ -178,11 +178,11 @@ export class SessionLease {
   }
 
   async #renew(connection: Connection, session: number): Promise<boolean> {
-    const [sentAt, sentAtUs] = [performance.now(), sharedUs()];
+    const sentAtMs = this.#clock.now();
     const storeMs = await renew(connection, session, this.#claimant.leaseMs);
     if (storeMs === null) return false;
-    this.#renewedAt = sentAt;
-    this.#events.report({ report: 'renewed', sentAtUs, storeMs });
+    this.#renewedAt = sentAtMs;
+    this.#events.report({ report: 'renewed', sentAtMs, storeMs });
     return true;
   }
 
@@ -190,7 +190,7 @@ export class SessionLease {
     if (this.#session === null) return;
     this.#watch.over(connection);
     const seen = await others(connection, this.#session);
-    for (const other of this.#watch.see(seen, this.#claimant.leaseMs, performance.now())) {
+    for (const other of this.#watch.see(seen, this.#claimant.leaseMs, this.#clock.now())) {
       if (!(await endSession(connection, other))) continue;
       this.#events.report({ report: 'otherEnded', node: other.node, session: other.session });
     }
@@ -202,7 +202,7 @@ export class SessionLease {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#timer !== null) this.#clock.cancel(this.#timer);
     await this.#running;
   }
 }

@@ -2,6 +2,7 @@
  * What a broker looks at again and again, while nobody waits for it: how long requests wait that nobody has
  * claimed, and what keeps dead rows in the database.
  */
+import type { Clock, Timer } from './clock.js';
 import type { Connection } from './connection.js';
 import { IS_CLAIMABLE, SCHEMA } from './schema.js';
 import type { Statement } from './statements.js';
@@ -9,13 +10,15 @@ import type { Statement } from './statements.js';
 const LOOK_MS = 10_000;
 
 export class RepeatedLook<Seen> {
+  readonly #clock: Clock;
   readonly #look: () => Promise<Seen>;
   readonly #report: (seen: Seen | null) => void;
-  #timer: NodeJS.Timeout | null = null;
+  #timer: Timer | null = null;
   #isClosed = false;
 
   /** @param report is given `null` if a look has failed */
-  constructor(look: () => Promise<Seen>, report: (seen: Seen | null) => void) {
+  constructor(clock: Clock, look: () => Promise<Seen>, report: (seen: Seen | null) => void) {
+    this.#clock = clock;
     this.#look = look;
     this.#report = report;
     void this.#run();
@@ -26,13 +29,12 @@ export class RepeatedLook<Seen> {
     const seen = await this.#look().catch(() => null);
     if (this.#isClosed) return;
     this.#report(seen);
-    this.#timer = setTimeout(() => void this.#run(), LOOK_MS);
-    this.#timer.unref();
+    this.#timer = this.#clock.later(LOOK_MS, () => void this.#run());
   }
 
   close(): void {
     this.#isClosed = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#timer !== null) this.#clock.cancel(this.#timer);
   }
 }
 

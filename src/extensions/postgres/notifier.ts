@@ -4,6 +4,7 @@
  * without them is none the worse for it: brokers ask, too.
  */
 import type { Hint } from '../../store/store.js';
+import type { Clock } from './clock.js';
 import type { Connection } from './connection.js';
 import { stateOf } from './failures.js';
 import { HeardHints } from './heard-hints.js';
@@ -39,6 +40,7 @@ export interface NotifierEvents {
 
 export class Notifier {
   readonly #persistent: PersistentConnection;
+  readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #events: NotifierEvents;
   readonly #hints: HeardHints;
@@ -57,7 +59,13 @@ export class Notifier {
   #isClosed = false;
   readonly #timer: NodeJS.Timeout;
 
-  constructor(persistent: PersistentConnection, timeoutMs: number, events: NotifierEvents) {
+  constructor(
+    persistent: PersistentConnection,
+    clock: Clock,
+    timeoutMs: number,
+    events: NotifierEvents,
+  ) {
+    this.#clock = clock;
     this.#persistent = persistent;
     this.#timeoutMs = timeoutMs;
     this.#events = events;
@@ -88,7 +96,7 @@ export class Notifier {
 
   async #run(): Promise<void> {
     try {
-      await this.#persistent.use(performance.now() + this.#timeoutMs, async (connection) => {
+      await this.#persistent.use(this.#clock.now() + this.#timeoutMs, async (connection) => {
         await this.#listenOn(connection);
         for (let hint = this.#waiting.shift(); hint !== undefined; hint = this.#waiting.shift()) {
           const payload = Buffer.from(hint.toString('base64'));

@@ -1,7 +1,6 @@
 /** A connection that is made anew when it breaks. What is done over it is tried once, or until its time is over. */
-import { setTimeout as sleep } from 'node:timers/promises';
-
 import { codeOf } from '../../core/errors.js';
+import { type Clock, sleep } from './clock.js';
 import type { Connection } from './connection.js';
 import { type Check, connect, type Known, type Login } from './connect.js';
 import type { RetryReason } from '../../store/retries.js';
@@ -33,6 +32,7 @@ export interface Failed {
 
 export class PersistentConnection {
   readonly #login: Login;
+  readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #last: Known;
   readonly #pauses: ReconnectPauses;
@@ -41,11 +41,18 @@ export class PersistentConnection {
   #connecting: Promise<Connection> | null = null;
   #isClosed = false;
 
-  constructor(login: Login, timeoutMs: number, last: Known, events: ConnectionEvents) {
+  constructor(
+    login: Login,
+    clock: Clock,
+    timeoutMs: number,
+    last: Known,
+    events: ConnectionEvents,
+  ) {
     this.#login = login;
+    this.#clock = clock;
     this.#timeoutMs = timeoutMs;
     this.#last = last;
-    this.#pauses = last.pauses ??= new ReconnectPauses();
+    this.#pauses = last.pauses ??= new ReconnectPauses(clock);
     this.#events = events;
   }
 
@@ -70,15 +77,15 @@ export class PersistentConnection {
     until: number,
     work: (connection: Connection) => Promise<Result>,
   ): Promise<{ readonly result: Result } | Failed> {
-    const leftMs = (): number => Math.max(1, until - performance.now());
+    const leftMs = (): number => Math.max(1, until - this.#clock.now());
     let connection = this.#open;
     try {
-      if (performance.now() >= until) throw new TimeOver('no time is left');
+      if (this.#clock.now() >= until) throw new TimeOver('no time is left');
       if (connection === null) {
         // Others may wait for longer for the same connection.
         const connected = this.#connected();
         const ms = this.#pauses.until < until ? leftMs() : 0;
-        connection = await within(ms, connected, 'no connection');
+        connection = await within(this.#clock, ms, connected, 'no connection');
       }
       const result = await connection.within(leftMs(), work(connection));
       this.#events.worked?.();
@@ -108,11 +115,11 @@ export class PersistentConnection {
    */
   async again(reason: RetryReason | null, tries: number, until: number): Promise<boolean> {
     const pauseMs = Math.min(PAUSE_MAX_MS, PAUSE_MIN_MS * 2 ** tries);
-    if (reason === null || this.#isClosed || performance.now() + pauseMs >= until) return false;
+    if (reason === null || this.#isClosed || this.#clock.now() + pauseMs >= until) return false;
     this.#events.retried(reason);
-    await sleep(pauseMs);
+    await sleep(this.#clock, pauseMs);
     // A machine that stalls may sleep for longer.
-    return performance.now() < until;
+    return this.#clock.now() < until;
   }
 
   /** A connection that is made after this was closed would be closed by nobody. */

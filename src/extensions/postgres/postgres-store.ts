@@ -28,10 +28,9 @@ export interface OpenPostgres {
 /** What became of the connection to the store, and of this broker's session. */
 export type StoreReport =
   /**
-   * The session was renewed by an order sent then, in microseconds of `process.hrtime`, and carried
-   * out when the clock of the store showed `storeMs`, in milliseconds since 1970.
+   * The session was renewed by an order sent then, by `PROCESS_CLOCK`, and carried out when the clock of the store showed `storeMs`, in milliseconds since 1970.
    */
-  | { readonly report: 'renewed'; readonly sentAtUs: number; readonly storeMs: number }
+  | { readonly report: 'renewed'; readonly sentAtMs: number; readonly storeMs: number }
   | { readonly report: 'ended' }
   /** The session could not be renewed within its lease. */
   | { readonly report: 'overdue'; readonly text: string }

@@ -14,6 +14,7 @@ import {
   takeOrders,
 } from '../../store/thread/operations.js';
 import { ThreadAnswers } from '../../store/thread/thread-answers.js';
+import { type Clock, PROCESS_CLOCK, type Timer } from './clock.js';
 import { failureOf, isRefusal, storeText, textOf } from './failures.js';
 import type { OpenPostgres, StoreReport } from './postgres-store.js';
 import { inParts, type LargeReply, list, listKept, load, lookUp, type Reading } from './reader.js';
@@ -38,6 +39,7 @@ interface QueuedRead {
 class PostgresThread {
   readonly #port: MessagePort;
   readonly #open: OpenPostgres;
+  readonly #clock: Clock;
   readonly #store: StoreConnections;
   readonly #answers: ThreadAnswers;
   readonly #reader: Reading = async (work) => await this.#store.read(work);
@@ -50,13 +52,14 @@ class PostgresThread {
   #reading: Promise<void> | null = null;
   /** Settled when the large replies that were asked for are read. */
   #large: Promise<void> = Promise.resolve();
-  #settling: NodeJS.Timeout | null = null;
+  #settling: Timer | null = null;
   /** By operation: what the database said when it last refused it, until it works again. */
   readonly #refused = new Map<OperationName, string>();
   #isClosing = false;
 
-  constructor(open: OpenPostgres, port: MessagePort, store: StoreConnections) {
+  constructor(open: OpenPostgres, clock: Clock, port: MessagePort, store: StoreConnections) {
     this.#open = open;
+    this.#clock = clock;
     this.#port = port;
     this.#answers = new ThreadAnswers(port);
     this.#store = store;
@@ -220,7 +223,7 @@ class PostgresThread {
   /** Without another batch, the broker would not learn of what it has claimed. */
   #settleLater(): void {
     if (this.#isClosing) return;
-    this.#settling ??= setTimeout(() => {
+    this.#settling ??= this.#clock.later(SETTLE_MS, () => {
       this.#settling = null;
       if (!this.#store.writer.isInDoubt) return;
       if (this.#committing > 0) {
@@ -236,7 +239,7 @@ class PostgresThread {
         });
       const before = this.#committed;
       this.#committed = settled.then(() => before);
-    }, SETTLE_MS);
+    });
   }
 
   async #settle(): Promise<void> {
@@ -294,7 +297,7 @@ class PostgresThread {
   /** Closes the store, after all that was ordered before. */
   async #close(): Promise<void> {
     this.#isClosing = true;
-    if (this.#settling !== null) clearTimeout(this.#settling);
+    if (this.#settling !== null) this.#clock.cancel(this.#settling);
     await this.#committed;
     await this.#reading;
     await this.#large;
@@ -318,7 +321,8 @@ async function start(): Promise<void> {
   const open = workerData as OpenPostgres;
   const report = (news: StoreReport): void => port.postMessage(news);
   try {
-    new PostgresThread(open, port, await StoreConnections.begin(open, report));
+    const store = await StoreConnections.begin(open, PROCESS_CLOCK, report);
+    new PostgresThread(open, PROCESS_CLOCK, port, store);
   } catch (error) {
     const known = codeOf(error)?.startsWith('ERR_TITANIC_') === true;
     const code = known ? codeOf(error) : 'ERR_TITANIC_STORE_AWAY';

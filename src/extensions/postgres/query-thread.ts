@@ -10,6 +10,7 @@ import type { QueryName } from '../../store/thread/query-operations.js';
 import { packListed } from '../../store/thread/request-messages.js';
 import { ThreadAnswers } from '../../store/thread/thread-answers.js';
 import type { Row } from './changes.js';
+import { PROCESS_CLOCK } from './clock.js';
 import type { Connection } from './connection.js';
 import { failureOf } from './failures.js';
 import { groupsOf, LISTED_COLUMNS, LISTED_COUNT, pageOf } from './listed.js';
@@ -93,6 +94,7 @@ class QueryThread {
     this.#answers = new ThreadAnswers(port);
     this.#connection = new PersistentConnection(
       login,
+      PROCESS_CLOCK,
       timeoutMs,
       { hostIndex: 0 },
       {
@@ -114,7 +116,7 @@ class QueryThread {
   async #carryOut(order: OrderOf<QueryName>): Promise<void> {
     try {
       // A program waits for its key.
-      const until = performance.now() + (order.name === 'hasKeys' ? this.#timeoutMs : QUERY_MS);
+      const until = PROCESS_CLOCK.now() + (order.name === 'hasKeys' ? this.#timeoutMs : QUERY_MS);
       const result = await this.#connection.use(until, (connection) => read(connection, order));
       this.#answers.done(order, result);
     } catch (error) {

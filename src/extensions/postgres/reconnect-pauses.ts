@@ -1,3 +1,5 @@
+import type { Clock } from './clock.js';
+
 const PAUSE_MIN_MS = 20;
 const PAUSE_MAX_MS = 5_000;
 const DOUBLINGS_MAX = 20;
@@ -9,15 +11,15 @@ const DOUBLINGS_MAX = 20;
 export class ReconnectPauses {
   /** Why there is no connection; `null`: there is one, or none was needed. */
   error: unknown = null;
-  readonly #now: () => number;
+  readonly #clock: Clock;
   readonly #random: () => number;
   #failures = 0;
   /** Monotonic milliseconds; 0: now. */
   #until = 0;
   readonly #waiting = new Set<() => void>();
 
-  constructor(now = () => performance.now(), random = Math.random) {
-    this.#now = now;
+  constructor(clock: Clock, random = Math.random) {
+    this.#clock = clock;
     this.#random = random;
   }
 
@@ -30,8 +32,8 @@ export class ReconnectPauses {
       const until = this.#until;
       // The first ones after a short break need not wait for each other.
       const mine = until + (this.#failures > 1 ? (this.#pauseMs() * this.#random()) / 2 : 0);
-      while (this.#now() < mine && this.#until === until && !isOver()) {
-        await this.#pause(mine - this.#now());
+      while (this.#clock.now() < mine && this.#until === until && !isOver()) {
+        await this.#pause(mine - this.#clock.now());
       }
       if (this.#until === until) return;
     }
@@ -50,11 +52,11 @@ export class ReconnectPauses {
   async #pause(ms: number): Promise<void> {
     await new Promise<void>((resolve) => {
       const end = (): void => {
-        clearTimeout(timer);
+        this.#clock.cancel(timer);
         this.#waiting.delete(end);
         resolve();
       };
-      const timer = setTimeout(end, ms);
+      const timer = this.#clock.later(ms, end);
       this.#waiting.add(end);
     });
   }
@@ -62,8 +64,8 @@ export class ReconnectPauses {
   /** Pauses anew. Of connections that fail during the same pause, only the first makes the next longer. */
   failed(error: unknown): void {
     this.error = error;
-    if (this.#now() >= this.#until) this.#failures++;
-    this.#until = this.#now() + (this.#pauseMs() * (1 + this.#random())) / 2;
+    if (this.#clock.now() >= this.#until) this.#failures++;
+    this.#until = this.#clock.now() + (this.#pauseMs() * (1 + this.#random())) / 2;
   }
 
   /** Nobody waits any longer. */

@@ -2,6 +2,8 @@
  * Counts what the store holds again and again while other brokers change it, too, and once after an
  * outcome was unknown. In between, this broker only counts its own changes.
  */
+import type { Clock, Timer } from './clock.js';
+
 const PAUSE_MIN_MS = 2000;
 /** Others may have been miscounted for the same reason. */
 const SOON_MS = 100;
@@ -16,11 +18,12 @@ export function pauseAfter(tookMs: number): number {
 }
 
 export class Recount {
+  readonly #clock: Clock;
   readonly #count: (limitMs: number) => Promise<number>;
   readonly #limitMsMin: number;
   /** How long the database counted. */
   #tookMs: number;
-  #timer: NodeJS.Timeout | null = null;
+  #timer: Timer | null = null;
   #isAlone = true;
   #isMiscounted = false;
   #isCounting = false;
@@ -34,7 +37,13 @@ export class Recount {
    * @param tookMs how long it counted when the store was opened
    * @param limitMsMin the least that it may take
    */
-  constructor(count: (limitMs: number) => Promise<number>, tookMs: number, limitMsMin: number) {
+  constructor(
+    clock: Clock,
+    count: (limitMs: number) => Promise<number>,
+    tookMs: number,
+    limitMsMin: number,
+  ) {
+    this.#clock = clock;
     this.#count = count;
     this.#tookMs = tookMs;
     this.#limitMsMin = limitMsMin;
@@ -54,14 +63,12 @@ export class Recount {
     // Otherwise it counts again at the end.
     if (this.#isCounting) return;
     this.#cancel();
-    this.#later(Math.max(SOON_MS, this.#notBefore - performance.now()));
+    this.#later(Math.max(SOON_MS, this.#notBefore - this.#clock.now()));
   }
 
   #later(ms: number): void {
     if (this.#isClosed || this.#timer !== null) return;
-    this.#timer = setTimeout(() => {
-      void this.#run();
-    }, ms);
+    this.#timer = this.#clock.later(ms, () => void this.#run());
   }
 
   async #run(): Promise<void> {
@@ -83,7 +90,7 @@ export class Recount {
   }
 
   #afterwards(pauseMs: number): void {
-    this.#notBefore = performance.now() + pauseMs;
+    this.#notBefore = this.#clock.now() + pauseMs;
     if (this.#isMiscounted || !this.#isAlone) this.#later(pauseMs);
   }
 
@@ -93,7 +100,7 @@ export class Recount {
   }
 
   #cancel(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#timer !== null) this.#clock.cancel(this.#timer);
     this.#timer = null;
   }
 }

@@ -2,10 +2,9 @@
  * Requests whose rows somebody else keeps locked, such as a person with an open transaction. Batches are
  * committed without the changes of these, which are tried again later.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
-
 import { OldestFirst } from '../../core/oldest-first.js';
 import type { Change, RequestUuid } from '../../store/store.js';
+import { type Clock, sleep } from './clock.js';
 import type { Connection } from './connection.js';
 import { SCHEMA } from './schema.js';
 import type { Statement } from './statements.js';
@@ -60,6 +59,7 @@ export interface LockedRow {
 }
 
 export class RowLocks {
+  readonly #clock: Clock;
   /** When they were last found locked, in monotonic milliseconds; the oldest first. */
   readonly #known = new OldestFirst<string, number>();
   readonly #lockedMs: number;
@@ -69,7 +69,8 @@ export class RowLocks {
    * @param timeoutMs the time for a batch
    * @param found called for each process that has locked one that was not known to be locked
    */
-  constructor(timeoutMs: number, found: (row: LockedRow) => void) {
+  constructor(clock: Clock, timeoutMs: number, found: (row: LockedRow) => void) {
+    this.#clock = clock;
     this.#lockedMs = timeoutMs * LOCKED_SHARE;
     this.#found = found;
   }
@@ -80,7 +81,7 @@ export class RowLocks {
    */
   mayConcern(changes: readonly Change[]): boolean {
     if (this.#known.size === 0) return false;
-    const now = performance.now();
+    const now = this.#clock.now();
     for (const { key, value: at } of this.#known) {
       if (now - at < LOOKING_MS) break;
       this.#known.delete(key);
@@ -98,7 +99,7 @@ export class RowLocks {
     );
     const locked = [...seen.filter(isKnown), ...added];
     for (const uuid of asked) this.#known.delete(nameOf(uuid));
-    for (const uuid of locked) this.#known.set(nameOf(uuid), performance.now());
+    for (const uuid of locked) this.#known.set(nameOf(uuid), this.#clock.now());
     while (this.#known.size > LOCKED_MAX) this.#known.shift();
     for (const row of await holdersOf(connection, added)) this.#found(row);
     return locked;
@@ -107,9 +108,9 @@ export class RowLocks {
   /** The requests among `seen` that nobody unlocks within a while. */
   async #stillLocked(connection: Connection, seen: readonly RequestUuid[]): Promise<RequestUuid[]> {
     let locked = [...seen];
-    const until = performance.now() + this.#lockedMs;
-    for (let ms = LOOK_AGAIN_MS; locked.length > 0 && performance.now() < until; ms *= 2) {
-      await sleep(ms);
+    const until = this.#clock.now() + this.#lockedMs;
+    for (let ms = LOOK_AGAIN_MS; locked.length > 0 && this.#clock.now() < until; ms *= 2) {
+      await sleep(this.#clock, ms);
       locked = await lockedOf(connection, locked);
     }
     return locked;

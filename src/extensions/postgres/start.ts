@@ -21,6 +21,7 @@ import type { TitanicClaims } from '../../titanic/machine/context.js';
 import type { TitanicEvents } from '../../titanic/machine/events.js';
 import type { Titanic } from '../../titanic/machine/titanic.js';
 import { uuidText } from '../../wire/tsp.js';
+import { PROCESS_CLOCK } from './clock.js';
 import { HeardHints } from './heard-hints.js';
 import { loginOf, shownDatabase } from './login.js';
 import { type DatabaseMemory, readDatabaseMemory, writeDatabaseMemory } from './memory.js';
@@ -211,8 +212,8 @@ class Database {
   }
 
   readonly #reports: ReportHandlers = {
-    renewed: ({ sentAtUs, storeMs }) => {
-      const at = monotonicOf(sentAtUs);
+    renewed: ({ sentAtMs, storeMs }) => {
+      const at = monotonicMs() - (PROCESS_CLOCK.now() - sentAtMs);
       this.#lastRenewal = Math.max(this.#lastRenewal, at);
       this.#replica?.renewed(at);
       this.#in.clock.set(at, storeMs, monotonicMs());
@@ -330,10 +331,4 @@ class Database {
       since: this.#since.toISOString(),
     }),
   };
-}
-
-/** The clock of all threads, as that of this one. */
-function monotonicOf(sharedUs: number): number {
-  const ageMs = (Number(process.hrtime.bigint() / 1000n) - sharedUs) / 1000;
-  return monotonicMs() - ageMs;
 }

@@ -3,11 +3,12 @@ import { packHint } from '../../store/hint-codec.js';
 import type { StoreCounts, StoredRequest } from '../../store/store.js';
 import { Recount } from './recount.js';
 import { Claims } from './claims.js';
+import type { Clock } from './clock.js';
 import type { Connection } from './connection.js';
 import { formerPrimary, type Known } from './connect.js';
 import { connectReason, FenceDown, textOf } from './failures.js';
 import { PersistentConnection, type ConnectionEvents } from './persistent-connection.js';
-import { SessionLease, RENEWALS, sharedUs } from './lease.js';
+import { SessionLease, RENEWALS } from './lease.js';
 import type { OpenPostgres, StoreReport } from './postgres-store.js';
 import { type Migrated, migrate } from './migrate.js';
 import { Notifier } from './notifier.js';
@@ -46,6 +47,7 @@ const NOBODY: StoreListener = {
 
 export class StoreConnections implements ConnectionEvents {
   readonly #open: OpenPostgres;
+  readonly #clock: Clock;
   readonly #report: (report: StoreReport) => void;
   readonly #claimant: Claimant;
   readonly #writes: readonly PersistentConnection[];
@@ -78,9 +80,10 @@ export class StoreConnections implements ConnectionEvents {
    */
   static async begin(
     open: OpenPostgres,
+    clock: Clock,
     report: (report: StoreReport) => void,
   ): Promise<StoreConnections> {
-    const store = new StoreConnections(open, report);
+    const store = new StoreConnections(open, clock, report);
     try {
       await store.#begin();
       return store;
@@ -90,9 +93,10 @@ export class StoreConnections implements ConnectionEvents {
     }
   }
 
-  private constructor(open: OpenPostgres, report: (report: StoreReport) => void) {
+  private constructor(open: OpenPostgres, clock: Clock, report: (report: StoreReport) => void) {
     const { login, timeoutMs, leaseMs, node, directoryId } = open;
     this.#open = open;
+    this.#clock = clock;
     this.#report = report;
     this.#claimant = { node, directoryId: Buffer.from(directoryId, 'hex'), leaseMs };
     const writing: ConnectionEvents = {
@@ -103,14 +107,14 @@ export class StoreConnections implements ConnectionEvents {
     };
     this.#writes = Array.from(
       { length: BATCHES_MAX },
-      () => new PersistentConnection(login, timeoutMs, this.#last, writing),
+      () => new PersistentConnection(login, clock, timeoutMs, this.#last, writing),
     );
-    this.#reads = new PersistentConnection(login, timeoutMs, this.#last, this);
-    this.#claiming = new PersistentConnection(login, timeoutMs, this.#last, this);
+    this.#reads = new PersistentConnection(login, clock, timeoutMs, this.#last, this);
+    this.#claiming = new PersistentConnection(login, clock, timeoutMs, this.#last, this);
     // A host that does not answer must not cost the lease.
     const leaseTimeoutMs = Math.min(timeoutMs, leaseMs / RENEWALS);
-    this.#leases = new PersistentConnection(login, leaseTimeoutMs, this.#last, this);
-    this.#hints = new PersistentConnection(login, timeoutMs, this.#last, this);
+    this.#leases = new PersistentConnection(login, clock, leaseTimeoutMs, this.#last, this);
+    this.#hints = new PersistentConnection(login, clock, timeoutMs, this.#last, this);
   }
 
   get #connections(): readonly PersistentConnection[] {
@@ -132,20 +136,21 @@ export class StoreConnections implements ConnectionEvents {
     if (migrated.isMade) this.#report({ report: 'made' });
     const aside = await this.#slowly(setAside);
     if (aside !== null) this.#report({ report: 'set-aside', text: aside });
-    const sentAtUs = sharedUs();
+    const sentAtMs = this.#clock.now();
     const session = await this.#slowly((connection) => take(connection, this.#claimant));
-    const countedFrom = performance.now();
+    const countedFrom = this.#clock.now();
     const tally = await this.#slowly(count);
     const recount = new Recount(
+      this.#clock,
       (limitMs) => this.#countAgain(limitMs),
-      performance.now() - countedFrom,
+      this.#clock.now() - countedFrom,
       timeoutMs,
     );
     this.#recount = recount;
     this.#firstSession = session;
     this.#newestAt = await this.#slowly(newestAt);
     const fence = new Fence(session, (ended) => this.#lease?.foundEnded(ended));
-    this.#writer = new BatchWriter(this.#writes, timeoutMs, fence, tally, {
+    this.#writer = new BatchWriter(this.#writes, this.#clock, timeoutMs, fence, tally, {
       refused: (error) => this.#report({ report: 'refused', text: textOf(error) }),
       locked: ({ uuid, pid }) => {
         this.#report({ report: 'locked', uuid: uuid.toString('hex'), pid });
@@ -155,12 +160,12 @@ export class StoreConnections implements ConnectionEvents {
       counted: (counts) => this.#listener.counted(counts),
       foundClaimed: (requests) => this.#listener.foundClaimed(requests),
     });
-    this.#claims = new Claims(this.#claiming, timeoutMs, fence);
+    this.#claims = new Claims(this.#claiming, this.#clock, timeoutMs, fence);
     const storeMs = await this.#slowly((connection) =>
       renew(connection, session, this.#claimant.leaseMs),
     );
-    this.#report({ report: 'renewed', sentAtUs, storeMs: storeMs ?? Date.now() });
-    this.#lease = new SessionLease(this.#leases, this.#claimant, who, session, {
+    this.#report({ report: 'renewed', sentAtMs, storeMs: storeMs ?? Date.now() });
+    this.#lease = new SessionLease(this.#leases, this.#clock, this.#claimant, who, session, {
       report: this.#report,
       taken: (taken) => {
         this.writer.begin(taken);
@@ -174,7 +179,7 @@ export class StoreConnections implements ConnectionEvents {
     this.#isServing = true;
     this.#looks = this.#look();
     if (!this.#open.hints) return;
-    this.#notifier = new Notifier(this.#hints, timeoutMs, {
+    this.#notifier = new Notifier(this.#hints, this.#clock, timeoutMs, {
       heard: (hint) => this.#listener.hinted(packHint(hint)),
       flooded: (pid) => this.#report({ report: 'flooded', pid }),
     });
@@ -184,10 +189,12 @@ export class StoreConnections implements ConnectionEvents {
     const ages = new SnapshotAges();
     return [
       new RepeatedLook(
-        async () => ages.oldest(await this.read(snapshotsOf), performance.now()),
+        this.#clock,
+        async () => ages.oldest(await this.read(snapshotsOf), this.#clock.now()),
         (seconds) => this.#report({ report: 'snapshot', seconds }),
       ),
       new RepeatedLook(
+        this.#clock,
         () => this.read(unclaimedOf),
         (since) => {
           if (since !== null) this.#report({ report: 'unclaimed', since });
@@ -197,13 +204,13 @@ export class StoreConnections implements ConnectionEvents {
   }
 
   async #connect(connections: readonly PersistentConnection[], ms: number): Promise<void> {
-    const until = performance.now() + ms;
+    const until = this.#clock.now() + ms;
     await Promise.all(connections.map((each) => each.use(until, async () => {})));
   }
 
   /** Does work that may take long; a connection that is lost meanwhile is not waited for as long. */
   async #slowly<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result> {
-    const began = performance.now();
+    const began = this.#clock.now();
     for (let tries = 0; ; tries++) {
       const tried = await this.#leases.try(began + STARTING_MS, work);
       if ('result' in tried) return tried.result;
@@ -255,19 +262,19 @@ export class StoreConnections implements ConnectionEvents {
   /** Over a connection of its own, because it may take long, and nobody waits for it. */
   async #countAgain(limitMs: number): Promise<number> {
     const { login, timeoutMs } = this.#open;
-    const persistent = new PersistentConnection(login, timeoutMs, this.#last, this);
+    const persistent = new PersistentConnection(login, this.#clock, timeoutMs, this.#last, this);
     const snapshot = async (connection: Connection): Promise<void> => {
       await connection.ask('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
       await connection.ask('SELECT 1');
     };
     try {
-      const until = performance.now() + timeoutMs + limitMs;
+      const until = this.#clock.now() + timeoutMs + limitMs;
       const [tally, tookMs] = await persistent.use(until, async (connection) => {
         await this.writer.counting((ms) => connection.within(ms, snapshot(connection)));
-        const began = performance.now();
+        const began = this.#clock.now();
         const counted = await countInSnapshot(connection);
         await connection.ask('COMMIT');
-        return [counted, performance.now() - began] as const;
+        return [counted, this.#clock.now() - began] as const;
       });
       this.writer.counted(tally);
       this.#listener.counted(this.writer.takeCounts());
@@ -284,7 +291,7 @@ export class StoreConnections implements ConnectionEvents {
   }
 
   async read<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result> {
-    return await this.#reads.use(performance.now() + this.#open.timeoutMs, work);
+    return await this.#reads.use(this.#clock.now() + this.#open.timeoutMs, work);
   }
 
   /** Reports that the database refuses what is read, with what helps. */
@@ -305,7 +312,7 @@ export class StoreConnections implements ConnectionEvents {
     await this.#lease?.close();
     const session = this.#lease?.session ?? null;
     if (session !== null) {
-      const until = performance.now() + this.#open.timeoutMs;
+      const until = this.#clock.now() + this.#open.timeoutMs;
       // Without it the session ends with its lease.
       await this.#leases
         .use(until, (connection) => leave(connection, session))
@@ -338,7 +345,7 @@ export class StoreConnections implements ConnectionEvents {
   /** Reports that the database can be reached: a connection was made, or changes were committed over one. */
   #returned(): void {
     if (this.#lostAt === null) return;
-    const awayMs = Math.round(performance.now() - this.#lostAt);
+    const awayMs = Math.round(this.#clock.now() - this.#lostAt);
     this.#lostAt = null;
     this.#lease?.returned();
     this.#report({ report: 'returned', host: this.#server?.host ?? '', awayMs });
@@ -349,7 +356,7 @@ export class StoreConnections implements ConnectionEvents {
     // It answers, so the connections that it has given before are alive.
     const isFull = connectReason(error) === 'too_many_connections';
     if (isFull && this.#writes.some((persistent) => persistent.isConnected)) return;
-    this.#lostAt = performance.now();
+    this.#lostAt = this.#clock.now();
     this.#report({ report: 'lost', text: textOf(error) });
   }
 

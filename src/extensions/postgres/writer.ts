@@ -17,6 +17,7 @@ import {
   REFUSED,
 } from '../../store/store.js';
 import { Batch, type Order, type Row, type Sending } from './changes.js';
+import type { Clock } from './clock.js';
 import type { Connection } from './connection.js';
 import {
   FenceDown,
@@ -109,6 +110,7 @@ interface Progress {
 export class BatchWriter {
   /** Connections that no batch uses. */
   readonly #free: PersistentConnection[];
+  readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #fence: Fence;
   readonly #counts: ReportedCounts;
@@ -126,14 +128,16 @@ export class BatchWriter {
   /** @param connections as many batches are committed at a time; never more are given to it */
   constructor(
     connections: readonly PersistentConnection[],
+    clock: Clock,
     timeoutMs: number,
     fence: Fence,
     tally: Tally,
     events: WriterEvents,
   ) {
     this.#events = events;
-    this.#locks = new RowLocks(timeoutMs, (row) => events.locked(row));
+    this.#locks = new RowLocks(clock, timeoutMs, (row) => events.locked(row));
     this.#free = [...connections];
+    this.#clock = clock;
     this.#timeoutMs = timeoutMs;
     this.#fence = fence;
     this.#counts = new ReportedCounts(tally);
@@ -164,10 +168,10 @@ export class BatchWriter {
 
   async #beginCount(snapshot: (ms: number) => Promise<void>): Promise<void> {
     const ms = this.#timeoutMs * PAUSE_SHARE;
-    const until = performance.now() + ms;
-    await within(ms, Promise.allSettled(this.#underWay), 'no end of all batches');
+    const until = this.#clock.now() + ms;
+    await within(this.#clock, ms, Promise.allSettled(this.#underWay), 'no end of all batches');
     if (this.isInDoubt) await this.#carryOut([SETTLE], until, { results: new Map(), deltas: [] });
-    await snapshot(Math.max(1, until - performance.now()));
+    await snapshot(Math.max(1, until - this.#clock.now()));
     this.#counts.begin();
   }
 
@@ -197,7 +201,7 @@ export class BatchWriter {
   async commit(changes: readonly Change[]): Promise<Committed> {
     while (this.#pause !== null) await this.#pause;
     // The time begins after a pause, which is short, so that a wait for a lock ends before it.
-    const committing = this.#commit(changes, performance.now() + this.#timeoutMs);
+    const committing = this.#commit(changes, this.#clock.now() + this.#timeoutMs);
     this.#underWay.add(committing);
     try {
       return await committing;
@@ -278,7 +282,7 @@ export class BatchWriter {
 
   async #try(step: Step, persistent: PersistentConnection, until: number): Promise<Outcome> {
     const tried = await persistent.try(until, async (connection) => {
-      await limitLocks(connection, this.#timeoutMs, until - performance.now());
+      await limitLocks(connection, this.#timeoutMs, until - this.#clock.now());
       switch (step.kind) {
         case 'settle':
           return await this.#settle(connection);

@@ -1,5 +1,6 @@
 /** When the session of a broker is renewed. */
 import { databaseAddressOf } from '../../../src/core/postgres-url.js';
+import { PROCESS_CLOCK } from '../../../src/extensions/postgres/clock.js';
 import { SessionLease } from '../../../src/extensions/postgres/lease.js';
 import { PersistentConnection } from '../../../src/extensions/postgres/persistent-connection.js';
 import { fakeTimers } from '../../support/fake-timers.js';
@@ -15,6 +16,7 @@ describe('a lease', () => {
     const login = { address, passwordFile: null, isLoopback: true };
     const persistent = new PersistentConnection(
       login,
+      PROCESS_CLOCK,
       1000,
       { hostIndex: 0 },
       {
@@ -31,7 +33,7 @@ describe('a lease', () => {
         }),
     );
     const claimant = { node: 'a', directoryId: Buffer.alloc(16), leaseMs: LEASE_MS };
-    const lease = new SessionLease(persistent, claimant, address, 1, {
+    const lease = new SessionLease(persistent, PROCESS_CLOCK, claimant, address, 1, {
       report: () => undefined,
       taken: () => undefined,
       accompanied: () => undefined,

@@ -1,5 +1,6 @@
 /** Connections to a database that is away. */
 import { databaseAddressOf } from '../../../src/core/postgres-url.js';
+import { PROCESS_CLOCK } from '../../../src/extensions/postgres/clock.js';
 import { PersistentConnection } from '../../../src/extensions/postgres/persistent-connection.js';
 import { ReconnectPauses } from '../../../src/extensions/postgres/reconnect-pauses.js';
 import { fakeTimers } from '../../support/fake-timers.js';
@@ -15,13 +16,14 @@ describe('work over a connection, while a pause before the next try lasts', () =
   async function outcomeOf(timeMs: number, random = Math.random): Promise<string> {
     const address = databaseAddressOf('postgresql://u@127.0.0.1:1/store');
     if (typeof address === 'string') throw new Error(address);
-    const pauses = new ReconnectPauses(() => performance.now(), random);
+    const pauses = new ReconnectPauses(PROCESS_CLOCK, random);
     for (let failures = 0; failures < FAILURES; failures++) {
       await jest.advanceTimersByTimeAsync(2 * PAUSE_MS);
       pauses.failed(new Error('it is away'));
     }
     const persistent = new PersistentConnection(
       { address, passwordFile: null, isLoopback: true },
+      PROCESS_CLOCK,
       timeMs,
       { hostIndex: 0, pauses },
       {
@@ -31,7 +33,7 @@ describe('work over a connection, while a pause before the next try lasts', () =
       },
     );
     let outcome = 'it waits';
-    const used = persistent.use(performance.now() + timeMs, () => Promise.resolve());
+    const used = persistent.use(PROCESS_CLOCK.now() + timeMs, () => Promise.resolve());
     void used.catch((error: unknown) => {
       outcome = String(error);
     });

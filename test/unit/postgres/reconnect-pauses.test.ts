@@ -1,3 +1,4 @@
+import { PROCESS_CLOCK } from '../../../src/extensions/postgres/clock.js';
 import { ReconnectPauses } from '../../../src/extensions/postgres/reconnect-pauses.js';
 import { fakeTimers } from '../../support/fake-timers.js';
 
@@ -9,7 +10,7 @@ describe('the pauses before a store is connected to again', () => {
   /** @param randoms the numbers that it draws, in a circle */
   function pauses(...randoms: number[]): ReconnectPauses {
     let drawn = 0;
-    return new ReconnectPauses(Date.now, () => randoms[drawn++ % randoms.length] ?? 0);
+    return new ReconnectPauses(PROCESS_CLOCK, () => randoms[drawn++ % randoms.length] ?? 0);
   }
 
   /** When it may be tried; `null`: not within ten minutes. */

@@ -1,3 +1,4 @@
+import { PROCESS_CLOCK } from '../../../src/extensions/postgres/clock.js';
 import { Recount } from '../../../src/extensions/postgres/recount.js';
 import { fakeTimers } from '../../support/fake-timers.js';
 
@@ -10,7 +11,7 @@ class Counted {
   #end: { done(tookMs: number): void; failed(): void } | null = null;
 
   constructor(tookMs: number) {
-    this.recount = new Recount(this.#count.bind(this), tookMs, TIMEOUT_MS);
+    this.recount = new Recount(PROCESS_CLOCK, this.#count.bind(this), tookMs, TIMEOUT_MS);
   }
 
   async #count(limitMs: number): Promise<number> {
