@@ -2,14 +2,17 @@ import { present } from '../../src/core/assert.js';
 import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import { Batch, type Sending } from '../../src/extensions/postgres/changes.js';
 import type { Connection } from '../../src/extensions/postgres/connection.js';
+import { PROCESS_CLOCK } from '../../src/extensions/postgres/clock.js';
 import { connect } from '../../src/extensions/postgres/connect.js';
+import { Fence } from '../../src/extensions/postgres/fence.js';
 import { UNCLAIMED } from '../../src/extensions/postgres/looks.js';
 import { migrate } from '../../src/extensions/postgres/migrate.js';
 import { CLAIMED_OF, LIST_KEPT, LOAD, LOOK_UP, PART } from '../../src/extensions/postgres/reads.js';
+import { tablesOver } from '../../src/extensions/postgres/sql-tables.js';
+import type { Made } from '../../src/extensions/postgres/tables.js';
 import { RowLocks } from '../../src/extensions/postgres/row-locks.js';
 import { SCHEMA } from '../../src/extensions/postgres/schema.js';
 import {
-  Fence,
   fenceValue,
   FREE,
   NEW_FENCING_TOKEN,
@@ -263,7 +266,9 @@ describeWithPostgres('statements on a database', () => {
     }
     await observed('locked', async () => {
       const asked = numbers.map((n) => uuidOf(n));
-      expect(await new RowLocks(0, () => undefined).among(on, asked)).toEqual([]);
+      expect(
+        await new RowLocks(PROCESS_CLOCK, 0, () => undefined).among(tablesOver(on), asked),
+      ).toEqual([]);
     });
     await committed((n) => close(n, 0), [...numbers, ...keyed]);
     for (const [statement, values] of [
@@ -406,17 +411,9 @@ describeWithPostgres('statements on a database', () => {
     changes: readonly Change[],
     sending: Sending = 'first',
     fence = new Fence(session),
-  ): Promise<Batch> {
-    const sent = async (value: Buffer): Promise<Batch> => {
-      const batch = new Batch(changes, value, sending);
-      await on.ask('BEGIN');
-      for (const { statement, values, settle } of batch.orders()) {
-        settle(await on.run(statement, values));
-      }
-      await on.ask('COMMIT');
-      return batch;
-    };
-    return await fence.pass(on, sent, ({ isFenced }) => isFenced);
+  ): Promise<Made> {
+    const tables = tablesOver(on);
+    return await fence.pass(tables, (value) => tables.commit(value, changes, sending));
   }
 
   it('a batch that was committed without an answer, sent again, tells the same and changes nothing', async () => {
@@ -452,7 +449,7 @@ describeWithPostgres('statements on a database', () => {
       await one.ask('BEGIN');
       for (const { statement, values } of first.orders()) await one.run(statement, values);
       const fence = new Fence(session);
-      const again = fence.renew(other).then(() => send(other, changes, 'again', fence));
+      const again = fence.renew(tablesOver(other)).then(() => send(other, changes, 'again', fence));
       await until(async () => {
         const [row] = await server.sql(
           `SELECT count(*)::int AS waiting FROM pg_stat_activity WHERE wait_event_type = 'Lock'`,

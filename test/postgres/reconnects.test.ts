@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import { PROCESS_CLOCK } from '../../src/extensions/postgres/clock.js';
 import type { Known } from '../../src/extensions/postgres/connect.js';
+import { dialTables } from '../../src/extensions/postgres/sql-tables.js';
 import { PersistentConnection } from '../../src/extensions/postgres/persistent-connection.js';
 import { listening } from '../support/free-ports.js';
 
@@ -31,7 +32,7 @@ it('are tried less and less often, by all of a store together', async () => {
   };
   const all = Array.from(
     { length: 6 },
-    () => new PersistentConnection(login, PROCESS_CLOCK, 1000, known, events),
+    () => new PersistentConnection(dialTables(login), PROCESS_CLOCK, 1000, known, events),
   );
   const until = PROCESS_CLOCK.now() + TRYING_MS;
   const used = all.map((each) => each.use(until, () => Promise.resolve()));

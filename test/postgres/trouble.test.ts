@@ -12,6 +12,7 @@ import { messageOf } from '../../src/core/errors.js';
 import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import type { Connection } from '../../src/extensions/postgres/connection.js';
 import { PROCESS_CLOCK } from '../../src/extensions/postgres/clock.js';
+import { connect } from '../../src/extensions/postgres/connect.js';
 import { PersistentConnection } from '../../src/extensions/postgres/persistent-connection.js';
 import { endSession, others } from '../../src/extensions/postgres/session.js';
 import { ask, clientOf, endAll, serve, upper } from '../support/daemon-users.js';
@@ -312,11 +313,12 @@ describeWithPostgres('while the broker runs', () => {
   function connectionTo(
     database: string,
     connected: (connection: Connection) => Promise<void> = async () => undefined,
-  ): PersistentConnection {
+  ): PersistentConnection<Connection> {
     const address = databaseAddressOf(server.url(database));
     assert(typeof address !== 'string', 'an address');
+    const login = { address, passwordFile: null, isLoopback: true };
     return new PersistentConnection(
-      { address, passwordFile: null, isLoopback: true },
+      (...given) => connect(login, ...given),
       PROCESS_CLOCK,
       10_000,
       { hostIndex: 0 },

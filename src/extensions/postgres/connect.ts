@@ -19,7 +19,14 @@ import {
 } from './failures.js';
 import { pooledState, refuseSharedSession, tooFew } from './pooler.js';
 import type { ReconnectPauses } from './reconnect-pauses.js';
-import { beginSession, type History, isOlder, type ServerIdentity } from './server.js';
+import {
+  beginSession,
+  formerPrimary,
+  type History,
+  isOlder,
+  type ServerIdentity,
+} from './server.js';
+import type { Check } from './tables.js';
 import { RESULT_TYPES } from './values.js';
 
 /** What a connection needs besides the address. */
@@ -87,9 +94,6 @@ function readFile(path: string, what: string): string {
   }
 }
 
-/** Throws if a connection must not be used. */
-export type Check = (connection: Connection, server: ServerIdentity) => Promise<void>;
-
 /**
  * Connects to the first of the hosts that may be written to.
  * @param known the host that it names is tried first; a former primary is not used
@@ -101,7 +105,7 @@ export async function connect(
   login: Login,
   known: Known,
   timeoutMs: number,
-  check: Check = () => Promise.resolve(),
+  check: Check<Connection> = () => Promise.resolve(),
 ): Promise<{ connection: Connection; server: ServerIdentity; hostIndex: number }> {
   const { hosts } = login.address;
   let worst: MajordomoError | null = null;
@@ -125,7 +129,7 @@ async function connectTo(
   known: Known,
   host: DatabaseHost,
   timeoutMs: number,
-  check: Check,
+  check: Check<Connection>,
   isFirst = true,
 ): Promise<{ connection: Connection; server: ServerIdentity }> {
   const another = (): Connection => newConnection(login, host, timeoutMs);
@@ -185,14 +189,6 @@ function newConnection(login: Login, host: DatabaseHost, timeoutMs: number): Con
     pipeline: true,
   });
   return new Connection(client, socket);
-}
-
-export function formerPrimary({ timeline }: History, newest: History): MajordomoError {
-  const text =
-    `its history is older (timeline ${timeline ?? '?'}, ${newest.timeline ?? '?'} was used ` +
-    'before): it is a former primary, which lacks receipts; make it a standby again, or start ' +
-    'with --new-store if it is to be used from now on';
-  return new MajordomoError('ERR_TITANIC_STORE_AWAY', text);
 }
 
 const WRONG_LOGIN: ReadonlyMap<string, string> = new Map([

@@ -7,7 +7,7 @@ import type { Attempt, Owner } from '../../store/store.js';
 import type { CopiedRecord } from '../../store/sqlite/tables/changed-records.js';
 import type { Row } from './changes.js';
 import type { Connection } from './connection.js';
-import { inParts } from './reader.js';
+import { inParts, part } from './reader.js';
 import { WHOLE_FRAMES } from './reads.js';
 import { DEAD, REPLIED, REQUEST_BODY, SCHEMA } from './schema.js';
 import { setWholeTables } from './server.js';
@@ -133,7 +133,8 @@ async function requestsOf(
       if (of === undefined) return Buffer.alloc(0);
       const kind = of[1] as typeof REQUEST_BODY | typeof REPLIED;
       const large = { uuid: request.uuid, kind, generation: request.generation };
-      const frames = (of[2] as Buffer | null) ?? (await inParts((work) => work(connection), large));
+      const frames =
+        (of[2] as Buffer | null) ?? (await inParts((done) => part(connection, large, done)));
       return present(frames, 'what this snapshot has');
     };
     const reply = byName.get(nameOf(id, REPLIED));

@@ -14,7 +14,7 @@ import { otherStore } from './reader.js';
 import { failedCommand, refuseMissingRights, refuseStrangersTables } from './rights.js';
 import { DEAD, PENDING, REPLIED, REQUEST_BODY, SCHEMA } from './schema.js';
 import { rowsSetAside, UNUSABLE } from './set-aside.js';
-import { type Snapshots, snapshotsOf } from './looks.js';
+import { type Snapshots, snapshots } from './looks.js';
 import { setWholeTables } from './server.js';
 
 const CONNECT_MS = 10_000;
@@ -201,12 +201,12 @@ export async function askServer(examined: Examined): Promise<ServerFacts> {
   try {
     const [row] = await connection.ask(SYNCHRONOUS);
     const [isSynchronous, synchronous] = row ?? [];
-    const snapshots = await snapshotsOf(connection).catch(() => null);
+    const seen = await snapshots(connection).catch(() => null);
     return {
       host: server.host,
       synchronous: synchronous as number,
       isSynchronous: isSynchronous === true,
-      snapshots,
+      snapshots: seen,
       store: await storeOn(connection, examined),
     };
   } finally {

@@ -5,17 +5,20 @@
 import { unpackHint } from '../../store/hint-codec.js';
 import { HINT_PAUSE_MS, Hints } from '../../store/hints.js';
 import type { Hint } from '../../store/store.js';
+import type { Clock, Timer } from './clock.js';
 
 /** So much is read between two hints, with what reading one takes besides its bytes. */
 const READ_BYTES_MAX = 16_384;
 const OVERHEAD_BYTES = 64;
 
 export class HeardHints {
+  readonly #clock: Clock;
   readonly #hints: Hints;
   #readBytes = 0;
-  #timer: NodeJS.Timeout | null = null;
+  #timer: Timer | null = null;
 
-  constructor(act: (hint: Hint) => void) {
+  constructor(clock: Clock, act: (hint: Hint) => void) {
+    this.#clock = clock;
     this.#hints = new Hints(act);
   }
 
@@ -32,11 +35,11 @@ export class HeardHints {
   }
 
   #act(): void {
-    this.#hints.run(performance.now());
-    this.#timer = setTimeout(() => {
+    this.#hints.run(this.#clock.now());
+    this.#timer = this.#clock.later(HINT_PAUSE_MS, () => {
       this.#timer = null;
       this.#readBytes = 0;
       if (this.#hints.dueAt < Infinity) this.#act();
-    }, HINT_PAUSE_MS);
+    });
   }
 }

@@ -4,20 +4,12 @@
  */
 import { codeOf } from '../../core/errors.js';
 import type { Clock, Timer } from './clock.js';
-import type { Connection } from './connection.js';
 import { textOf } from './failures.js';
 import type { PersistentConnection } from './persistent-connection.js';
 import type { StoreReport } from './postgres-store.js';
-import { isMissingRight, missingRight, type Who } from './rights.js';
-import {
-  endSession,
-  type Claimant,
-  free,
-  type OtherSession,
-  others,
-  renew,
-  take,
-} from './session.js';
+import { isMissingRight, type Who } from './rights.js';
+import type { Claimant, OtherSession } from './session.js';
+import type { Tables } from './tables.js';
 
 /** A session is renewed this often within its lease. */
 export const RENEWALS = 3;
@@ -73,7 +65,7 @@ export class Watch {
 }
 
 export class SessionLease {
-  readonly #connection: PersistentConnection;
+  readonly #connection: PersistentConnection<Tables>;
   readonly #clock: Clock;
   readonly #claimant: Claimant;
   readonly #who: Who;
@@ -90,7 +82,7 @@ export class SessionLease {
 
   /** @param who for the text that says which right is missing */
   constructor(
-    persistent: PersistentConnection,
+    persistent: PersistentConnection<Tables>,
     clock: Clock,
     claimant: Claimant,
     who: Who,
@@ -142,7 +134,7 @@ export class SessionLease {
     const { leaseMs } = this.#claimant;
     try {
       const until = this.#clock.now() + leaseMs / RENEWALS;
-      await this.#connection.use(until, (connection) => this.#keep(connection));
+      await this.#connection.use(until, (tables) => this.#keep(tables));
     } catch (error) {
       // That there is no connection is reported; the lease runs out by itself.
       this.#watch.restart();
@@ -155,49 +147,49 @@ export class SessionLease {
     this.#soon(leaseMs / RENEWALS);
   }
 
-  async #keep(connection: Connection): Promise<void> {
+  async #keep(tables: Tables): Promise<void> {
     try {
-      await this.#renewOrTake(connection);
-      await this.#lookAtOthers(connection);
+      await this.#renewOrTake(tables);
+      await this.#lookAtOthers(tables);
     } catch (error) {
-      throw isMissingRight(error) ? await missingRight(connection, error, this.#who) : error;
+      throw isMissingRight(error) ? await tables.missingRight(error, this.#who) : error;
     }
   }
 
-  async #renewOrTake(connection: Connection): Promise<void> {
+  async #renewOrTake(tables: Tables): Promise<void> {
     if (this.#session !== null) {
-      if (await this.#renew(connection, this.#session)) return;
+      if (await this.#renew(tables, this.#session)) return;
       this.#session = null;
       this.#events.report({ report: 'ended' });
     }
-    const taken = await take(connection, this.#claimant);
+    const taken = await tables.take(this.#claimant);
     this.#events.taken(taken);
     this.#events.report({ report: 'taken' });
     this.#session = taken;
-    await this.#renew(connection, taken);
+    await this.#renew(tables, taken);
   }
 
-  async #renew(connection: Connection, session: number): Promise<boolean> {
+  async #renew(tables: Tables, session: number): Promise<boolean> {
     const sentAtMs = this.#clock.now();
-    const storeMs = await renew(connection, session, this.#claimant.leaseMs);
+    const storeMs = await tables.renew(session, this.#claimant.leaseMs);
     if (storeMs === null) return false;
     this.#renewedAt = sentAtMs;
     this.#events.report({ report: 'renewed', sentAtMs, storeMs });
     return true;
   }
 
-  async #lookAtOthers(connection: Connection): Promise<void> {
+  async #lookAtOthers(tables: Tables): Promise<void> {
     if (this.#session === null) return;
-    this.#watch.over(connection);
-    const seen = await others(connection, this.#session);
+    this.#watch.over(tables);
+    const seen = await tables.others(this.#session);
     for (const other of this.#watch.see(seen, this.#claimant.leaseMs, this.#clock.now())) {
-      if (!(await endSession(connection, other))) continue;
+      if (!(await tables.endSession(other))) continue;
       this.#events.report({ report: 'otherEnded', node: other.node, session: other.session });
     }
     this.#events.accompanied(seen.length);
     const facts = seen.map(({ session, node, isOverdue }) => ({ session, node, isOverdue }));
     this.#events.report({ report: 'sessions', mine: this.#session, others: facts });
-    await free(connection);
+    await tables.free();
   }
 
   async close(): Promise<void> {

@@ -63,7 +63,7 @@ export const UNCLAIMED: Statement = {
 };
 
 /** Since when the first one waits, in wall milliseconds, by service, one character per byte. */
-export async function unclaimedOf(connection: Connection): Promise<Map<string, number>> {
+export async function unclaimed(connection: Connection): Promise<Map<string, number>> {
   const rows = await connection.run(UNCLAIMED, []);
   return new Map(
     rows.map(([service, since]) => [(service as Buffer).toString('latin1'), since as number]),
@@ -128,7 +128,7 @@ const HOLDERS = `SELECT * FROM (
 const MAY_SEE_ALL = "SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')";
 
 /** Rejects on an engine that does not tell. */
-export async function snapshotsOf(connection: Connection): Promise<Snapshots> {
+export async function snapshots(connection: Connection): Promise<Snapshots> {
   const [right] = await connection.ask(MAY_SEE_ALL);
   const rows = await connection.ask(HOLDERS);
   return {

@@ -4,27 +4,14 @@
  * without them is none the worse for it: brokers ask, too.
  */
 import type { Hint } from '../../store/store.js';
-import type { Clock } from './clock.js';
-import type { Connection } from './connection.js';
+import type { Clock, Timer } from './clock.js';
 import { stateOf } from './failures.js';
 import { HeardHints } from './heard-hints.js';
 import type { PersistentConnection } from './persistent-connection.js';
-import { SCHEMA } from './schema.js';
-import type { Statement } from './statements.js';
+import type { Tables } from './tables.js';
 
-const CHANNEL = 'majordomo';
 /** A database without such commands: it does not support them, or does not even know them. */
 const UNSUPPORTED = ['0A000', '42601', '42883'];
-const NOTIFY: Statement = { name: 'notify', text: 'SELECT pg_notify($1, $2)' };
-/**
- * Who may send a hint. Anyone who may connect can notify, but the server itself says which of its processes did:
- * those of roles that may write to the store are brokers, whatever their version.
- */
-const SENDERS: Statement = {
-  name: 'senders',
-  text: `SELECT pid FROM pg_stat_activity
-    WHERE datname = current_database() AND has_table_privilege(usesysid, '${SCHEMA}.broker', 'UPDATE')`,
-};
 const WAITING_MAX = 16;
 /** How often it makes sure that it listens. */
 const LOOK_MS = 1000;
@@ -39,7 +26,7 @@ export interface NotifierEvents {
 }
 
 export class Notifier {
-  readonly #persistent: PersistentConnection;
+  readonly #persistent: PersistentConnection<Tables>;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #events: NotifierEvents;
@@ -52,15 +39,15 @@ export class Notifier {
   /** Another process has sent something since, or there was too much of it. */
   #isDoubtful = false;
   #mustLook = false;
-  #connection: Connection | null = null;
+  #connection: Tables | null = null;
   /** What is sent when the hints before have left. */
   #waiting: Buffer[] = [];
   #isSending = false;
   #isClosed = false;
-  readonly #timer: NodeJS.Timeout;
+  #timer: Timer;
 
   constructor(
-    persistent: PersistentConnection,
+    persistent: PersistentConnection<Tables>,
     clock: Clock,
     timeoutMs: number,
     events: NotifierEvents,
@@ -69,16 +56,19 @@ export class Notifier {
     this.#persistent = persistent;
     this.#timeoutMs = timeoutMs;
     this.#events = events;
-    this.#hints = new HeardHints((hint) => events.heard(hint));
-    this.#timer = setInterval(() => {
-      if (this.#heard < HEARD_MAX) this.#isFlooded = false;
-      this.#heard = 0;
-      this.#mustLook ||= this.#isDoubtful;
-      this.#isDoubtful = false;
-      this.#start();
-    }, LOOK_MS);
+    this.#hints = new HeardHints(clock, (hint) => events.heard(hint));
+    this.#timer = clock.later(LOOK_MS, this.#look);
     this.#start();
   }
+
+  readonly #look = (): void => {
+    this.#timer = this.#clock.later(LOOK_MS, this.#look);
+    if (this.#heard < HEARD_MAX) this.#isFlooded = false;
+    this.#heard = 0;
+    this.#mustLook ||= this.#isDoubtful;
+    this.#isDoubtful = false;
+    this.#start();
+  };
 
   /** If the database is slow, the oldest that wait are dropped: brokers ask, too. */
   send(hint: Buffer): void {
@@ -99,8 +89,7 @@ export class Notifier {
       await this.#persistent.use(this.#clock.now() + this.#timeoutMs, async (connection) => {
         await this.#listenOn(connection);
         for (let hint = this.#waiting.shift(); hint !== undefined; hint = this.#waiting.shift()) {
-          const payload = Buffer.from(hint.toString('base64'));
-          await connection.run(NOTIFY, [Buffer.from(CHANNEL), payload]);
+          await connection.notify(Buffer.from(hint.toString('base64')));
         }
       });
     } catch (error) {
@@ -110,20 +99,17 @@ export class Notifier {
     this.#isSending = false;
   }
 
-  async #listenOn(connection: Connection): Promise<void> {
+  async #listenOn(connection: Tables): Promise<void> {
     if (this.#connection !== connection) {
-      await connection.listen(CHANNEL, (payload, processId) => {
-        this.#take(connection, payload, processId);
-      });
+      await connection.listen((payload, processId) => this.#take(connection, payload, processId));
       this.#connection = connection;
-    } else if (this.#mustLook) await connection.ask(`LISTEN ${CHANNEL}`);
+    } else if (this.#mustLook) await connection.listenAgain();
     else return;
     this.#mustLook = false;
-    const rows = await connection.run(SENDERS, []);
-    this.#senders = new Set(rows.map(([processId]) => processId));
+    this.#senders = await connection.senders();
   }
 
-  #take(connection: Connection, payload: string, processId: number): void {
+  #take(connection: Tables, payload: string, processId: number): void {
     if (this.#senders.has(processId)) this.#hints.heard(Buffer.from(payload, 'base64'));
     else this.#isDoubtful = true;
     if (++this.#heard !== HEARD_MAX) return;
@@ -131,11 +117,11 @@ export class Notifier {
     if (!this.#isFlooded) this.#events.flooded(processId);
     this.#isFlooded = true;
     // If it fails, so does the connection.
-    connection.ask(`UNLISTEN ${CHANNEL}`).catch(() => undefined);
+    connection.unlisten().catch(() => undefined);
   }
 
   close(): void {
     this.#isClosed = true;
-    clearInterval(this.#timer);
+    this.#clock.cancel(this.#timer);
   }
 }

@@ -1,19 +1,20 @@
 /** A connection that is made anew when it breaks. What is done over it is tried once, or until its time is over. */
 import { codeOf } from '../../core/errors.js';
 import { type Clock, sleep } from './clock.js';
-import type { Connection } from './connection.js';
-import { type Check, connect, type Known, type Login } from './connect.js';
+import type { Known } from './connect.js';
 import type { RetryReason } from '../../store/retries.js';
 import { connectReason, endsConnection, retryReason, TimeOver, within } from './failures.js';
 import { ReconnectPauses } from './reconnect-pauses.js';
+import type { ServerIdentity } from './server.js';
+import type { Check, Held } from './tables.js';
 
 const PAUSE_MIN_MS = 20;
 const PAUSE_MAX_MS = 250;
 
 /** Reported by all connections of a store. */
-export interface ConnectionEvents {
+export interface ConnectionEvents<Connection> {
   /** A connection was made, and it is checked before it is used. */
-  readonly connected: Check;
+  readonly connected: Check<Connection>;
   /** No connection could be made. */
   unreachable(error: unknown): void;
   retried(reason: RetryReason): void;
@@ -30,25 +31,32 @@ export interface Failed {
   readonly isSent: boolean;
 }
 
-export class PersistentConnection {
-  readonly #login: Login;
+/** Makes a connection, and checks it. */
+export type Dial<Connection> = (
+  known: Known,
+  timeoutMs: number,
+  check: Check<Connection>,
+) => Promise<{ connection: Connection; server: ServerIdentity; hostIndex: number }>;
+
+export class PersistentConnection<Connection extends Held> {
+  readonly #dial: Dial<Connection>;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #last: Known;
   readonly #pauses: ReconnectPauses;
-  readonly #events: ConnectionEvents;
+  readonly #events: ConnectionEvents<Connection>;
   #connection: Connection | null = null;
   #connecting: Promise<Connection> | null = null;
   #isClosed = false;
 
   constructor(
-    login: Login,
+    dial: Dial<Connection>,
     clock: Clock,
     timeoutMs: number,
     last: Known,
-    events: ConnectionEvents,
+    events: ConnectionEvents<Connection>,
   ) {
-    this.#login = login;
+    this.#dial = dial;
     this.#clock = clock;
     this.#timeoutMs = timeoutMs;
     this.#last = last;
@@ -87,7 +95,10 @@ export class PersistentConnection {
         const ms = this.#pauses.until < until ? leftMs() : 0;
         connection = await within(this.#clock, ms, connected, 'no connection');
       }
-      const result = await connection.within(leftMs(), work(connection));
+      const made = connection;
+      const result = await within(this.#clock, leftMs(), work(made), 'no answer', () =>
+        made.destroy(),
+      );
       this.#events.worked?.();
       return { result };
     } catch (error) {
@@ -147,7 +158,7 @@ export class PersistentConnection {
     await this.#pauses.over(() => this.#isClosed);
     this.#mustBeOpen();
     try {
-      const opened = await connect(this.#login, this.#last, this.#timeoutMs, (...made) =>
+      const opened = await this.#dial(this.#last, this.#timeoutMs, (...made) =>
         this.#events.connected(...made),
       );
       this.#connection = opened.connection;

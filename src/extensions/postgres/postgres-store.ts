@@ -2,6 +2,8 @@
  * A store in a PostgreSQL database, and queries for display of it, as the main thread opens them. The library is
  * loaded in their threads, and only there.
  */
+import { Worker } from 'node:worker_threads';
+
 import type { RetryReason } from '../../store/retries.js';
 import type { ClaimStore, ClaimStoreEvents, Recovered } from '../../store/store.js';
 import { type ClosableQueries, ThreadQueries } from '../../store/thread/thread-queries.js';
@@ -89,13 +91,9 @@ export async function openPostgresStore(
   events: ClaimStoreEvents,
   report: (report: StoreReport) => void,
 ): Promise<OpenedPostgres> {
-  const thread = {
-    script: ownFile('extensions/postgres/postgres-thread.js'),
-    workerData: order,
-    name: order.name,
-    news: report,
-  };
-  const store = new ThreadStore(thread, events);
+  const script = ownFile('extensions/postgres/postgres-thread.js');
+  const thread = new Worker(script, { workerData: order, name: 'store' });
+  const store = new ThreadStore({ thread, name: order.name, news: report }, events);
   const recovered = await store.opened;
   return { store, recovered };
 }

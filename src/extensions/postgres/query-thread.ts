@@ -11,6 +11,7 @@ import { packListed } from '../../store/thread/request-messages.js';
 import { ThreadAnswers } from '../../store/thread/thread-answers.js';
 import type { Row } from './changes.js';
 import { PROCESS_CLOCK } from './clock.js';
+import { connect } from './connect.js';
 import type { Connection } from './connection.js';
 import { failureOf } from './failures.js';
 import { groupsOf, LISTED_COLUMNS, LISTED_COUNT, pageOf } from './listed.js';
@@ -85,7 +86,7 @@ class QueryThread {
   readonly #name: string;
   readonly #answers: ThreadAnswers;
   readonly #timeoutMs: number;
-  readonly #connection: PersistentConnection;
+  readonly #connection: PersistentConnection<Connection>;
 
   constructor({ login, name, timeoutMs, storeId }: OpenPostgres, port: MessagePort) {
     this.#name = name;
@@ -93,7 +94,7 @@ class QueryThread {
     this.#timeoutMs = timeoutMs;
     this.#answers = new ThreadAnswers(port);
     this.#connection = new PersistentConnection(
-      login,
+      (...given) => connect(login, ...given),
       PROCESS_CLOCK,
       timeoutMs,
       { hostIndex: 0 },

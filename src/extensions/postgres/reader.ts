@@ -32,11 +32,6 @@ export interface Asked {
   readonly replyBytesMax: number;
 }
 
-/** Does something over a connection, within the time limit of a statement. */
-export type Reading = <Result>(
-  work: (connection: Connection) => Promise<Result>,
-) => Promise<Result>;
-
 /** What is kept of a request in one generation: its body, or its reply. */
 export interface BodyKey {
   readonly uuid: RequestUuid;
@@ -44,23 +39,36 @@ export interface BodyKey {
   readonly generation: number;
 }
 
+/** A piece of what is too large for one, and how long all of it is. */
+export interface Part {
+  readonly bytes: number;
+  readonly part: Buffer;
+}
+
+export async function part(
+  connection: Connection,
+  { uuid, kind, generation }: BodyKey,
+  done: number,
+): Promise<Part | null> {
+  const [row] = await connection.run(PART, [uuid, kind, generation, done + 1]);
+  return row === undefined ? null : { bytes: row[0] as number, part: row[1] as Buffer };
+}
+
 /**
- * Reads what is too large for one piece: each part within a time limit of its own.
+ * Reads what is too large for one piece.
+ * @param next reads what follows what is `done`
  * @returns `null` if it is not there any more
  */
 export async function inParts(
-  read: Reading,
-  { uuid, kind, generation }: BodyKey,
+  next: (done: number) => Promise<Part | null>,
 ): Promise<Buffer | null> {
   const parts: Buffer[] = [];
   for (let done = 0, all = Infinity; done < all;) {
-    const values = [uuid, kind, generation, done + 1];
-    const [row] = await read((connection) => connection.run(PART, values));
-    if (row === undefined) return null;
-    const [bytes, part] = row as [number, Buffer];
-    parts.push(part);
-    done += part.length;
-    all = bytes;
+    const read = await next(done);
+    if (read === null) return null;
+    parts.push(read.part);
+    done += read.part.length;
+    all = read.bytes;
   }
   return Buffer.concat(parts);
 }
@@ -72,19 +80,15 @@ export interface LargeReply {
   readonly found: Extract<Found, { readonly state: 'replied' }>;
 }
 
-/** In the order of the questions. */
 export type LookedUp = readonly (Found | LargeReply)[];
 
-/** Answers many look-ups with one statement. */
-export async function lookUp(read: Reading, asked: readonly Asked[]): Promise<LookedUp> {
+export async function lookUp(connection: Connection, asked: readonly Asked[]): Promise<LookedUp> {
   const answers: (Found | LargeReply)[] = asked.map(() => ({ state: 'absent' }));
-  const rows = await read((connection) =>
-    connection.run(LOOK_UP, [
-      int4s(asked.map((_, n) => n)),
-      uuids(asked.map(({ uuid }) => uuid)),
-      int8s(asked.map(({ replyBytesMax }) => Math.min(replyBytesMax, Number.MAX_SAFE_INTEGER))),
-    ]),
-  );
+  const rows = await connection.run(LOOK_UP, [
+    int4s(asked.map((_, n) => n)),
+    uuids(asked.map(({ uuid }) => uuid)),
+    int8s(asked.map(({ replyBytesMax }) => Math.min(replyBytesMax, Number.MAX_SAFE_INTEGER))),
+  ]);
   for (const row of rows) {
     const place = row[0] as number;
     const { uuid, replyBytesMax } = present(asked[place], 'what was asked');
@@ -114,19 +118,23 @@ function foundIn(row: Row): Found {
   return { state: 'dead', reason, failure: isCause ? (failure as Buffer) : null, ...whose };
 }
 
+/** A body that is to be read in parts, and what is kept beside it. */
+export interface LargeContent {
+  readonly bodyKey: BodyKey;
+  readonly extra: Buffer | null;
+}
+
 export async function load(
-  read: Reading,
+  connection: Connection,
   asked: readonly RequestUuid[],
-): Promise<(StoredContent | null)[]> {
-  const bodies: (StoredContent | null)[] = asked.map(() => null);
+): Promise<(StoredContent | LargeContent | null)[]> {
+  const bodies: (StoredContent | LargeContent | null)[] = asked.map(() => null);
   if (asked.length === 0) return bodies;
-  const values = [int4s(asked.map((_, n) => n)), uuids(asked)];
-  for (const row of await read((connection) => connection.run(LOAD, values))) {
+  for (const row of await connection.run(LOAD, [int4s(asked.map((_, n) => n)), uuids(asked)])) {
     const [n, generation, frames, extra] = row as [number, number, Buffer | null, Buffer | null];
     const uuid = present(asked[n], 'what was asked');
-    const body = frames ?? (await inParts(read, { uuid, kind: REQUEST_BODY, generation }));
-    if (body === null) continue;
-    bodies[n] = storedContent(body, extra);
+    const bodyKey = { uuid, kind: REQUEST_BODY, generation } as const;
+    bodies[n] = frames === null ? { bodyKey, extra } : storedContent(frames, extra);
   }
   return bodies;
 }
@@ -139,7 +147,6 @@ export async function listKept(connection: Connection, after: number): Promise<S
   return (await connection.run(LIST_KEPT, [after, LISTED_REQUESTS])).map(pendingIn);
 }
 
-/** The requests among `asked` that a session has claimed. */
 export async function claimedOf(
   connection: Connection,
   asked: readonly RequestUuid[],
@@ -158,15 +165,11 @@ export function claimIn(row: Row): number {
   return (row[0] as readonly number[]).at(-1) ?? 0;
 }
 
-/** Reads every request once, without bodies. */
 export async function count(connection: Connection): Promise<Tally> {
   await connection.ask('BEGIN');
-  const tally = await countInSnapshot(connection);
-  await connection.ask('COMMIT');
-  return tally;
+  return await countSnapshot(connection);
 }
 
-/** When the newest request was accepted, by its uuid: wall milliseconds; 0: there is none. */
 export async function newestAt(connection: Connection): Promise<number> {
   const [row] = await connection.ask(
     `SELECT accepted_at FROM ${SCHEMA}.request ORDER BY id DESC LIMIT 1`,
@@ -174,8 +177,13 @@ export async function newestAt(connection: Connection): Promise<number> {
   return (row?.[0] ?? 0) as number;
 }
 
-/** Counts what the store holds, in a transaction that is open. */
-export async function countInSnapshot(connection: Connection): Promise<Tally> {
+export async function snapshot(connection: Connection): Promise<void> {
+  await connection.ask('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+  await connection.ask('SELECT 1');
+}
+
+/** Counts what the store holds, in a transaction that is open, and ends it. */
+export async function countSnapshot(connection: Connection): Promise<Tally> {
   // The only statements that are meant to scan tables.
   await setWholeTables(connection, 'on');
   const rows = await connection.ask(COUNT);
@@ -192,10 +200,10 @@ export async function countInSnapshot(connection: Connection): Promise<Tally> {
   );
   const keys = await connection.ask(COUNT_KEYS);
   const ofKeys = keys.map(([owner, bytes]) => keysDelta(String(owner) as Owner, bytes as number));
+  await connection.ask('COMMIT');
   return new Tally([...content, ...ofKeys]);
 }
 
-/** @throws ERR_TITANIC_LOST, and closes the connection, if the other end has another store */
 export async function mustBeStore(
   connection: Connection,
   name: string,

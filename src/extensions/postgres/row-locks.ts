@@ -5,10 +5,8 @@
 import { OldestFirst } from '../../core/oldest-first.js';
 import type { Change, RequestUuid } from '../../store/store.js';
 import { type Clock, sleep } from './clock.js';
-import type { Connection } from './connection.js';
-import { SCHEMA } from './schema.js';
-import type { Statement } from './statements.js';
-import { uuids } from './values.js';
+import type { LockedRow } from './locked-rows.js';
+import type { Tables } from './tables.js';
 
 /** For how long rows are looked at before they are waited for, after one was locked. */
 const LOOKING_MS = 10_000;
@@ -21,42 +19,6 @@ const LOCKED_SHARE = 0.05;
 const LOOK_AGAIN_MS = 5;
 /** How many are remembered. The oldest are forgotten. */
 const LOCKED_MAX = 10_000;
-
-/** The requests, of those asked for, of which another session has locked the row or a body. Waits for no lock. */
-const LOCKED: Statement = {
-  name: 'locked',
-  text: `WITH free AS MATERIALIZED (
-      SELECT r.id FROM ${SCHEMA}.request r WHERE r.id = ANY ($1::uuid[]) FOR UPDATE SKIP LOCKED
-    ),
-    bodies AS MATERIALIZED (
-      SELECT b.id, b.kind FROM ${SCHEMA}.body b WHERE b.id = ANY ($1::uuid[]) FOR UPDATE SKIP LOCKED
-    )
-    SELECT r.id FROM ${SCHEMA}.request r
-    WHERE r.id = ANY ($1::uuid[]) AND r.id <> ALL (ARRAY(SELECT f.id FROM free f))
-    UNION
-    SELECT b.id FROM ${SCHEMA}.body b
-    WHERE b.id = ANY ($1::uuid[])
-      AND NOT EXISTS (SELECT 1 FROM bodies f WHERE f.id = b.id AND f.kind = b.kind)`,
-};
-
-/**
- * The processes of the server that hold these locks, each with one of the requests. Those of brokers are left
- * out: their transactions end by themselves. Not all servers have these tables.
- */
-const HOLDERS = `SELECT a.pid, (array_agg(o.id))[1] FROM (
-    SELECT r.id, r.xmax FROM ${SCHEMA}.request r WHERE r.id = ANY ($1::uuid[])
-    UNION ALL
-    SELECT b.id, b.xmax FROM ${SCHEMA}.body b WHERE b.id = ANY ($1::uuid[])
-  ) o (id, holder)
-  JOIN pg_locks l ON l.transactionid = o.holder AND l.granted
-  JOIN pg_stat_activity a ON a.pid = l.pid AND a.application_name IS DISTINCT FROM 'majordomo'
-  GROUP BY a.pid`;
-
-/** What was found locked, and by which process of the server; `null`: not known. */
-export interface LockedRow {
-  readonly uuid: RequestUuid;
-  readonly pid: number | null;
-}
 
 export class RowLocks {
   readonly #clock: Clock;
@@ -90,50 +52,31 @@ export class RowLocks {
   }
 
   /** @returns those of these requests whose rows another session keeps locked */
-  async among(connection: Connection, asked: readonly RequestUuid[]): Promise<RequestUuid[]> {
-    const seen = await lockedOf(connection, asked);
+  async among(tables: Tables, asked: readonly RequestUuid[]): Promise<RequestUuid[]> {
+    const seen = await tables.locked(asked);
     const isKnown = (uuid: RequestUuid): boolean => this.#known.has(nameOf(uuid));
     const added = await this.#stillLocked(
-      connection,
+      tables,
       seen.filter((uuid) => !isKnown(uuid)),
     );
     const locked = [...seen.filter(isKnown), ...added];
     for (const uuid of asked) this.#known.delete(nameOf(uuid));
     for (const uuid of locked) this.#known.set(nameOf(uuid), this.#clock.now());
     while (this.#known.size > LOCKED_MAX) this.#known.shift();
-    for (const row of await holdersOf(connection, added)) this.#found(row);
+    for (const row of await tables.lockHolders(added)) this.#found(row);
     return locked;
   }
 
   /** The requests among `seen` that nobody unlocks within a while. */
-  async #stillLocked(connection: Connection, seen: readonly RequestUuid[]): Promise<RequestUuid[]> {
+  async #stillLocked(tables: Tables, seen: readonly RequestUuid[]): Promise<RequestUuid[]> {
     let locked = [...seen];
     const until = this.#clock.now() + this.#lockedMs;
     for (let ms = LOOK_AGAIN_MS; locked.length > 0 && this.#clock.now() < until; ms *= 2) {
       await sleep(this.#clock, ms);
-      locked = await lockedOf(connection, locked);
+      locked = await tables.locked(locked);
     }
     return locked;
   }
-}
-
-async function lockedOf(
-  connection: Connection,
-  asked: readonly RequestUuid[],
-): Promise<RequestUuid[]> {
-  const rows = await connection.run(LOCKED, [uuids(asked)]);
-  return rows.map(([uuid]) => uuid as RequestUuid);
-}
-
-async function holdersOf(
-  connection: Connection,
-  locked: readonly RequestUuid[],
-): Promise<LockedRow[]> {
-  const [first] = locked;
-  if (first === undefined) return [];
-  const rows = await connection.ask(HOLDERS, [uuids(locked)]).catch(() => []);
-  if (rows.length === 0) return [{ uuid: first, pid: null }];
-  return rows.map(([pid, uuid]) => ({ uuid: uuid as RequestUuid, pid: pid as number }));
 }
 
 function nameOf(uuid: RequestUuid): string {

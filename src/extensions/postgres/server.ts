@@ -164,3 +164,11 @@ export function isOlder(history: History, newest: History): boolean {
   if (history.systemId === null || history.systemId !== newest.systemId) return false;
   return (history.timeline ?? '') < (newest.timeline ?? '');
 }
+
+export function formerPrimary({ timeline }: History, newest: History): MajordomoError {
+  const text =
+    `its history is older (timeline ${timeline ?? '?'}, ${newest.timeline ?? '?'} was used ` +
+    'before): it is a former primary, which lacks receipts; make it a standby again, or start ' +
+    'with --new-store if it is to be used from now on';
+  return new MajordomoError('ERR_TITANIC_STORE_AWAY', text);
+}

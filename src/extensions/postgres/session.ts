@@ -8,8 +8,8 @@
  * is back. So before anything is sent again, or what was sent is taken for lost, the token is raised. Nothing with
  * an earlier one is under way then, and what arrives with it changes nothing.
  */
+import type { Row } from './changes.js';
 import type { Connection } from './connection.js';
-import { FenceDown } from './failures.js';
 import { refuseUnfinished } from './move-progress.js';
 import { refuseNewer } from './migrate.js';
 import { NEWEST_READABLE, SCHEMA, byIndex } from './schema.js';
@@ -51,7 +51,6 @@ const RENEW: Statement = {
     RETURNING floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint`,
 };
 
-/** @returns the clock of the store in milliseconds since 1970; `null` if the session is dead */
 export async function renew(
   connection: Connection,
   session: number,
@@ -61,10 +60,6 @@ export async function renew(
   return row === undefined ? null : (row[0] as number);
 }
 
-/**
- * Takes a new session. Those of the same data directory are over.
- * @throws ERR_TITANIC_VERSION if a program that is too new made the tables meanwhile
- */
 export async function take(
   connection: Connection,
   { node, directoryId, leaseMs }: Claimant,
@@ -107,7 +102,6 @@ const OTHERS: Statement = {
     FROM ${BROKER} WHERE NOT dead AND session <> $1::bigint ORDER BY session`,
 };
 
-/** The sessions of others that are not dead. */
 export async function others(connection: Connection, mine: number): Promise<OtherSession[]> {
   return (await connection.run(OTHERS, [mine])).map(([session, node, lease, isOverdue]) => ({
     session: session as number,
@@ -117,10 +111,6 @@ export async function others(connection: Connection, mine: number): Promise<Othe
   }));
 }
 
-/**
- * Ends a session that has been seen unchanged, and overdue, for a whole lease. While it is writing it
- * is not ended: every statement of it locks its row, also one whose broker has vanished, for a while.
- */
 export async function endSession(
   connection: Connection,
   { session, lease }: OtherSession,
@@ -164,17 +154,10 @@ export const FREE: Statement = {
     RETURNING 1`,
 };
 
-/** Frees what dead sessions had claimed. @returns how many requests */
-export async function free(connection: Connection): Promise<number> {
-  let freed = 0;
-  for (;;) {
-    const { length } = await connection.run(FREE, []);
-    freed += length;
-    if (length < FREED_MAX) return freed;
-  }
+export async function free(connection: Connection): Promise<void> {
+  while ((await connection.run(FREE, [])).length === FREED_MAX);
 }
 
-/** Ends the session of a broker that stops, so that no one need wait for its lease. */
 export async function leave(connection: Connection, session: number): Promise<void> {
   await connection.ask(
     `WITH mine AS (SELECT session FROM ${BROKER} WHERE session = $1::bigint FOR UPDATE)
@@ -199,66 +182,25 @@ const FENCING_TOKEN: Statement = {
   text: `SELECT era FROM ${BROKER} WHERE session = $1::bigint AND NOT dead`,
 };
 
+/** What the statements of a session are fenced by. */
+export interface FenceValue {
+  readonly session: number;
+  readonly token: number;
+}
+
 /** The fence as the statements take it. */
 export function fenceValue(session: number, token: number): Buffer {
   return int8s([session, token]);
 }
 
-/** Shared by all that writes with the session. */
-export class Fence {
-  #session: number;
-  #token = 0;
-  readonly #ended: (session: number) => void;
+export async function raiseToken(connection: Connection, session: number): Promise<number> {
+  return tokenIn(await connection.run(NEW_FENCING_TOKEN, [session]));
+}
 
-  /** @param ended told of a session that was found to have ended */
-  constructor(session: number, ended: (session: number) => void = () => undefined) {
-    this.#session = session;
-    this.#ended = ended;
-  }
+export async function token(connection: Connection, session: number): Promise<number> {
+  return tokenIn(await connection.run(FENCING_TOKEN, [session]));
+}
 
-  get session(): number {
-    return this.#session;
-  }
-
-  /** Another session was taken. */
-  begin(session: number): void {
-    this.#session = session;
-    this.#token = 0;
-  }
-
-  /** Raises the fencing token, when all that was sent with this one and has arrived has ended. */
-  async renew(connection: Connection): Promise<void> {
-    await this.#learn(connection, NEW_FENCING_TOKEN);
-  }
-
-  /**
-   * Sends something that is fenced; and again, if the token was raised meanwhile. This broker may not
-   * know of that yet: the answer was lost, or comes over another connection.
-   * @param send with the fence as parameter
-   * @param isFenced whether the fence held; if not, nothing was changed
-   * @throws FenceDown: the session has ended
-   */
-  async pass<Result>(
-    connection: Connection,
-    send: (fence: Buffer) => Promise<Result>,
-    isFenced: (result: Result) => boolean,
-  ): Promise<Result> {
-    for (;;) {
-      const [session, token] = [this.#session, this.#token];
-      const result = await send(fenceValue(session, token));
-      if (isFenced(result)) return result;
-      if (token === this.#token) await this.#learn(connection, FENCING_TOKEN);
-      if (session !== this.#session || token === this.#token) {
-        this.#ended(session);
-        throw new FenceDown('the session of this broker has ended');
-      }
-    }
-  }
-
-  async #learn(connection: Connection, statement: Statement): Promise<void> {
-    const session = this.#session;
-    const [row] = await connection.run(statement, [session]);
-    // Answers over two connections may come in another order.
-    if (session === this.#session) this.#token = Math.max(this.#token, (row?.[0] ?? 0) as number);
-  }
+function tokenIn([row]: readonly Row[]): number {
+  return (row?.[0] ?? 0) as number;
 }

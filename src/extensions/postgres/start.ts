@@ -55,7 +55,7 @@ export async function startInDatabase(deps: TitanicDeps): Promise<TitanicHost> {
   database.serve(titanic);
   reports.titanic = titanic;
   await restore(titanic, reports, store);
-  const heard = new HeardHints((hint) => {
+  const heard = new HeardHints(PROCESS_CLOCK, (hint) => {
     reports.arrived();
     reports.hinted(hint);
   });

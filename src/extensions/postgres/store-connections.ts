@@ -4,20 +4,21 @@ import type { StoreCounts, StoredRequest } from '../../store/store.js';
 import { Recount } from './recount.js';
 import { Claims } from './claims.js';
 import type { Clock } from './clock.js';
-import type { Connection } from './connection.js';
-import { formerPrimary, type Known } from './connect.js';
-import { connectReason, FenceDown, textOf } from './failures.js';
-import { PersistentConnection, type ConnectionEvents } from './persistent-connection.js';
+import type { Known } from './connect.js';
+import { connectReason, FenceDown, textOf, within } from './failures.js';
+import { Fence } from './fence.js';
+import { type ConnectionEvents, type Dial, PersistentConnection } from './persistent-connection.js';
 import { SessionLease, RENEWALS } from './lease.js';
 import type { OpenPostgres, StoreReport } from './postgres-store.js';
-import { type Migrated, migrate } from './migrate.js';
+import type { Migrated } from './migrate.js';
 import { Notifier } from './notifier.js';
-import { count, countInSnapshot, mustBeStore, newestAt, otherStore } from './reader.js';
-import { isMissingRight, missingRight } from './rights.js';
-import { isOlder, type ServerIdentity } from './server.js';
-import { setAside } from './set-aside.js';
-import { type Claimant, Fence, leave, renew, take } from './session.js';
-import { RepeatedLook, SnapshotAges, snapshotsOf, unclaimedOf } from './looks.js';
+import { otherStore } from './reader.js';
+import { ReconnectPauses } from './reconnect-pauses.js';
+import { isMissingRight } from './rights.js';
+import { formerPrimary, isOlder, type ServerIdentity } from './server.js';
+import type { Claimant } from './session.js';
+import { RepeatedLook, SnapshotAges } from './looks.js';
+import type { Tables } from './tables.js';
 import { BatchWriter } from './writer.js';
 
 /** For what nobody waits for while the broker serves: migrations, counting. */
@@ -25,6 +26,14 @@ const STARTING_MS = 600_000;
 
 /** How many batches are committed at a time. */
 export const BATCHES_MAX = 2;
+
+/** What a store is reached with. */
+export interface StoreServer {
+  readonly clock: Clock;
+  /** From 0 to 1. */
+  readonly random: () => number;
+  readonly dial: Dial<Tables>;
+}
 
 /** Told of what happens to the store without an order. */
 export interface StoreListener {
@@ -45,17 +54,18 @@ const NOBODY: StoreListener = {
   foundClaimed: () => undefined,
 };
 
-export class StoreConnections implements ConnectionEvents {
+export class StoreConnections implements ConnectionEvents<Tables> {
   readonly #open: OpenPostgres;
   readonly #clock: Clock;
+  readonly #dial: Dial<Tables>;
   readonly #report: (report: StoreReport) => void;
   readonly #claimant: Claimant;
-  readonly #writes: readonly PersistentConnection[];
-  readonly #reads: PersistentConnection;
-  readonly #claiming: PersistentConnection;
-  readonly #leases: PersistentConnection;
-  readonly #hints: PersistentConnection;
-  readonly #last: Known = { hostIndex: 0 };
+  readonly #writes: readonly PersistentConnection<Tables>[];
+  readonly #reads: PersistentConnection<Tables>;
+  readonly #claiming: PersistentConnection<Tables>;
+  readonly #leases: PersistentConnection<Tables>;
+  readonly #hints: PersistentConnection<Tables>;
+  readonly #last: Known;
   #recount: Recount | null = null;
   #writer: BatchWriter | null = null;
   #claims: Claims | null = null;
@@ -80,10 +90,10 @@ export class StoreConnections implements ConnectionEvents {
    */
   static async begin(
     open: OpenPostgres,
-    clock: Clock,
+    server: StoreServer,
     report: (report: StoreReport) => void,
   ): Promise<StoreConnections> {
-    const store = new StoreConnections(open, clock, report);
+    const store = new StoreConnections(open, server, report);
     try {
       await store.#begin();
       return store;
@@ -93,31 +103,37 @@ export class StoreConnections implements ConnectionEvents {
     }
   }
 
-  private constructor(open: OpenPostgres, clock: Clock, report: (report: StoreReport) => void) {
-    const { login, timeoutMs, leaseMs, node, directoryId } = open;
+  private constructor(
+    open: OpenPostgres,
+    { clock, dial, random }: StoreServer,
+    report: (report: StoreReport) => void,
+  ) {
+    const { timeoutMs, leaseMs, node, directoryId } = open;
     this.#open = open;
     this.#clock = clock;
+    this.#dial = dial;
+    this.#last = { hostIndex: 0, pauses: new ReconnectPauses(clock, random) };
     this.#report = report;
     this.#claimant = { node, directoryId: Buffer.from(directoryId, 'hex'), leaseMs };
-    const writing: ConnectionEvents = {
-      connected: (connection, server) => this.connected(connection, server),
+    const writing: ConnectionEvents<Tables> = {
+      connected: (tables, server) => this.connected(tables, server),
       unreachable: (error) => this.unreachable(error),
       retried: (reason) => this.retried(reason),
       worked: () => this.#returned(),
     };
     this.#writes = Array.from(
       { length: BATCHES_MAX },
-      () => new PersistentConnection(login, clock, timeoutMs, this.#last, writing),
+      () => new PersistentConnection(dial, clock, timeoutMs, this.#last, writing),
     );
-    this.#reads = new PersistentConnection(login, clock, timeoutMs, this.#last, this);
-    this.#claiming = new PersistentConnection(login, clock, timeoutMs, this.#last, this);
+    this.#reads = new PersistentConnection(dial, clock, timeoutMs, this.#last, this);
+    this.#claiming = new PersistentConnection(dial, clock, timeoutMs, this.#last, this);
     // A host that does not answer must not cost the lease.
     const leaseTimeoutMs = Math.min(timeoutMs, leaseMs / RENEWALS);
-    this.#leases = new PersistentConnection(login, clock, leaseTimeoutMs, this.#last, this);
-    this.#hints = new PersistentConnection(login, clock, timeoutMs, this.#last, this);
+    this.#leases = new PersistentConnection(dial, clock, leaseTimeoutMs, this.#last, this);
+    this.#hints = new PersistentConnection(dial, clock, timeoutMs, this.#last, this);
   }
 
-  get #connections(): readonly PersistentConnection[] {
+  get #connections(): readonly PersistentConnection<Tables>[] {
     const hints = this.#open.hints ? [this.#hints] : [];
     return [...this.#writes, this.#reads, this.#claiming, this.#leases, ...hints];
   }
@@ -131,15 +147,15 @@ export class StoreConnections implements ConnectionEvents {
     const who = this.#open.login.address;
     const { name, storeId: known } = this.#open;
     const absent = known === null ? null : otherStore(name, null, known);
-    const migrated = await this.#slowly((connection) => migrate(connection, who, absent));
+    const migrated = await this.#slowly((tables) => tables.migrate(who, absent));
     this.#checkId(migrated);
     if (migrated.isMade) this.#report({ report: 'made' });
-    const aside = await this.#slowly(setAside);
+    const aside = await this.#slowly((tables) => tables.setAside());
     if (aside !== null) this.#report({ report: 'set-aside', text: aside });
     const sentAtMs = this.#clock.now();
-    const session = await this.#slowly((connection) => take(connection, this.#claimant));
+    const session = await this.#slowly((tables) => tables.take(this.#claimant));
     const countedFrom = this.#clock.now();
-    const tally = await this.#slowly(count);
+    const tally = await this.#slowly((tables) => tables.count());
     const recount = new Recount(
       this.#clock,
       (limitMs) => this.#countAgain(limitMs),
@@ -148,7 +164,7 @@ export class StoreConnections implements ConnectionEvents {
     );
     this.#recount = recount;
     this.#firstSession = session;
-    this.#newestAt = await this.#slowly(newestAt);
+    this.#newestAt = await this.#slowly((tables) => tables.newestAt());
     const fence = new Fence(session, (ended) => this.#lease?.foundEnded(ended));
     this.#writer = new BatchWriter(this.#writes, this.#clock, timeoutMs, fence, tally, {
       refused: (error) => this.#report({ report: 'refused', text: textOf(error) }),
@@ -161,9 +177,7 @@ export class StoreConnections implements ConnectionEvents {
       foundClaimed: (requests) => this.#listener.foundClaimed(requests),
     });
     this.#claims = new Claims(this.#claiming, this.#clock, timeoutMs, fence);
-    const storeMs = await this.#slowly((connection) =>
-      renew(connection, session, this.#claimant.leaseMs),
-    );
+    const storeMs = await this.#slowly((tables) => tables.renew(session, this.#claimant.leaseMs));
     this.#report({ report: 'renewed', sentAtMs, storeMs: storeMs ?? Date.now() });
     this.#lease = new SessionLease(this.#leases, this.#clock, this.#claimant, who, session, {
       report: this.#report,
@@ -190,12 +204,12 @@ export class StoreConnections implements ConnectionEvents {
     return [
       new RepeatedLook(
         this.#clock,
-        async () => ages.oldest(await this.read(snapshotsOf), this.#clock.now()),
+        async () => ages.oldest(await this.read((tables) => tables.snapshots()), this.#clock.now()),
         (seconds) => this.#report({ report: 'snapshot', seconds }),
       ),
       new RepeatedLook(
         this.#clock,
-        () => this.read(unclaimedOf),
+        () => this.read((tables) => tables.unclaimed()),
         (since) => {
           if (since !== null) this.#report({ report: 'unclaimed', since });
         },
@@ -203,13 +217,13 @@ export class StoreConnections implements ConnectionEvents {
     ];
   }
 
-  async #connect(connections: readonly PersistentConnection[], ms: number): Promise<void> {
+  async #connect(connections: readonly PersistentConnection<Tables>[], ms: number): Promise<void> {
     const until = this.#clock.now() + ms;
     await Promise.all(connections.map((each) => each.use(until, async () => {})));
   }
 
   /** Does work that may take long; a connection that is lost meanwhile is not waited for as long. */
-  async #slowly<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result> {
+  async #slowly<Result>(work: (tables: Tables) => Promise<Result>): Promise<Result> {
     const began = this.#clock.now();
     for (let tries = 0; ; tries++) {
       const tried = await this.#leases.try(began + STARTING_MS, work);
@@ -261,20 +275,17 @@ export class StoreConnections implements ConnectionEvents {
 
   /** Over a connection of its own, because it may take long, and nobody waits for it. */
   async #countAgain(limitMs: number): Promise<number> {
-    const { login, timeoutMs } = this.#open;
-    const persistent = new PersistentConnection(login, this.#clock, timeoutMs, this.#last, this);
-    const snapshot = async (connection: Connection): Promise<void> => {
-      await connection.ask('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-      await connection.ask('SELECT 1');
-    };
+    const { timeoutMs } = this.#open;
+    const clock = this.#clock;
+    const persistent = new PersistentConnection(this.#dial, clock, timeoutMs, this.#last, this);
     try {
-      const until = this.#clock.now() + timeoutMs + limitMs;
-      const [tally, tookMs] = await persistent.use(until, async (connection) => {
-        await this.writer.counting((ms) => connection.within(ms, snapshot(connection)));
-        const began = this.#clock.now();
-        const counted = await countInSnapshot(connection);
-        await connection.ask('COMMIT');
-        return [counted, this.#clock.now() - began] as const;
+      const until = clock.now() + timeoutMs + limitMs;
+      const [tally, tookMs] = await persistent.use(until, async (tables) => {
+        await this.writer.counting((ms) =>
+          within(clock, ms, tables.snapshot(), 'no snapshot', () => tables.destroy()),
+        );
+        const began = clock.now();
+        return [await tables.countSnapshot(), clock.now() - began] as const;
       });
       this.writer.counted(tally);
       this.#listener.counted(this.writer.takeCounts());
@@ -290,7 +301,7 @@ export class StoreConnections implements ConnectionEvents {
     throw new FenceDown('this broker has no session with the store now');
   }
 
-  async read<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result> {
+  async read<Result>(work: (tables: Tables) => Promise<Result>): Promise<Result> {
     return await this.#reads.use(this.#clock.now() + this.#open.timeoutMs, work);
   }
 
@@ -298,7 +309,7 @@ export class StoreConnections implements ConnectionEvents {
   async tellUnread(error: unknown): Promise<void> {
     const { address } = this.#open.login;
     const help = isMissingRight(error)
-      ? await this.read((connection) => missingRight(connection, error, address)).catch(() => error)
+      ? await this.read((tables) => tables.missingRight(error, address)).catch(() => error)
       : error;
     this.#report({ report: 'unread', text: textOf(help) });
   }
@@ -314,18 +325,16 @@ export class StoreConnections implements ConnectionEvents {
     if (session !== null) {
       const until = this.#clock.now() + this.#open.timeoutMs;
       // Without it the session ends with its lease.
-      await this.#leases
-        .use(until, (connection) => leave(connection, session))
-        .catch(() => undefined);
+      await this.#leases.use(until, (tables) => tables.leave(session)).catch(() => undefined);
     }
     await Promise.all(this.#connections.map((persistent) => persistent.close()));
   }
 
   // ---------------------------------------------------------------- connections
 
-  async connected(connection: Connection, server: ServerIdentity): Promise<void> {
+  async connected(tables: Tables, server: ServerIdentity): Promise<void> {
     if (this.#storeId !== null) {
-      await mustBeStore(connection, this.#open.name, this.#storeId.toString('hex'));
+      await tables.mustBeStore(this.#open.name, this.#storeId.toString('hex'));
     }
     const before = this.#server;
     if (before !== null && isOlder(server, before)) throw formerPrimary(server, before);

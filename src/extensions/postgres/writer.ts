@@ -16,9 +16,8 @@ import {
   type StoredRequest,
   REFUSED,
 } from '../../store/store.js';
-import { Batch, type Order, type Row, type Sending } from './changes.js';
+import type { Sending } from './changes.js';
 import type { Clock } from './clock.js';
-import type { Connection } from './connection.js';
 import {
   FenceDown,
   isOfRow,
@@ -29,10 +28,10 @@ import {
   within,
 } from './failures.js';
 import type { Failed, PersistentConnection } from './persistent-connection.js';
-import { claimedOf } from './reader.js';
-import { type LockedRow, RowLocks } from './row-locks.js';
-import { limitLocks } from './server.js';
-import type { Fence } from './session.js';
+import type { LockedRow } from './locked-rows.js';
+import { RowLocks } from './row-locks.js';
+import type { Fence } from './fence.js';
+import type { Made, Tables } from './tables.js';
 import type { Delta, Tally } from '../../store/tally.js';
 import { ReportedCounts } from './reported-counts.js';
 
@@ -89,7 +88,7 @@ type Step = typeof SETTLE | Look | Send;
 /** What a try of a step has come to. */
 type Outcome =
   /** The step is committed. */
-  | { readonly kind: 'done'; readonly send: Send; readonly batch: Batch }
+  | { readonly kind: 'done'; readonly send: Send; readonly made: Made }
   /** The step commits nothing itself. Others, if any, follow at once. */
   | { readonly kind: 'split'; readonly steps: readonly Step[] }
   /** The step is tried again, after a pause and while there is time. */
@@ -109,7 +108,7 @@ interface Progress {
 
 export class BatchWriter {
   /** Connections that no batch uses. */
-  readonly #free: PersistentConnection[];
+  readonly #free: PersistentConnection<Tables>[];
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #fence: Fence;
@@ -127,7 +126,7 @@ export class BatchWriter {
 
   /** @param connections as many batches are committed at a time; never more are given to it */
   constructor(
-    connections: readonly PersistentConnection[],
+    connections: readonly PersistentConnection<Tables>[],
     clock: Clock,
     timeoutMs: number,
     fence: Fence,
@@ -280,16 +279,20 @@ export class BatchWriter {
     }
   }
 
-  async #try(step: Step, persistent: PersistentConnection, until: number): Promise<Outcome> {
-    const tried = await persistent.try(until, async (connection) => {
-      await limitLocks(connection, this.#timeoutMs, until - this.#clock.now());
+  async #try(
+    step: Step,
+    persistent: PersistentConnection<Tables>,
+    until: number,
+  ): Promise<Outcome> {
+    const tried = await persistent.try(until, async (tables) => {
+      await tables.limitLocks(this.#timeoutMs, until - this.#clock.now());
       switch (step.kind) {
         case 'settle':
-          return await this.#settle(connection);
+          return await this.#settle(tables);
         case 'look':
-          return await this.#look(connection, step);
+          return await this.#look(tables, step);
         case 'send':
-          return await this.#send(connection, step);
+          return await this.#send(tables, step);
       }
     });
     return 'result' in tried ? tried.result : outcomeOf(step, tried);
@@ -299,15 +302,15 @@ export class BatchWriter {
    * Waits until no batch of this session is under way, on whatever connection: each holds the lock of the fence
    * until it has ended, also while it waits for a standby. Then it can be seen what they have claimed.
    */
-  async #settle(connection: Connection): Promise<Outcome> {
-    await this.#fence.renew(connection);
+  async #settle(tables: Tables): Promise<Outcome> {
+    await this.#fence.renew(tables);
     this.#isUnsettled = false;
     const asked = this.#doubtful;
     if (asked.length === 0) return NOTHING_LEFT;
     this.#doubtful = [];
     try {
       const { session } = this.#fence;
-      const claimed = await claimedOf(connection, asked, session);
+      const claimed = await tables.claimedOf(asked, session);
       // Claims of a session that has ended meanwhile are not this broker's any more.
       if (claimed.length > 0 && session === this.#fence.session) this.#events.foundClaimed(claimed);
     } catch (error) {
@@ -317,40 +320,31 @@ export class BatchWriter {
     return NOTHING_LEFT;
   }
 
-  async #look(connection: Connection, { changes, cause }: Look): Promise<Outcome> {
-    const locked = await this.#locks.among(connection, changes.flatMap(uuidsChanged));
+  async #look(tables: Tables, { changes, cause }: Look): Promise<Outcome> {
+    const locked = await this.#locks.among(tables, changes.flatMap(uuidsChanged));
     // The batch has waited for something else than a row of these requests.
     if (locked.length === 0 && cause !== null) return { kind: 'failed', error: cause.error };
     return { kind: 'split', steps: sendOf(without(changes, locked)) };
   }
 
-  async #send(connection: Connection, send: Send): Promise<Outcome> {
+  async #send(tables: Tables, send: Send): Promise<Outcome> {
     // What was sent over another connection has ended then, or comes too late.
-    if (send.sending === 'again') await this.#fence.renew(connection);
-    const batch = await this.#fence.pass(
-      connection,
-      async (fence) => {
-        const sent = new Batch(send.changes, fence, send.sending);
-        await transact(connection, sent.orders());
-        return sent;
-      },
-      ({ isFenced }) => isFenced,
+    if (send.sending === 'again') await this.#fence.renew(tables);
+    const made = await this.#fence.pass(tables, (fence) =>
+      tables.commit(fence, send.changes, send.sending),
     );
-    return { kind: 'done', send, batch };
+    return { kind: 'done', send, made };
   }
 
   /** @returns the step for the changes that `Batch.postponed` left out; none if there are none, or after `POSTPONED_MAX` */
-  #done(
-    { send, batch }: Extract<Outcome, { kind: 'done' }>,
-    { results, deltas }: Progress,
-  ): Step[] {
+  #done({ send, made }: Extract<Outcome, { kind: 'done' }>, { results, deltas }: Progress): Step[] {
     const { changes, sending, postponements } = send;
-    deltas.push(...batch.deltas);
-    for (const [at, change] of changes.entries()) results.set(change, batch.results[at] ?? BUSY);
+    deltas.push(...made.deltas);
+    for (const [at, change] of changes.entries()) results.set(change, made.results[at] ?? BUSY);
     // Which of its changes were made by this broker is not all known.
     if (sending === 'again') this.#events.miscounted();
-    if (batch.postponed.length === 0 || postponements === POSTPONED_MAX) return [];
-    const postponed = batch.postponed.flatMap((at) => changes[at] ?? []);
+    if (made.postponed.length === 0 || postponements === POSTPONED_MAX) return [];
+    const postponed = made.postponed.flatMap((at) => changes[at] ?? []);
     for (const change of postponed) results.delete(change);
     const next = sending === 'first' ? 'careful' : sending;
     return [{ kind: 'send', changes: postponed, sending: next, postponements: postponements + 1 }];
@@ -416,25 +410,6 @@ function sendOf(changes: readonly Change[]): Send[] {
   return changes.length === 0
     ? []
     : [{ kind: 'send', changes, sending: 'first', postponements: 0 }];
-}
-
-/** Sends all at once, without waiting for the first answer; as one transaction. */
-async function transact(connection: Connection, orders: readonly Order[]): Promise<void> {
-  const isTransaction = orders.length > 1;
-  const sent: Promise<Row[]>[] = [];
-  if (isTransaction) sent.push(connection.ask('BEGIN'));
-  for (const { statement, values } of orders) sent.push(connection.run(statement, values));
-  if (isTransaction) sent.push(connection.ask('COMMIT'));
-  const rows = (await Promise.allSettled(sent)).map((answer) => {
-    // The first error is the cause of the others.
-    if (answer.status === 'rejected') throw answer.reason;
-    return answer.value;
-  });
-  if (connection.takeDoubt()) {
-    connection.destroy();
-    throw new Error('the wait for the standby was cancelled');
-  }
-  for (const [at, order] of orders.entries()) order.settle(rows[isTransaction ? at + 1 : at] ?? []);
 }
 
 /** The halves of a batch; one: it cannot be halved. */

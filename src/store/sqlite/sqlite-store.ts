@@ -1,4 +1,6 @@
 /** A store in an SQLite file. */
+import { Worker } from 'node:worker_threads';
+
 import type { OpenNodeStore } from '../node-store.js';
 import type { StoreNews } from './file/known-store.js';
 import type { LogReport } from './file/log-watch.js';
@@ -35,13 +37,10 @@ export function openSqliteStore(
 ): OpenNodeStore {
   return async (events) => {
     const { isNewStore, isPaired, news } = options;
-    const thread = {
-      script: ownFile('store/sqlite/sqlite-thread.js'),
-      workerData: { path, isNewStore, isPaired } satisfies OpenOrder,
-      name: path,
-      news,
-    };
-    const store = new ThreadStore(thread, events);
+    const workerData = { path, isNewStore, isPaired } satisfies OpenOrder;
+    const script = ownFile('store/sqlite/sqlite-thread.js');
+    const thread = new Worker(script, { workerData, name: 'store' });
+    const store = new ThreadStore({ thread, name: path, news }, events);
     const recovered = await store.opened;
     return { store, recovered };
   };

@@ -29,10 +29,10 @@ interface Asked<Name> {
 }
 
 export class ThreadAnswers {
-  readonly #port: MessagePort;
+  readonly #port: Pick<MessagePort, 'postMessage'>;
   #writer = new PackWriter(ANSWER_BYTES);
 
-  constructor(port: MessagePort) {
+  constructor(port: Pick<MessagePort, 'postMessage'>) {
     this.#port = port;
   }
 

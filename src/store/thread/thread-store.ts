@@ -2,7 +2,7 @@
  * The main thread's side of a store that works in a thread of its own: calls and their outcomes are packed,
  * several in one message. The numbers of calls are known here and in the thread only.
  */
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 
 import { assert, present } from '../../core/assert.js';
 import { MajordomoError, messageOf } from '../../core/errors.js';
@@ -42,8 +42,7 @@ export type ThreadStoreEvents = StoreEvents &
 
 /** A thread that carries out a store's orders. */
 export interface StoreThread<News extends object> {
-  readonly script: URL;
-  readonly workerData: unknown;
+  readonly thread: Pick<Worker, 'on' | 'postMessage' | 'terminate'>;
   /** The store, in messages. */
   readonly name: string;
   /** Takes what it sends that is neither an answer nor a failure to open. */
@@ -73,7 +72,7 @@ export class ThreadStore<News extends object> implements NodeStore, ClaimStore {
   readonly opened: Promise<NodeRecovered>;
   readonly #name: string;
   readonly #events: ThreadStoreEvents;
-  readonly #thread: Worker;
+  readonly #thread: StoreThread<News>['thread'];
   #orders: PackWriter | null = null;
   readonly #calls = new Map<number, PendingCall>();
   #lastCall = 0;
@@ -86,13 +85,13 @@ export class ThreadStore<News extends object> implements NodeStore, ClaimStore {
   #lost: StoreFailure | null = null;
   readonly #ended: Promise<void>;
 
-  constructor({ script, workerData, name, news }: StoreThread<News>, events: ThreadStoreEvents) {
+  constructor({ thread, name, news }: StoreThread<News>, events: ThreadStoreEvents) {
     this.#name = name;
     this.#events = events;
     this.opened = new Promise((resolve, reject) => {
       this.#settleOpening = { done: resolve, failed: reject };
     });
-    this.#thread = new Worker(script, { workerData, name: 'store' });
+    this.#thread = thread;
     this.#thread.on('message', (message: Uint8Array | OpenFailure | News) => {
       if (message instanceof Uint8Array) this.#receive(new PackReader(message));
       else if (isOpenFailure(message)) this.#failOpening(message);

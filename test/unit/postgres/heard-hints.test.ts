@@ -1,3 +1,4 @@
+import { PROCESS_CLOCK } from '../../../src/extensions/postgres/clock.js';
 import { HeardHints } from '../../../src/extensions/postgres/heard-hints.js';
 import { HINT_BYTES_MAX, packHint } from '../../../src/store/hint-codec.js';
 import type { Hint } from '../../../src/store/store.js';
@@ -10,7 +11,7 @@ describe('hints that are heard', () => {
 
   function hearing(): { readonly hints: HeardHints; readonly acted: Hint[] } {
     const acted: Hint[] = [];
-    return { hints: new HeardHints((hint) => acted.push(hint)), acted };
+    return { hints: new HeardHints(PROCESS_CLOCK, (hint) => acted.push(hint)), acted };
   }
 
   function stored(...services: readonly string[]): Buffer {

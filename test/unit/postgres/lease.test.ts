@@ -1,8 +1,8 @@
 /** When the session of a broker is renewed. */
-import { databaseAddressOf } from '../../../src/core/postgres-url.js';
 import { PROCESS_CLOCK } from '../../../src/extensions/postgres/clock.js';
 import { SessionLease } from '../../../src/extensions/postgres/lease.js';
 import { PersistentConnection } from '../../../src/extensions/postgres/persistent-connection.js';
+import type { Tables } from '../../../src/extensions/postgres/tables.js';
 import { fakeTimers } from '../../support/fake-timers.js';
 
 const LEASE_MS = 30_000;
@@ -11,11 +11,8 @@ describe('a lease', () => {
   fakeTimers();
 
   it('is renewed at once when the store has returned, also if its last try ends just then', async () => {
-    const address = databaseAddressOf('postgresql://u@127.0.0.1:1/store');
-    if (typeof address === 'string') throw new Error(address);
-    const login = { address, passwordFile: null, isLoopback: true };
-    const persistent = new PersistentConnection(
-      login,
+    const persistent = new PersistentConnection<Tables>(
+      () => Promise.reject(new Error('it is not tried')),
       PROCESS_CLOCK,
       1000,
       { hostIndex: 0 },
@@ -33,11 +30,18 @@ describe('a lease', () => {
         }),
     );
     const claimant = { node: 'a', directoryId: Buffer.alloc(16), leaseMs: LEASE_MS };
-    const lease = new SessionLease(persistent, PROCESS_CLOCK, claimant, address, 1, {
-      report: () => undefined,
-      taken: () => undefined,
-      accompanied: () => undefined,
-    });
+    const lease = new SessionLease(
+      persistent,
+      PROCESS_CLOCK,
+      claimant,
+      { user: 'u', database: 'store' },
+      1,
+      {
+        report: () => undefined,
+        taken: () => undefined,
+        accompanied: () => undefined,
+      },
+    );
     await jest.advanceTimersByTimeAsync(0);
     expect(failing).toHaveLength(1);
     lease.returned();

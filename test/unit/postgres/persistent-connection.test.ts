@@ -1,5 +1,4 @@
 /** Connections to a database that is away. */
-import { databaseAddressOf } from '../../../src/core/postgres-url.js';
 import { PROCESS_CLOCK } from '../../../src/extensions/postgres/clock.js';
 import { PersistentConnection } from '../../../src/extensions/postgres/persistent-connection.js';
 import { ReconnectPauses } from '../../../src/extensions/postgres/reconnect-pauses.js';
@@ -14,15 +13,13 @@ describe('work over a connection, while a pause before the next try lasts', () =
 
   /** What has become of work that has so long; the pause has just begun. @param random drawn for each pause */
   async function outcomeOf(timeMs: number, random = Math.random): Promise<string> {
-    const address = databaseAddressOf('postgresql://u@127.0.0.1:1/store');
-    if (typeof address === 'string') throw new Error(address);
     const pauses = new ReconnectPauses(PROCESS_CLOCK, random);
     for (let failures = 0; failures < FAILURES; failures++) {
       await jest.advanceTimersByTimeAsync(2 * PAUSE_MS);
       pauses.failed(new Error('it is away'));
     }
     const persistent = new PersistentConnection(
-      { address, passwordFile: null, isLoopback: true },
+      () => Promise.reject(new Error('it is not tried')),
       PROCESS_CLOCK,
       timeMs,
       { hostIndex: 0, pauses },
