@@ -20,7 +20,6 @@ const KEPT = new Map([
   ['src/extensions/postgres/session.ts: FREE', 'the test of query plans'],
   ['src/extensions/postgres/session.ts: NEW_FENCING_TOKEN', 'the test of query plans'],
   ['src/extensions/postgres/looks.ts: UNCLAIMED', 'the test of query plans'],
-  ['src/extensions/postgres/session.ts: fenceValue', 'query plans, and the benchmark of counts'],
   ['src/extensions/postgres/recount.ts: pauseAfter', 'the benchmark of counts'],
   ['src/extensions/postgres/lease.ts: Watch', 'a clock that a script moves'],
   ['src/extensions/fleet/checkup.ts: answering', 'servers that no test can have off loopback'],

@@ -4,9 +4,9 @@ import { runSharedSeed } from './shared/seeds.js';
 const SEEDS = 40;
 
 describe('brokers on one database, which goes away, and brokers that are paused, cut off and killed', () => {
-  it(`every promise of titanic.* is kept by all of them (docs/protocol.md, D90): ${SEEDS} seeds`, () => {
+  it(`every promise of titanic.* is kept by all of them (docs/protocol.md, D90): ${SEEDS} seeds`, async () => {
     const tally = new Tally();
-    for (let seed = 1; seed <= SEEDS; seed++) runSharedSeed(seed, tally);
+    for (let seed = 1; seed <= SEEDS; seed++) await runSharedSeed(seed, tally);
     // Worlds in which nothing happens prove nothing.
     expect(tally.requests).toBeGreaterThan(SEEDS);
     expect(tally.replies).toBeGreaterThan(SEEDS);

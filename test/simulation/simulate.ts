@@ -46,7 +46,7 @@ function wholeNumber(name: string, text: string): number {
   process.exit(64);
 }
 
-function main(): number {
+async function main(): Promise<number> {
   const seeds = wholeNumber('seeds', values.seeds);
   const from = wholeNumber('from', values.from);
   const left = values.without.split(',').filter((each) => each !== '');
@@ -64,7 +64,7 @@ function main(): number {
       else if (values.map) runMapSeed(from + done, tally);
       else if (values.freelance) runFreelanceSeed(from + done, tally);
       else if (values.sessions) runSessionsSeed(from + done, tally);
-      else if (values.shared) runSharedSeed(from + done, tally);
+      else if (values.shared) await runSharedSeed(from + done, tally);
       else if (values.stored) runStoredSeed(from + done, tally);
       else runSeed(from + done, tally, { without });
     } catch (error) {
@@ -83,4 +83,4 @@ function main(): number {
   return 0;
 }
 
-process.exitCode = main();
+process.exitCode = await main();

@@ -81,14 +81,18 @@ const MOSTLY_LEFT = 0.9;
 /** For how long the connection waits for a lock, in milliseconds. */
 const lockLimits = new WeakMap<Connection, number>();
 
-/** Has waits for locks end before the time for a batch is over. @param leftMs of that time */
+/** For how long a batch waits for a lock. @param leftMs of its time */
+export function lockLimitMs(timeoutMs: number, leftMs: number): number {
+  const of = leftMs >= timeoutMs * MOSTLY_LEFT ? timeoutMs : leftMs;
+  return Math.max(1, Math.ceil(of * LOCK_SHARE));
+}
+
 export async function limitLocks(
   connection: Connection,
   timeoutMs: number,
   leftMs: number,
 ): Promise<void> {
-  const of = leftMs >= timeoutMs * MOSTLY_LEFT ? timeoutMs : leftMs;
-  const ms = Math.max(1, Math.ceil(of * LOCK_SHARE));
+  const ms = lockLimitMs(timeoutMs, leftMs);
   if (lockLimits.get(connection) === ms) return;
   await connection.ask(`SELECT set_config('lock_timeout', '${ms}', false)`);
   lockLimits.set(connection, ms);

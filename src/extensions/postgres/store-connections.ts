@@ -152,8 +152,6 @@ export class StoreConnections implements ConnectionEvents<Tables> {
     if (migrated.isMade) this.#report({ report: 'made' });
     const aside = await this.#slowly((tables) => tables.setAside());
     if (aside !== null) this.#report({ report: 'set-aside', text: aside });
-    const sentAtMs = this.#clock.now();
-    const session = await this.#slowly((tables) => tables.take(this.#claimant));
     const countedFrom = this.#clock.now();
     const tally = await this.#slowly((tables) => tables.count());
     const recount = new Recount(
@@ -163,8 +161,10 @@ export class StoreConnections implements ConnectionEvents<Tables> {
       timeoutMs,
     );
     this.#recount = recount;
+    this.#newestAt = await this.#soon((tables) => tables.newestAt());
+    // After what may take longer than a lease.
+    const session = await this.#soon((tables) => tables.take(this.#claimant));
     this.#firstSession = session;
-    this.#newestAt = await this.#slowly((tables) => tables.newestAt());
     const fence = new Fence(session, (ended) => this.#lease?.foundEnded(ended));
     this.#writer = new BatchWriter(this.#writes, this.#clock, timeoutMs, fence, tally, {
       refused: (error) => this.#report({ report: 'refused', text: textOf(error) }),
@@ -177,8 +177,12 @@ export class StoreConnections implements ConnectionEvents<Tables> {
       foundClaimed: (requests) => this.#listener.foundClaimed(requests),
     });
     this.#claims = new Claims(this.#claiming, this.#clock, timeoutMs, fence);
-    const storeMs = await this.#slowly((tables) => tables.renew(session, this.#claimant.leaseMs));
-    this.#report({ report: 'renewed', sentAtMs, storeMs: storeMs ?? Date.now() });
+    const [sentAtMs, storeMs] = await this.#soon(async (tables) => {
+      const now = this.#clock.now();
+      return [now, await tables.renew(session, this.#claimant.leaseMs)] as const;
+    });
+    if (storeMs === null) throw new FenceDown('the session of this broker has ended at once');
+    this.#report({ report: 'renewed', sentAtMs, storeMs });
     this.#lease = new SessionLease(this.#leases, this.#clock, this.#claimant, who, session, {
       report: this.#report,
       taken: (taken) => {
@@ -220,6 +224,10 @@ export class StoreConnections implements ConnectionEvents<Tables> {
   async #connect(connections: readonly PersistentConnection<Tables>[], ms: number): Promise<void> {
     const until = this.#clock.now() + ms;
     await Promise.all(connections.map((each) => each.use(until, async () => {})));
+  }
+
+  async #soon<Result>(work: (tables: Tables) => Promise<Result>): Promise<Result> {
+    return await this.#leases.use(this.#clock.now() + this.#open.timeoutMs, work);
   }
 
   /** Does work that may take long; a connection that is lost meanwhile is not waited for as long. */

@@ -343,9 +343,9 @@ export class BatchWriter {
     for (const [at, change] of changes.entries()) results.set(change, made.results[at] ?? BUSY);
     // Which of its changes were made by this broker is not all known.
     if (sending === 'again') this.#events.miscounted();
-    if (made.postponed.length === 0 || postponements === POSTPONED_MAX) return [];
     const postponed = made.postponed.flatMap((at) => changes[at] ?? []);
     for (const change of postponed) results.delete(change);
+    if (postponed.length === 0 || postponements === POSTPONED_MAX) return [];
     const next = sending === 'first' ? 'careful' : sending;
     return [{ kind: 'send', changes: postponed, sending: next, postponements: postponements + 1 }];
   }

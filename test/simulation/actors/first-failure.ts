@@ -9,15 +9,38 @@ const SEEDS_MAX = 200;
  * @returns the first failure that was found
  */
 export function firstFailure(run: (seed: number) => void, likely = 1, also?: string): string {
-  for (let tries = 0; tries <= SEEDS_MAX; tries++) {
-    if (tries === likely) continue;
+  for (const seed of seedsFrom(likely)) {
     try {
-      run(tries === 0 ? likely : tries);
+      run(seed);
     } catch (error) {
-      const code = codeOf(error);
-      if (code !== 'ERR_SIMULATION' && code !== also) throw error;
-      return messageOf(error);
+      return shown(error, also);
     }
   }
   return 'nothing';
+}
+
+/** Like `firstFailure`, for worlds in which promises go on. */
+export async function firstFailureLater(
+  run: (seed: number) => Promise<void>,
+  likely = 1,
+): Promise<string> {
+  for (const seed of seedsFrom(likely)) {
+    try {
+      await run(seed);
+    } catch (error) {
+      return shown(error);
+    }
+  }
+  return 'nothing';
+}
+
+function* seedsFrom(likely: number): Generator<number> {
+  yield likely;
+  for (let seed = 1; seed <= SEEDS_MAX; seed++) if (seed !== likely) yield seed;
+}
+
+function shown(error: unknown, also?: string): string {
+  const code = codeOf(error);
+  if (code !== 'ERR_SIMULATION' && code !== also) throw error;
+  return messageOf(error);
 }

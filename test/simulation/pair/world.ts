@@ -160,7 +160,7 @@ export class PairWorld {
         this.#stage.addWorker(`healer${index}`, random, this.#around[role], service);
       }
     });
-    this.#schedules.heal(true);
+    for (const until of this.#schedules.heal(true)) this.#clock.runUntil(until);
     const until = this.#clock.now + HEALED_MS;
     for (let open = this.#open(); open !== null; open = this.#open()) {
       hold(this.#clock.now < until, `not over: ${open}`);

@@ -79,28 +79,29 @@ export class ScheduleStage {
 
   /**
    * The faults are over: all schedules become certain, none of them misses a due time, all disks have
-   * the same; then they end. @param mayStore no limit keeps anything out of the store
+   * the same; then they end. Yields until when the world is to go on.
+   * @param mayStore no limit keeps anything out of the store
    */
-  heal(mayStore: boolean): void {
+  *heal(mayStore: boolean): Generator<number> {
     const { clock, disks, recoversMs } = this.#world;
     if (this.#schedulers.length === 0) return;
     const isCertain = (): boolean => this.#schedulers.every((scheduler) => scheduler.isCertain);
-    this.#until('the nodes are not whole', () => this.#world.isWhole());
+    yield* this.#until('the nodes are not whole', () => this.#world.isWhole());
     if (mayStore) {
       for (const scheduler of this.#schedulers) scheduler.settle();
-      this.#until('a schedule cannot be made', isCertain);
-      this.#untilEqual();
-      clock.runUntil(clock.now + recoversMs);
+      yield* this.#until('a schedule cannot be made', isCertain);
+      yield* this.#untilEqual();
+      yield clock.now + recoversMs;
       const from = this.#world.wall();
-      clock.runUntil(clock.now + SPAN_MS + LATE_MS);
+      yield clock.now + SPAN_MS + LATE_MS;
       for (const scheduler of this.#schedulers) {
         if (from !== null) this.#watch.checkSpan(scheduler, from, from + SPAN_MS);
       }
-      this.#untilEqual();
+      yield* this.#untilEqual();
     }
     for (const scheduler of this.#schedulers) scheduler.end();
-    this.#until('a schedule cannot be ended', isCertain);
-    this.#untilEqual();
+    yield* this.#until('a schedule cannot be ended', isCertain);
+    yield* this.#untilEqual();
     for (const scheduler of this.#schedulers) {
       this.#watch.checkEnds(scheduler);
       scheduler.leave();
@@ -110,17 +111,17 @@ export class ScheduleStage {
     }
   }
 
-  #until(fault: string, isSo: () => boolean): void {
+  *#until(fault: string, isSo: () => boolean): Generator<number> {
     const { clock } = this.#world;
     const until = clock.now + CERTAIN_MS;
     while (!isSo()) {
       hold(clock.now < until, fault);
-      clock.runUntil(clock.now + STEP_MS);
+      yield clock.now + STEP_MS;
     }
   }
 
   /** All disks have what the clients want, and no two schedules of one name. */
-  #untilEqual(): void {
+  *#untilEqual(): Generator<number> {
     const { clock, disks } = this.#world;
     const until = clock.now + EQUAL_MS;
     for (;;) {
@@ -129,7 +130,7 @@ export class ScheduleStage {
       if (isOne && all.every((each) => each === all[0])) break;
       const what = isOne ? 'the schedules differ' : 'two schedules have one name';
       hold(clock.now < until, `${what}: ${all.join(' and ')}`);
-      clock.runUntil(clock.now + 1);
+      yield clock.now + 1;
     }
     for (const rows of disks()) {
       for (const scheduler of this.#schedulers) this.#watch.checkWishes(scheduler, rows);

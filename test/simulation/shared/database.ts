@@ -5,7 +5,18 @@
  */
 import { isWork } from '../../../src/store/record-kind.js';
 import { present } from '../../../src/core/assert.js';
-import type { Claimant, OtherSession } from '../../../src/extensions/postgres/session.js';
+import type { Sending } from '../../../src/extensions/postgres/changes.js';
+import { UNIQUE_VIOLATION } from '../../../src/extensions/postgres/failures.js';
+import type { LargeContent, Part } from '../../../src/extensions/postgres/reader.js';
+import type {
+  Claimant,
+  FenceValue,
+  OtherSession,
+} from '../../../src/extensions/postgres/session.js';
+import type { Made } from '../../../src/extensions/postgres/tables.js';
+import { REQUEST_BODY } from '../../../src/extensions/postgres/schema.js';
+import { isScheduleKey } from '../../../src/wire/tsp.js';
+import type { SimRandom } from '../world/random.js';
 import { type Delta, Tally } from '../../../src/store/tally.js';
 import {
   type Change,
@@ -18,12 +29,12 @@ import {
   type RequestUuid,
   type StoredContent,
   type StoredRequest,
+  uuidsChanged,
   type Wanted,
 } from '../../../src/store/store.js';
 import { type Entry, nameOf } from '../../../src/testing/memory-rows.js';
 import { MemoryNodeTables } from '../../support/memory-node-tables.js';
 
-const WOKEN_MAX = 1000;
 const LISTED_MAX = 3;
 const PASSED: ChangeResult = { kind: 'passed' };
 const DONE: ChangeResult = { kind: 'done' };
@@ -42,12 +53,6 @@ export interface Session extends Claimant {
   dead: boolean;
 }
 
-/** What the statements of a broker are fenced by (src/extensions/postgres/session.ts). */
-export interface FenceValue {
-  readonly session: number;
-  readonly token: number;
-}
-
 /** Who has a pending request. */
 export interface ClaimRow {
   /** `null`: nobody. */
@@ -55,11 +60,6 @@ export interface ClaimRow {
   claim: number;
   /** It waits for its time. */
   delayed: boolean;
-}
-
-export interface BatchDone {
-  readonly results: readonly ChangeResult[];
-  readonly deltas: readonly Delta[];
 }
 
 /** A condition of the statements: each can be removed, to verify that the simulation detects it. */
@@ -72,7 +72,7 @@ export interface Conditions {
   readonly fencesTokens: boolean;
   /** What dead sessions had claimed is freed. */
   readonly freesDead: boolean;
-  /** A key leads to the request that has it. */
+  /** The key of a due time leads to the request that has it. */
   readonly keepsKeys: boolean;
 }
 
@@ -84,10 +84,34 @@ export const ALL_CONDITIONS: Conditions = {
   keepsKeys: true,
 };
 
+/** What the server answers instead: nothing was changed. */
+export class SqlError extends Error {
+  readonly code: string;
+
+  constructor(code: string) {
+    super(`the server says ${code}`);
+    this.code = code;
+  }
+}
+
+export const STORE_ID = Buffer.alloc(16, 7);
+const SERIALIZATION_FAILURE = '40001';
+const RAISED_EXCEPTION = 'P0001';
+/** Bodies are read in parts of so many bytes. */
+const PART_BYTES = 16;
+
 export class SharedDatabase {
   readonly sessions: Session[] = [];
   /** Called after each transaction that changes requests. */
   changed: () => void = () => undefined;
+  /** Another transaction has locked the row of this request. */
+  isLocked: (uuid: RequestUuid) => boolean = () => false;
+  /** A trigger raises an exception for this request. */
+  refuses: (uuid: RequestUuid) => boolean = () => false;
+  /** Probability that a transaction cannot be serialized. */
+  abortChance = 0;
+  /** Probability that a request whose key comes after another one's is postponed. */
+  postponeChance = 0;
   readonly #tables = new MemoryNodeTables();
   readonly #claims = new Map<string, ClaimRow>();
   readonly #conditions: Conditions;
@@ -165,9 +189,14 @@ export class SharedDatabase {
     return this.#clockMs();
   }
 
-  /** @returns `null`: the session is dead */
-  token(session: number): number | null {
-    return this.isAlive(session) ? (this.sessions[session - 1]?.token ?? null) : null;
+  /** @returns 0: the session is dead */
+  token(session: number): number {
+    return this.isAlive(session) ? (this.sessions[session - 1]?.token ?? 0) : 0;
+  }
+
+  leave(session: number): void {
+    present(this.sessions[session - 1], 'a session that was taken').dead = true;
+    this.free();
   }
 
   newToken(session: number): number {
@@ -193,15 +222,17 @@ export class SharedDatabase {
   /** What dead sessions had claimed. */
   free(): void {
     if (!this.#conditions.freesDead) return;
-    for (const row of this.#claims.values()) {
-      if (row.session !== null && !this.isAlive(row.session)) row.session = null;
+    for (const { uuid } of this.pending) {
+      const row = this.#rowOf(uuid);
+      if (row.session === null || this.isAlive(row.session) || this.isLocked(uuid)) continue;
+      row.session = null;
     }
   }
 
   // ---------------------------------------------------------------- claims
 
   /** @returns `null`: the session has ended */
-  claim(fence: FenceValue, wanted: readonly Wanted[]): readonly ClaimedRequest[] | null {
+  claim(fence: FenceValue, wanted: readonly Wanted[]): ClaimedRequest[] | null {
     if (!this.#isFenced(fence)) return null;
     const { session } = fence;
     const claimed: ClaimedRequest[] = [];
@@ -229,6 +260,7 @@ export class SharedDatabase {
 
   #isClaimable({ uuid }: StoredRequest): boolean {
     const { session, delayed } = this.#rowOf(uuid);
+    if (this.isLocked(uuid)) return false;
     return !delayed && (session === null || !this.#conditions.claimsOnlyFree);
   }
 
@@ -237,64 +269,96 @@ export class SharedDatabase {
   }
 
   /** Takes the mark off what waited for its time. */
-  wake(): void {
+  wake(most: number): void {
     const woken = this.pending
       .filter(({ uuid, notBefore }) => {
         const { session, delayed } = this.#rowOf(uuid);
-        return session === null && delayed && notBefore <= this.#clockMs();
+        const isDue = session === null && delayed && notBefore <= this.#clockMs();
+        return isDue && !this.isLocked(uuid);
       })
       .sort((one, other) => one.notBefore - other.notBefore);
-    for (const { uuid } of woken.slice(0, WOKEN_MAX)) this.#rowOf(uuid).delayed = false;
+    for (const { uuid } of woken.slice(0, most)) this.#rowOf(uuid).delayed = false;
   }
 
-  /** @returns `null`: the session has ended */
-  release(fence: FenceValue, released: readonly Release[]): true | null {
+  /** @returns those that are locked; `null`: the session has ended */
+  release(fence: FenceValue, released: readonly Release[]): Release[] | null {
     if (!this.#isFenced(fence)) return null;
     const { session } = fence;
-    for (const { uuid, claim } of released) {
+    return released.filter(({ uuid, claim }) => {
       const row = this.claimOf(uuid);
-      if (row?.session === session && row.claim === claim) row.session = null;
-    }
-    return true;
+      if (row?.session !== session || row.claim !== claim) return false;
+      if (!this.isLocked(uuid)) row.session = null;
+      return row.session !== null;
+    });
   }
 
-  /** @returns `null`: the session has ended */
-  freeUnknown(fence: FenceValue, known: readonly RequestUuid[]): true | null {
-    if (!this.#isFenced(fence)) return null;
-    const { session } = fence;
+  /** @returns as `release` */
+  freeUnknown(fence: FenceValue, known: readonly RequestUuid[]): Release[] | null {
     const names = new Set(known.map(nameOf));
-    for (const [name, row] of this.#claims) {
-      if (row.session === session && row.claim > FIRST_CLAIM && !names.has(name)) {
-        row.session = null;
-      }
-    }
-    return true;
+    const unknown = this.pending.flatMap(({ uuid }) => {
+      const { session, claim } = this.#rowOf(uuid);
+      const isUnknown =
+        session === fence.session && claim > FIRST_CLAIM && !names.has(nameOf(uuid));
+      return isUnknown ? [{ uuid, claim }] : [];
+    });
+    return this.release(fence, unknown);
   }
 
   // ---------------------------------------------------------------- changes
 
   /**
-   * @param isAgain see `Batch` in changes.ts
    * @returns `null`: the session has ended, and nothing was changed
+   * @throws SqlError
    */
-  commit(fence: FenceValue, changes: readonly Change[], isAgain: boolean): BatchDone | null {
+  commit(
+    fence: FenceValue,
+    changes: readonly Change[],
+    sending: Sending,
+    random: SimRandom,
+  ): Made | null {
     if (!this.#isFenced(fence)) return null;
+    if (random.chance(this.abortChance)) throw new SqlError(SERIALIZATION_FAILURE);
+    if (changes.flatMap(uuidsChanged).some(this.refuses)) throw new SqlError(RAISED_EXCEPTION);
+    const plain = changes.filter((each) => each.kind === 'accept' && isPlain(each));
+    const isThere = plain.some((each) => uuidsChanged(each).some((uuid) => this.row(uuid)));
+    if (isThere && sending === 'first') throw new SqlError(UNIQUE_VIOLATION);
     const { session } = fence;
+    const isAgain = sending === 'again';
     const deltas: Delta[] = [];
+    const postponed = this.#postponed(changes, random);
     this.#transactions++;
     const results = changes.map((change, at) => {
+      if (postponed.includes(at)) return PASSED;
       if (change.kind === 'sweep') return this.#sweep(change, deltas);
       const made = change.kind === 'accept' ? this.#numbered(change, at) : change;
       return this.#counted(uuidOf(made), deltas, () => this.#apply(session, made, isAgain));
     });
     this.changed();
-    return { results, deltas };
+    return { results, deltas, postponed };
+  }
+
+  /** As `Batch.postponed`: keys after those of an earlier stage, and what is about their requests. */
+  #postponed(changes: readonly Change[], random: SimRandom): number[] {
+    const later = new Set<string>();
+    let hasKeys = false;
+    return changes.flatMap((change, at) => {
+      const names = uuidsChanged(change).map(nameOf);
+      const isKeyed = hasKey(change);
+      const isNow = !names.some((name) => later.has(name));
+      if (isNow && !(isKeyed && hasKeys && random.chance(this.postponeChance))) {
+        hasKeys ||= isKeyed;
+        return [];
+      }
+      for (const name of names) later.add(name);
+      return [at];
+    });
   }
 
   /** By the clock of the database, in microseconds. */
   #numbered(change: ChangeOf<'accept'>, at: number): ChangeOf<'accept'> {
     const number = this.#clockMs() * 1000 + at;
-    const key = this.#conditions.keepsKeys ? change.key : null;
+    const isDropped = change.key !== null && isScheduleKey(change.key);
+    const key = isDropped && !this.#conditions.keepsKeys ? null : change.key;
     return { ...change, key, request: { ...change.request, number } };
   }
 
@@ -371,7 +435,7 @@ export class SharedDatabase {
     const over = this.rows
       .filter(({ request: { uuid, state, expiresAt } }) => {
         const isFree = state !== 'pending' || this.#rowOf(uuid).session === null;
-        return isFree && expiresAt <= at;
+        return isFree && expiresAt <= at && !this.isLocked(uuid);
       })
       .sort((one, other) => one.request.expiresAt - other.request.expiresAt);
     const states = { pending: 0, replied: 0, dead: 0 };
@@ -400,8 +464,29 @@ export class SharedDatabase {
     return this.#tables.lookUp(uuid, replyBytesMax);
   }
 
-  load(uuids: readonly RequestUuid[]): (StoredContent | null)[] {
-    return uuids.map((uuid) => this.#tables.body(uuid));
+  load(uuids: readonly RequestUuid[]): (StoredContent | LargeContent | null)[] {
+    return uuids.map((uuid) => {
+      const content = this.#tables.body(uuid);
+      const request = this.row(uuid)?.request;
+      if (content === null || request === undefined || request.number % 2 === 0) return content;
+      // Every second is too large for one piece.
+      const bodyKey = { uuid, kind: REQUEST_BODY, generation: request.generation } as const;
+      return { bodyKey, extra: this.row(uuid)?.extra ?? null };
+    });
+  }
+
+  part(uuid: RequestUuid, done: number): Part | null {
+    const body = this.row(uuid)?.body;
+    if (body === undefined) return null;
+    return { bytes: body.length, part: body.subarray(done, done + PART_BYTES) };
+  }
+
+  list(after: number): StoredRequest[] {
+    return this.pending.filter(({ number }) => number > after);
+  }
+
+  newestAt(): number {
+    return Math.max(0, ...this.rows.map(({ request }) => request.acceptedAt));
   }
 
   listKept(after: number): StoredRequest[] {
@@ -423,6 +508,16 @@ export class SharedDatabase {
   }
 }
 
+function isPlain({ key, request }: ChangeOf<'accept'>): boolean {
+  return key === null && request.generation === 0;
+}
+
+/** The key of a client, for a new request. */
+function hasKey(change: Change): boolean {
+  if (change.kind !== 'accept' || change.key === null) return false;
+  return change.request.generation === 0 && !isScheduleKey(change.key);
+}
+
 function byUrgency(one: StoredRequest, other: StoredRequest): number {
   return other.priority - one.priority || one.number - other.number;
 }
@@ -437,8 +532,7 @@ function isMade(change: Step, before: Entry | undefined, isAgain: boolean): Chan
   const { request } = before;
   if (isEnd(change)) return PASSED;
   if (change.kind === 'accept') {
-    const isPlain = change.key === null && change.request.generation === 0;
-    return isPlain || request.generation === change.request.generation ? DONE : PASSED;
+    return isPlain(change) || request.generation === change.request.generation ? DONE : PASSED;
   }
   if (request.generation !== change.generation) return PASSED;
   if (change.kind === 'retry') return { kind: 'reopened', request };

@@ -6,24 +6,29 @@
 import { Broker } from '../../../src/broker/broker.js';
 import type { BrokerOptions } from '../../../src/broker/options.js';
 import type { BrokerSink } from '../../../src/broker/sink.js';
+import { present } from '../../../src/core/assert.js';
+import { databaseAddressOf } from '../../../src/core/postgres-url.js';
 import { Frames } from '../../../src/core/frames.js';
 import { unpack } from '../../../src/core/packed.js';
 import { SharedStore } from '../../../src/bstar/replication/shared-store.js';
-import type { Watch } from '../../../src/extensions/postgres/lease.js';
-import type { OtherSession } from '../../../src/extensions/postgres/session.js';
+import type { OpenPostgres, StoreReport } from '../../../src/extensions/postgres/postgres-store.js';
+import type { Tables } from '../../../src/extensions/postgres/tables.js';
+import type { Recovered } from '../../../src/store/store.js';
+import { ThreadStore, type ThreadStoreEvents } from '../../../src/store/thread/thread-store.js';
 import type { TitanicOptions } from '../../../src/titanic/machine/options.js';
 import { Titanic } from '../../../src/titanic/machine/titanic.js';
-import type { Change, ClaimedRequest } from '../../../src/store/store.js';
+import type { Change, ClaimedRequest, ClaimStore } from '../../../src/store/store.js';
 import type { Tally } from '../actors/tally.js';
 import type { SimClock } from '../world/clock.js';
-import { hold } from '../world/failure.js';
+import { hold, violated } from '../world/failure.js';
 import { type Connected, ProcessEnd } from '../world/process-end.js';
 import type { SimRandom } from '../world/random.js';
 import type { Trace } from '../world/trace.js';
 import { WholeMessages } from '../world/whole-messages.js';
+import { STORE_ID } from './database.js';
 import { Gate } from './gate.js';
-import type { Link } from './persistent-connection.js';
-import { type Opened, StoreClient, type StoreClientEvents } from './store-client.js';
+import type { Link } from './sim-tables.js';
+import { SimThread, type ThreadHost } from './sim-thread.js';
 
 export interface NodeWeather {
   readonly broker: BrokerOptions;
@@ -48,25 +53,33 @@ export interface NodeSurroundings {
   readonly link: Link;
   /** How far its own wall clock is from that of the database. */
   readonly wallOffsetMs: number;
-  readonly watch: () => Watch;
+  readonly broken?: (tables: Tables) => void;
   readonly made: (titanic: Titanic, replica: SharedStore) => void;
   /** What its machines are told that they have claimed. */
   readonly claimed: (request: ClaimedRequest) => ClaimedRequest;
   /** A worker gets a request with this first frame. */
   readonly runs: (node: SharedNode, text: string) => void;
   readonly commits: (by: SharedNode, changes: readonly Change[]) => void;
-  readonly otherEnded: (by: SharedNode, other: OtherSession) => void;
+  readonly otherEnded: (by: SharedNode, other: OtherEnded) => void;
 }
+
+export type OtherEnded = Extract<StoreReport, { readonly report: 'otherEnded' }>;
 
 const TURNS_AT_ONCE_MAX = 2000;
 const DIRECTORY_ID_BYTES = 16;
 const NOTHING = { emit: () => {} };
+/** Nothing is connected to. */
+const ADDRESS = databaseAddressOf('postgresql://majordomo@127.0.0.1/db');
 
 /** Thrown at an effect: the process ends there. */
 class Crash extends Error {}
 
 interface Process extends Connected {
-  readonly client: StoreClient;
+  readonly store: ThreadStore<StoreReport>;
+  /** Sessions that its thread has taken, of which its machines do not know yet. */
+  readonly took: number[];
+  /** What was last reported, also before its store is open. */
+  renewed: { readonly sentAt: number; readonly offset: number } | null;
   /** `null` until its store is open. */
   serving: Serving | null;
 }
@@ -90,8 +103,8 @@ export class SharedNode {
   readonly #in: NodeSurroundings;
   readonly #clock: SimClock;
   readonly #random: SimRandom;
-  readonly #machines = new Gate();
-  readonly #thread = new Gate();
+  readonly #machines: Gate;
+  readonly #thread: Gate;
   #process: Process | null = null;
   #directoryId: Buffer;
   #effectsLeft = Infinity;
@@ -104,6 +117,8 @@ export class SharedNode {
     const { clock, random, trace, name } = surroundings;
     this.name = name;
     this.#clock = clock;
+    this.#machines = new Gate(clock);
+    this.#thread = new Gate(clock);
     this.#random = random;
     this.#directoryId = this.#newDirectoryId();
     this.end = new ProcessEnd(clock, {
@@ -190,77 +205,116 @@ export class SharedNode {
   }
 
   #start(): void {
-    const { weather, link, name, watch } = this.#in;
+    const { weather, link, name } = this.#in;
     const random = (target: Buffer): void => this.#random.fill(target);
     const broker = new Broker(weather.broker, this.#sink(), NOTHING, random);
-    const claimant = { node: name, directoryId: this.#directoryId, leaseMs: weather.leaseMs };
     const started: { process: Process | null } = { process: null };
-    const host = {
+    const took: number[] = [];
+    const message = (act: () => void) => (): void => {
+      this.#setTime();
+      act();
+      this.#plan(this.#clock.now);
+    };
+    const host: ThreadHost = {
       clock: this.#clock,
       random: this.#random.fork(this.#random.word()),
       tally: this.#in.tally,
-      later: (ms: number, action: () => void) => {
+      later: (ms, action) => {
         this.#clock.after(ms, () => {
           if (this.#process === started.process) this.#thread.pass(action);
         });
       },
-      tell: (message: () => void) => {
-        this.#clock.after(0, () => {
-          this.#enter(started.process, () => {
-            this.#setTime();
-            message();
-            this.#plan(this.#clock.now);
-          });
-        });
-      },
-      otherEnded: (other: OtherSession) => this.#in.otherEnded(this, other),
+      tell: (act) => this.#clock.after(0, () => this.#enter(started.process, message(act))),
+      took: (session) => took.push(session),
+      ...(this.#in.broken === undefined ? {} : { broken: this.#in.broken }),
     };
-    const events = this.#events(started);
-    const timeoutMs = weather.storeTimeoutMs;
-    const client = new StoreClient(link, host, claimant, timeoutMs, events, watch());
-    const process = { broker, client, serving: null, peers: new Map(), links: [] };
+    hold(typeof ADDRESS !== 'string', 'an address');
+    const open: OpenPostgres = {
+      login: { address: ADDRESS, passwordFile: null, isLoopback: true },
+      ...{ name: 'db', node: name, storeId: STORE_ID.toString('hex'), hints: true },
+      ...{ timeoutMs: weather.storeTimeoutMs, leaseMs: weather.leaseMs },
+      directoryId: this.#directoryId.toString('hex'),
+    };
+    const { thread } = new SimThread(open, link, host);
+    const news = (report: StoreReport): void => this.#reported(started.process, report);
+    const store = new ThreadStore({ thread, name, news }, this.#events(started));
+    const process = {
+      ...{ broker, store, took, renewed: null, serving: null, peers: new Map(), links: [] },
+    };
+    void store.opened.then(
+      (recovered) =>
+        this.#run(
+          process,
+          message(() => this.#opened(process, recovered)),
+        ),
+      () => this.#end(process),
+    );
     started.process = process;
     this.#process = process;
     this.#effectsLeft = Infinity;
     this.#note('starts');
   }
 
-  #events(started: { readonly process: Process | null }): StoreClientEvents {
+  #events(started: { readonly process: Process | null }): ThreadStoreEvents {
     const titanic = (): Titanic => this.#servingOf(started.process).titanic;
     return {
-      opened: (opened) => this.#opened(opened),
-      notOpened: () => {
-        if (started.process !== null) this.#end(started.process);
-      },
+      arrived: () => undefined,
+      fatal: ({ message }) => violated(message),
       hinted: (hint) => titanic().hinted(hint),
       foundClaimed: (requests) => {
         this.#in.tally.fault('kept, though its batch failed');
         titanic().foundClaimed(requests);
       },
-      taken: (session) => {
-        this.#note(`takes session ${session}`);
+      taken: () => {
+        const serving = this.#servingOf(started.process);
+        serving.session = present(started.process?.took.shift(), 'a session that was taken');
+        this.#note(`takes session ${serving.session}`);
         this.#in.tally.fault('session is taken anew');
-        this.#servingOf(started.process).session = session;
         titanic().taken();
       },
       counted: (counts) => titanic().counted(counts),
-      renewed: (sentAt, storeMs) => {
-        const serving = started.process?.serving ?? null;
+    };
+  }
+
+  /** As `Database` in src/extensions/postgres/start.ts. */
+  #reported(process: Process | null, report: StoreReport): void {
+    const serving = process?.serving ?? null;
+    switch (report.report) {
+      case 'renewed': {
+        const { sentAtMs: sentAt, storeMs } = report;
+        if (process !== null) process.renewed = { sentAt, offset: storeMs - sentAt };
         if (serving === null) return;
         serving.replica.renewed(sentAt);
         serving.clockOffset = storeMs - sentAt;
         serving.renewedAt = Math.max(serving.renewedAt, sentAt);
         serving.isEnded = false;
-      },
-      ended: () => {
+        break;
+      }
+      case 'ended':
         this.#note('its session has ended');
-        const serving = this.#servingOf(started.process);
+        if (serving === null) return;
         serving.isEnded = true;
         serving.replica.ended();
-      },
-      lost: () => this.#servingOf(started.process).replica.lost(),
-      returned: () => this.#servingOf(started.process).replica.returned(),
-    };
+        break;
+      case 'lost':
+        serving?.replica.lost();
+        break;
+      case 'returned':
+        serving?.replica.returned();
+        if (serving?.isEnded === false) serving.titanic.regained();
+        break;
+      case 'otherEnded':
+        this.#in.otherEnded(this, report);
+        break;
+      case 'refused':
+      case 'locked':
+      case 'retried':
+        this.#in.tally.fault(`${report.report} ${'reason' in report ? report.reason : ''}`.trim());
+        break;
+      case 'unread':
+        violated(`${this.name} cannot read: ${report.text}`);
+      default:
+    }
   }
 
   #servingOf(process: Process | null): Serving {
@@ -269,19 +323,19 @@ export class SharedNode {
     return serving;
   }
 
-  #opened({ counts, session, firstTransaction, renewedAt, storeMs }: Opened): void {
-    const process = this.#process;
-    if (process === null) return;
+  #opened(process: Process, { counts, firstTransaction }: Recovered): void {
     const { weather } = this.#in;
-    const { broker, client } = process;
+    const { broker, store, took } = process;
+    const session = present(took.shift(), 'a session that was taken');
+    const { sentAt: renewedAt, offset: clockOffset } = present(process.renewed, 'it was renewed');
     const counted = {
       list: () => {
         throw new Error('the requests of a shared store are claimed');
       },
-      commit: (...[transaction, changes, completion]: Parameters<StoreClient['commit']>) => {
+      commit: (...[transaction, changes, completion]: Parameters<ClaimStore['commit']>) => {
         this.#effect();
         this.#in.commits(this, changes);
-        client.commit(transaction, changes, {
+        store.commit(transaction, changes, {
           done: (results) => completion.done(results),
           failed: (failure) => {
             this.#note(`batch fails: ${failure.message}`);
@@ -289,17 +343,17 @@ export class SharedNode {
           },
         });
       },
-      load: (...args: Parameters<StoreClient['load']>) => {
+      load: (...args: Parameters<ClaimStore['load']>) => {
         this.#effect();
-        client.load(...args);
+        store.load(...args);
       },
-      lookUp: (...args: Parameters<StoreClient['lookUp']>) => {
+      lookUp: (...args: Parameters<ClaimStore['lookUp']>) => {
         this.#effect();
-        client.lookUp(...args);
+        store.lookUp(...args);
       },
-      claim: (...[order, completion]: Parameters<StoreClient['claim']>) => {
+      claim: (...[order, completion]: Parameters<ClaimStore['claim']>) => {
         this.#effect();
-        client.claim(order, {
+        store.claim(order, {
           done: (claimed) => {
             if (claimed.length > 0) this.#note(`claims ${claimed.length}`);
             completion.done(claimed.map(this.#in.claimed));
@@ -310,11 +364,11 @@ export class SharedNode {
           },
         });
       },
-      listKept: (...args: Parameters<StoreClient['listKept']>) => {
+      listKept: (...args: Parameters<ClaimStore['listKept']>) => {
         this.#effect();
-        client.listKept(...args);
+        store.listKept(...args);
       },
-      hint: (...args: Parameters<StoreClient['hint']>) => client.hint(...args),
+      hint: (...args: Parameters<ClaimStore['hint']>) => store.hint(...args),
     };
     const now = (): number => this.#clock.now;
     const replica = new SharedStore(
@@ -331,7 +385,6 @@ export class SharedNode {
       ...([weather.titanic, counted, replica, NOTHING, random, services, counted] as const),
     );
     this.#in.made(titanic, replica);
-    const clockOffset = storeMs - renewedAt;
     process.serving = { titanic, replica, session, clockOffset, renewedAt, isEnded: false };
     this.#note(`serves with session ${session}`);
     this.#setTime();
@@ -349,16 +402,17 @@ export class SharedNode {
 
   /** Runs a part of the process, when its machines run; it may end in it. */
   #enter(process: Process | null, part: (process: Process) => void): void {
-    if (process === null) return;
-    this.#machines.pass(() => {
-      if (this.#process !== process) return;
-      try {
-        part(process);
-      } catch (error) {
-        if (!(error instanceof Crash)) throw error;
-        this.#end(process);
-      }
-    });
+    if (process !== null) this.#machines.pass(() => this.#run(process, part));
+  }
+
+  #run(process: Process, part: (process: Process) => void): void {
+    if (this.#process !== process) return;
+    try {
+      part(process);
+    } catch (error) {
+      if (!(error instanceof Crash)) throw error;
+      this.#end(process);
+    }
   }
 
   #end(process: Process): void {
@@ -366,7 +420,9 @@ export class SharedNode {
     this.#in.tally.fault('broker ends');
     this.#note('ends');
     this.#process = null;
-    process.client.destroy();
+    const { server, processes } = this.#in.link;
+    for (const id of processes) server.disconnected(id);
+    processes.clear();
     this.#machines.clear();
     this.#thread.clear();
     this.#messages.clear();

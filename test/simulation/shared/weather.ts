@@ -1,8 +1,8 @@
 /** The kind of fleet, and of faults, that a seed makes. */
 import { INTERVAL_MS, roomyBroker, roomyTitanic } from '../stored/weather.js';
 import type { SimRandom } from '../world/random.js';
-import type { LinkWeather } from './persistent-connection.js';
 import type { NodeWeather } from './node.js';
+import type { LinkWeather } from './sim-tables.js';
 
 const HOUR_MS = 3_600_000;
 
@@ -15,20 +15,33 @@ export interface Events {
   /** A broker is paused. */
   readonly pauses: number;
   readonly kills: number;
+  /** Somebody keeps rows of requests locked. */
+  readonly lockers: number;
+  /** A trigger refuses some requests. */
+  readonly refusals: number;
 }
 
 export interface SharedWeather extends NodeWeather {
   readonly brokers: number;
   readonly events: Events;
   readonly link: LinkWeather;
+  /** See `SharedDatabase`. */
+  readonly abortChance: number;
+  readonly postponeChance: number;
   /** Of each broker. */
   readonly wallOffsetsMs: readonly number[];
 }
 
 /** No fault hinders a broker. */
-export function isCalm({ events, link, crashAfterMax }: SharedWeather): boolean {
+export function isCalm({ events, link, crashAfterMax, abortChance }: SharedWeather): boolean {
   const hasEvents = Object.values(events).some((times: number) => times > 0);
-  return !hasEvents && link.breakChance === 0 && crashAfterMax === Infinity;
+  return (
+    !hasEvents &&
+    abortChance === 0 &&
+    link.breakChance === 0 &&
+    link.breaksEvery === Infinity &&
+    crashAfterMax === Infinity
+  );
 }
 
 export function weatherOf(random: SimRandom): SharedWeather {
@@ -43,15 +56,20 @@ export function weatherOf(random: SimRandom): SharedWeather {
       cuts: some(0.4, 4),
       pauses: some(0.6, 6),
       kills: some(0.5, 4),
+      lockers: some(0.4, 6),
+      refusals: some(0.2, 2),
     },
     link: {
       delayMaxMs: random.pick([1, 5, 30]),
+      breaksEvery: rare(0.2) ? random.int(3, 60) : Infinity,
       breakChance: rare(0.5) ? random.pick([0.01, 0.05]) : 0,
       cutChance: random.pick([0, 0.2]),
       standbyMaxMs: random.pick([10, 500, 2000]),
     },
     broker: roomyBroker(random),
     titanic: roomyTitanic(random, () => rare(0.1)),
+    abortChance: rare(0.2) ? random.pick([0.02, 0.2]) : 0,
+    postponeChance: random.pick([0, 0.5, 1]),
     leaseMs: random.pick([600, 1200]),
     storeTimeoutMs: random.pick([200, 800]),
     turnDelayMaxMs: random.pick([0, 2]),

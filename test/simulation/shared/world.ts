@@ -4,8 +4,7 @@
  * promise is kept.
  */
 import type { SharedStore } from '../../../src/bstar/replication/shared-store.js';
-import { Watch } from '../../../src/extensions/postgres/lease.js';
-import type { OtherSession } from '../../../src/extensions/postgres/session.js';
+import type { Tables } from '../../../src/extensions/postgres/tables.js';
 import type { ClaimedRequest } from '../../../src/store/store.js';
 import type { Titanic } from '../../../src/titanic/machine/titanic.js';
 import type { Surroundings } from '../actors/line.js';
@@ -29,16 +28,19 @@ import { SimRandom } from '../world/random.js';
 import { Trace } from '../world/trace.js';
 import { ALL_CONDITIONS, type Conditions } from './database.js';
 import { checkEnd, ClaimWatch, miscountOf } from './invariants.js';
-import type { Link } from './persistent-connection.js';
-import { SharedNode } from './node.js';
+import { type OtherEnded, SharedNode } from './node.js';
+import type { Link } from './sim-tables.js';
 import { DatabaseServer } from './server.js';
 import { isCalm, type SharedWeather, weatherOf } from './weather.js';
 
 const DURATION_MS = 6000;
 const HEALED_MS = 60_000;
 const STEP_MS = 250;
-/** How long after the last change the brokers' counts may be old. */
-const COUNTED_MS = 8000;
+/**
+ * How long after the last change the brokers' counts may be old: a hundred times what counting took, in which a broker
+ * may have been paused.
+ */
+const COUNTED_MS = 400_000;
 const SCHEDULERS_MAX = 2;
 const SCHEDULING_ONE_IN = 5;
 /** Schedulers go from broker to broker. */
@@ -58,7 +60,8 @@ const CHANCES: WorkersHere['chances'] = [0, 0.1, 0.4];
 /** Breaks what is correct, to verify that the simulation detects it. */
 export interface SharedSabotage {
   readonly conditions?: Partial<Conditions>;
-  watch?(watch: Watch): void;
+  /** Each connection of a broker to the store. */
+  tables?(tables: Tables): void;
   titanic?(titanic: Titanic): void;
   replica?(replica: SharedStore): void;
   claimed?(request: ClaimedRequest): ClaimedRequest;
@@ -112,23 +115,25 @@ export class SharedWorld {
     this.#stage.addSpies(this.#random, 0, '', (own) => this.#anywhere(own.fork(1)), false);
     this.#schedules = this.#addSchedules(this.#random.fork(7));
     const { database } = this.#server;
+    database.abortChance = this.weather.abortChance;
+    database.postponeChance = this.weather.postponeChance;
     database.changed = () => this.#schedules.look(database, database.rows);
     this.#plan(this.#random.fork(6));
     this.#look();
   }
 
   /** Runs the faults and the healing, and checks that every promise was kept. */
-  run(): void {
-    this.#clock.runUntil(DURATION_MS);
+  async run(): Promise<void> {
+    await this.#clock.drainUntil(DURATION_MS);
     this.#heal();
-    this.#schedules.heal(true);
+    for (const until of this.#schedules.heal(true)) await this.#clock.drainUntil(until);
     const until = this.#clock.now + HEALED_MS;
     for (let open = this.#open(); open !== null; open = this.#open()) {
       hold(this.#clock.now < until, `not over: ${open}`);
-      this.#clock.runUntil(this.#clock.now + STEP_MS);
+      await this.#clock.drainUntil(this.#clock.now + STEP_MS);
     }
     this.#checkPromises();
-    this.#untilCounted();
+    await this.#untilCounted();
     checkEnd(this.#server.database, this.#nodes);
   }
 
@@ -140,8 +145,11 @@ export class SharedWorld {
     this.#healedAt = this.#clock.now;
     this.trace.note(this.#clock.now, 'world', 'heals');
     if (!this.#server.isUp) this.#server.comeUp();
+    const { database } = this.#server;
+    database.refuses = () => false;
+    database.abortChance = 0;
     for (const link of this.#links) {
-      link.isCut = false;
+      mend(link);
       link.isHealed = true;
     }
     for (const node of this.#nodes) node.heal();
@@ -168,13 +176,13 @@ export class SharedWorld {
   }
 
   /** A broker counts again and again what the others change, too. */
-  #untilCounted(): void {
+  async #untilCounted(): Promise<void> {
     const until = this.#clock.now + COUNTED_MS;
     for (;;) {
       const wrong = miscountOf(this.#server.database, this.#nodes);
       if (wrong === null) return;
       hold(this.#clock.now < until, wrong);
-      this.#clock.runUntil(this.#clock.now + STEP_MS);
+      await this.#clock.drainUntil(this.#clock.now + STEP_MS);
     }
   }
 
@@ -187,6 +195,7 @@ export class SharedWorld {
 
   #plan(random: SimRandom): void {
     const { events } = this.weather;
+    const { database } = this.#server;
     const some = (times: number, what: () => void): void => {
       for (let left = times; left > 0; left--) {
         this.#clock.after(random.int(0, DURATION_MS), () => {
@@ -221,6 +230,21 @@ export class SharedWorld {
       node.pause(random.chance(0.7));
       later(ms(), () => node.resume());
     });
+    some(events.lockers, () => {
+      const rows = database.pending.filter(() => random.chance(0.5)).map(({ uuid }) => uuid);
+      if (rows.length === 0) return;
+      this.#fault('rows are locked');
+      this.#server.holds(0, rows, this.#clock.now + ms());
+    });
+    some(events.refusals, () => {
+      const [of, which] = [random.int(2, 8), random.word()];
+      this.#fault('rows are refused');
+      const { refuses } = database;
+      database.refuses = (uuid) => ((uuid.at(-1) ?? 0) + which) % of === 0;
+      later(ms(), () => {
+        database.refuses = refuses;
+      });
+    });
     some(events.kills, () => this.#nodes[place()]?.kill());
   }
 
@@ -234,9 +258,7 @@ export class SharedWorld {
     if (link.isCut || this.#isHealed) return;
     this.#fault('broker is cut off');
     link.isCut = true;
-    this.#clock.after(this.#faultMs(this.#random), () => {
-      link.isCut = false;
-    });
+    this.#clock.after(this.#faultMs(this.#random), () => mend(link));
   }
 
   #fault(what: string): void {
@@ -257,8 +279,10 @@ export class SharedWorld {
 
   #addNode(n: number): void {
     const { weather } = this;
+    const { tables } = this.#sabotage;
     const link: Link = {
       ...{ server: this.#server, weather: weather.link, isCut: false, isHealed: false },
+      ...{ statements: 0, processes: new Set(), deaf: new Set() },
       cut: () => this.#cut(link),
     };
     const node = new SharedNode({
@@ -270,11 +294,7 @@ export class SharedWorld {
       tally: this.tally,
       link,
       wallOffsetMs: weather.wallOffsetsMs[n] ?? 0,
-      watch: () => {
-        const watch = new Watch();
-        this.#sabotage.watch?.(watch);
-        return watch;
-      },
+      ...(tables === undefined ? {} : { broken: tables }),
       made: (titanic, replica) => {
         this.#sabotage.titanic?.(titanic);
         this.#sabotage.replica?.(replica);
@@ -282,7 +302,7 @@ export class SharedWorld {
       claimed: (request) => this.#sabotage.claimed?.(request) ?? request,
       runs: (by, text) => this.#watch.runs(by, text),
       commits: (by, changes) => this.#watch.commits(by, changes),
-      otherEnded: (by: SharedNode, other: OtherSession) => {
+      otherEnded: (by: SharedNode, other: OtherEnded) => {
         this.#fault(`session of another is ended`);
         this.#watch.otherEnded(by, other);
       },
@@ -382,4 +402,11 @@ export class SharedWorld {
     hold(around !== undefined, 'there is such a broker');
     this.#stage.addWorker(name, random, around, only);
   }
+}
+
+/** Messages get through again. */
+function mend(link: Link): void {
+  link.isCut = false;
+  for (const broke of link.deaf) broke();
+  link.deaf.clear();
 }

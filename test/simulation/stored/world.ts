@@ -119,7 +119,7 @@ export class StoredWorld {
       const random = this.#random.fork(50 + index);
       this.#stage.addWorker(`healer${index}`, random, this.#around, service);
     });
-    this.#schedules.heal(this.#isRoomy);
+    for (const until of this.#schedules.heal(this.#isRoomy)) this.#clock.runUntil(until);
     const until = this.#clock.now + HEALED_MS;
     while (!this.#isOver()) {
       hold(

@@ -28,6 +28,13 @@ function isBefore(a: SimTimer, b: SimTimer): boolean {
   return a.at < b.at || (a.at === b.at && a.order < b.order);
 }
 
+/** Ends when no promise goes on any more. */
+async function drained(): Promise<void> {
+  await new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
 export class SimClock {
   /** Milliseconds. */
   now = 0;
@@ -61,6 +68,18 @@ export class SimClock {
       this.#takeFirst();
       this.now = next.at;
       next.run();
+    }
+    this.now = time;
+  }
+
+  /** Like `runUntil`, for code with promises: what an action lets go on goes on before the next action. */
+  async drainUntil(time: number): Promise<void> {
+    await drained();
+    for (let next = this.#heap[0]; next !== undefined && next.at <= time; next = this.#heap[0]) {
+      this.#takeFirst();
+      this.now = next.at;
+      next.run();
+      await drained();
     }
     this.now = time;
   }

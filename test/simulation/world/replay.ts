@@ -7,7 +7,8 @@ import type { Trace } from './trace.js';
 export interface SeededWorld {
   readonly tally: Tally;
   readonly trace: Trace;
-  run(): void;
+  /** Whatever it returns is awaited, if it is a promise. */
+  run(): unknown;
 }
 
 export interface SeedRun<World extends SeededWorld> {
@@ -27,24 +28,44 @@ export function runSeeded<World extends SeededWorld>(run: SeedRun<World>, tally:
   try {
     world.run();
   } catch (error) {
-    throw new MajordomoError('ERR_SIMULATION', explain(run, error));
+    const traced = run.make(true);
+    try {
+      traced.run();
+    } catch {
+      // The same run again, to record its script.
+    }
+    throw explained(run, error, traced);
   }
   tally.add(world.tally);
 }
 
-function explain<World extends SeededWorld>(run: SeedRun<World>, error: unknown): string {
-  const { seed, make, options, scriptLines, about } = run;
-  const world = make(true);
+/** Like `runSeeded`, for a world in which promises go on. */
+export async function runSeededLater<World extends SeededWorld>(
+  run: SeedRun<World>,
+  tally: Tally,
+): Promise<void> {
+  const world = run.make(false);
   try {
-    world.run();
-  } catch {
-    // The same run again, to record its script.
+    await world.run();
+  } catch (error) {
+    const traced = run.make(true);
+    await Promise.resolve(traced.run()).catch(() => undefined);
+    throw explained(run, error, traced);
   }
-  return [
+  tally.add(world.tally);
+}
+
+function explained<World extends SeededWorld>(
+  { seed, options, scriptLines, about }: SeedRun<World>,
+  error: unknown,
+  world: World,
+): MajordomoError {
+  const lines = [
     `seed ${seed}: ${stackOf(error)}`,
     ...(about === undefined ? [] : [about(world)]),
     `replay: npm run simulate -- ${options} --seeds 1 --from ${seed}`,
     'the end of its script:',
     ...world.trace.last(scriptLines),
-  ].join('\n');
+  ];
+  return new MajordomoError('ERR_SIMULATION', lines.join('\n'));
 }
