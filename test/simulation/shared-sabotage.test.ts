@@ -1,5 +1,8 @@
 /** The simulation is only worth what it finds: a database and brokers that are broken on purpose. */
+import { Fence } from '../../src/extensions/postgres/fence.js';
 import { Watch } from '../../src/extensions/postgres/lease.js';
+import { Recount } from '../../src/extensions/postgres/recount.js';
+import { BatchWriter } from '../../src/extensions/postgres/writer.js';
 import type { ClaimedRequest } from '../../src/store/store.js';
 import { firstFailureLater } from './actors/first-failure.js';
 import type { SharedWeather } from './shared/weather.js';
@@ -114,6 +117,106 @@ describe('the simulation finds', () => {
           titanic.foundClaimed = () => undefined;
         },
         weather: breaking,
+      },
+    ],
+    [
+      'a batch that is sent again without a new fencing token',
+      /closed and is pending|not over|counts/,
+      {
+        breaks: () => {
+          jest.spyOn(Fence.prototype, 'renew').mockResolvedValue();
+        },
+        weather: breaking,
+      },
+      35,
+    ],
+    [
+      'a writer that does not ask what became of a batch in doubt',
+      /not over/,
+      {
+        breaks: () => {
+          jest.spyOn(BatchWriter.prototype, 'isInDoubt', 'get').mockReturnValue(false);
+        },
+        weather: breaking,
+      },
+      8,
+    ],
+    [
+      'a writer that asks, and does not hear what its batches have claimed',
+      /not over/,
+      {
+        tables: (tables) => {
+          tables.claimedOf = async () => await Promise.resolve([]);
+        },
+        weather: breaking,
+      },
+      27,
+    ],
+    [
+      'a writer that takes for made what its batch has postponed',
+      /unknown before its time|not over/,
+      {
+        tables: (tables) => {
+          const commit = tables.commit.bind(tables);
+          tables.commit = async (...given) => {
+            const made = await commit(...given);
+            return made === null ? null : { ...made, postponed: [] };
+          };
+        },
+        weather: (weather) => ({ ...weather, postponeChance: 1 }),
+      },
+      2,
+    ],
+    [
+      'a writer that goes on with the session of before',
+      /a schedule cannot be made|not over/,
+      {
+        breaks: () => {
+          jest.spyOn(BatchWriter.prototype, 'begin').mockReturnValue();
+        },
+        weather: pausing,
+      },
+    ],
+    [
+      'a lease that forgets that its connection was lost',
+      /at once after an outage/,
+      {
+        breaks: () => {
+          jest.spyOn(Watch.prototype, 'over').mockReturnValue();
+          jest.spyOn(Watch.prototype, 'restart').mockReturnValue();
+        },
+        weather: (weather) => ({ ...weather, events: { ...weather.events, outages: 6 } }),
+      },
+    ],
+    [
+      'a lease that takes a dead session for renewed',
+      /nothing was stored|not over/,
+      {
+        tables: (tables) => {
+          const renew = tables.renew.bind(tables);
+          tables.renew = async (...given) => (await renew(...given)) ?? 0;
+        },
+        weather: pausing,
+      },
+    ],
+    [
+      'claims that nobody gives back after their connection broke',
+      /not over/,
+      {
+        tables: (tables) => {
+          tables.freeUnknown = async () => await Promise.resolve([]);
+        },
+        weather: breaking,
+      },
+      11,
+    ],
+    [
+      'counts that are not taken again while others change the store, too',
+      /counts/,
+      {
+        breaks: () => {
+          jest.spyOn(Recount.prototype, 'accompanied').mockReturnValue();
+        },
       },
     ],
   ])('%s', async (_what, message, sabotage, likely = 1) => {

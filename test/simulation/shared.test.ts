@@ -1,7 +1,7 @@
 import { Tally } from './actors/tally.js';
 import { runSharedSeed } from './shared/seeds.js';
 
-const SEEDS = 40;
+const SEEDS = 200;
 
 describe('brokers on one database, which goes away, and brokers that are paused, cut off and killed', () => {
   it(`every promise of titanic.* is kept by all of them (docs/protocol.md, D90): ${SEEDS} seeds`, async () => {
@@ -20,6 +20,15 @@ describe('brokers on one database, which goes away, and brokers that are paused,
       'connection breaks: lost',
       'connection breaks: done',
       'connection breaks: late',
+      'connection breaks: delayed',
+      'rows are locked',
+      'locked',
+      'a lock is waited for in vain',
+      'rows are refused',
+      'refused',
+      'the server says P0001',
+      'the server says 40001',
+      'retried serialization',
       'schedule is made',
       'schedule is ended',
     ]) {

@@ -2,13 +2,14 @@
 import { isWork } from '../../../src/store/record-kind.js';
 import { Frames } from '../../../src/core/frames.js';
 import { unpack } from '../../../src/core/packed.js';
+import type { OtherSession } from '../../../src/extensions/postgres/session.js';
 import { countServices } from '../../../src/testing/memory-rows.js';
 import type { Change } from '../../../src/store/store.js';
 import { countText } from '../stored/cast.js';
 import type { SimClock } from '../world/clock.js';
 import { hold } from '../world/failure.js';
 import type { SharedDatabase } from './database.js';
-import type { OtherEnded, SharedNode } from './node.js';
+import type { SharedNode } from './node.js';
 import type { DatabaseServer } from './server.js';
 
 const UUID_BYTES = 16;
@@ -87,7 +88,7 @@ export class ClaimWatch {
   }
 
   /** After the database was away, no session of another is ended before a whole lease has passed. */
-  otherEnded(by: SharedNode, { node, session }: OtherEnded): void {
+  otherEnded(by: SharedNode, { node, session }: OtherSession): void {
     const { upSince } = this.#server;
     const isGrace = this.#clock.now < upSince + this.#leaseMs;
     hold(!isGrace, `${by.name} ends session ${session} of ${node} at once after an outage`);

@@ -12,6 +12,7 @@ import { Frames } from '../../../src/core/frames.js';
 import { unpack } from '../../../src/core/packed.js';
 import { SharedStore } from '../../../src/bstar/replication/shared-store.js';
 import type { OpenPostgres, StoreReport } from '../../../src/extensions/postgres/postgres-store.js';
+import type { OtherSession } from '../../../src/extensions/postgres/session.js';
 import type { Tables } from '../../../src/extensions/postgres/tables.js';
 import type { Recovered } from '../../../src/store/store.js';
 import { ThreadStore, type ThreadStoreEvents } from '../../../src/store/thread/thread-store.js';
@@ -60,10 +61,8 @@ export interface NodeSurroundings {
   /** A worker gets a request with this first frame. */
   readonly runs: (node: SharedNode, text: string) => void;
   readonly commits: (by: SharedNode, changes: readonly Change[]) => void;
-  readonly otherEnded: (by: SharedNode, other: OtherEnded) => void;
+  readonly otherEnded: (by: SharedNode, other: OtherSession) => void;
 }
-
-export type OtherEnded = Extract<StoreReport, { readonly report: 'otherEnded' }>;
 
 const TURNS_AT_ONCE_MAX = 2000;
 const DIRECTORY_ID_BYTES = 16;
@@ -226,6 +225,7 @@ export class SharedNode {
       },
       tell: (act) => this.#clock.after(0, () => this.#enter(started.process, message(act))),
       took: (session) => took.push(session),
+      otherEnded: (other) => this.#in.otherEnded(this, other),
       ...(this.#in.broken === undefined ? {} : { broken: this.#in.broken }),
     };
     hold(typeof ADDRESS !== 'string', 'an address');
@@ -302,9 +302,6 @@ export class SharedNode {
       case 'returned':
         serving?.replica.returned();
         if (serving?.isEnded === false) serving.titanic.regained();
-        break;
-      case 'otherEnded':
-        this.#in.otherEnded(this, report);
         break;
       case 'refused':
       case 'locked':

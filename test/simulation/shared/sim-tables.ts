@@ -84,6 +84,8 @@ export interface TablesHost {
   later(delayMs: number, action: () => void): void;
   /** A session was taken, and its broker has the answer. */
   readonly took: (session: number) => void;
+  /** The session of another broker was ended, at the server. */
+  readonly otherEnded: (other: OtherSession) => void;
   /** Breaks each connection on purpose. */
   readonly broken?: (tables: Tables) => void;
 }
@@ -329,7 +331,13 @@ class SimTables implements Tables {
     const { server } = this.#link;
     // While it writes, its row is skipped.
     const isHeld = (): boolean => server.freeAt([other.session], []) > this.#host.clock.now;
-    return await this.#ask({ run: (database) => !isHeld() && database.endSession(other) });
+    return await this.#ask({
+      run: (database) => {
+        const isEnded = !isHeld() && database.endSession(other);
+        if (isEnded) this.#host.otherEnded(other);
+        return isEnded;
+      },
+    });
   }
 
   async free(): Promise<void> {

@@ -4,6 +4,7 @@
  * promise is kept.
  */
 import type { SharedStore } from '../../../src/bstar/replication/shared-store.js';
+import type { OtherSession } from '../../../src/extensions/postgres/session.js';
 import type { Tables } from '../../../src/extensions/postgres/tables.js';
 import type { ClaimedRequest } from '../../../src/store/store.js';
 import type { Titanic } from '../../../src/titanic/machine/titanic.js';
@@ -28,7 +29,7 @@ import { SimRandom } from '../world/random.js';
 import { Trace } from '../world/trace.js';
 import { ALL_CONDITIONS, type Conditions } from './database.js';
 import { checkEnd, ClaimWatch, miscountOf } from './invariants.js';
-import { type OtherEnded, SharedNode } from './node.js';
+import { SharedNode } from './node.js';
 import type { Link } from './sim-tables.js';
 import { DatabaseServer } from './server.js';
 import { isCalm, type SharedWeather, weatherOf } from './weather.js';
@@ -302,7 +303,7 @@ export class SharedWorld {
       claimed: (request) => this.#sabotage.claimed?.(request) ?? request,
       runs: (by, text) => this.#watch.runs(by, text),
       commits: (by, changes) => this.#watch.commits(by, changes),
-      otherEnded: (by: SharedNode, other: OtherEnded) => {
+      otherEnded: (by: SharedNode, other: OtherSession) => {
         this.#fault(`session of another is ended`);
         this.#watch.otherEnded(by, other);
       },
