@@ -475,6 +475,12 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
       this.#cancelled(context);
       return;
     }
+    if (context.givenBack !== null) {
+      this.#remove(context);
+      session.returned(task, monotonicMs(), context.givenBack);
+      this.#ticker.want(session.nextMs());
+      return;
+    }
     const error = context.errorOf(thrown);
     const failure = failureOf(error, this.#owner.settings.exposeErrors);
     this.#report(error, task.request);
@@ -493,7 +499,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     }
     context.isOver = true;
     this.#remove(context);
-    session.cancelled(task, monotonicMs());
+    session.returned(task, monotonicMs());
     this.#ticker.want(session.nextMs());
   }
 

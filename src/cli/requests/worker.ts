@@ -1,17 +1,22 @@
-/** `majordomo worker`: makes any shell command a service. */
+/** `majordomo worker`: makes any shell command, or a server as it is, a service. */
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import { formatSize, parseSize } from '../../config/size.js';
 import { monotonicMs } from '../../core/clock.js';
 import { EXIT_SIGNALLED } from '../../core/exit.js';
+import { messageOf } from '../../core/errors.js';
 import { failureWords } from '../../core/failure-words.js';
 import { CLOSE_OPTIONS } from '../../sdk/option-tables.js';
 import { failureOf } from '../../sdk/worker/failure-of.js';
 import { FailureReport } from '../../sdk/worker/failure-report.js';
 import type { CurveClientKeys } from '../../sdk/dials.js';
-import type { RegistrationLoss, Worker } from '../../sdk/worker.js';
+import type { Handler, RegistrationLoss, Worker } from '../../sdk/worker.js';
 import { curveOf, keyHint, keyRemedy } from '../connection/curve.js';
 import { checkEndpoints, endpointsOf } from '../connection/endpoints.js';
+import { type Target, targetOf } from './bridge/target.js';
 import { leaveFirstPlace } from './first-process.js';
 import { isRunnable, CommandRuns, STOP_MS } from './command-runs.js';
 import { checkService, DAY_MS, examples, integerOption, usage } from '../common/options.js';
@@ -23,8 +28,12 @@ interface WorkerCommandOptions extends EndpointOptions {
   readonly name?: string;
   readonly protocol: '0.1' | '0.2';
   readonly timeoutMs?: number;
-  readonly outputBytes: number;
+  readonly outputBytes?: number;
   readonly graceMs: number;
+  readonly to: readonly string[];
+  readonly contentType?: string;
+  readonly ca?: string;
+  readonly proxyEnv?: true;
 }
 
 const EXAMPLES = [
@@ -32,6 +41,9 @@ const EXAMPLES = [
   ['majordomo worker --concurrency 4 thumbnail -- convert - -resize 200 -', 'four at once'],
   ["majordomo worker date -- sh -c 'TZ=$(cat) date'", 'a line of shell code'],
   ['majordomo worker --timeout-ms 5000 probe -- ./probe.py', 'a command that may hang'],
+  ['majordomo worker policy --to tcp://gpu1:5555 --to tcp://gpu2:5555', 'two REP servers'],
+  ['majordomo worker resize --to http://127.0.0.1:8000/resize', 'a web server'],
+  ['majordomo worker say --to unix:/run/app.sock:/say', 'the same at a socket file'],
   [
     'majordomo worker --endpoint tcp://a:5555 --endpoint tcp://b:5555 upper -- tr a-z A-Z',
     'a pair',
@@ -51,17 +63,34 @@ fails the request with the code timeout. COMMAND gets SIGTERM when nobody waits 
 more (it was cancelled, or its deadline has passed), and SIGKILL ten seconds later. --output-bytes fails it with too-large: it is not tried again.
 SIGINT, SIGTERM and SIGHUP drain: running commands may finish; a second signal ends at once. As process 1
 of a container it runs below a shell, which waits for what commands leave behind.
+
+--to names a server that stays as it is; each that is named is a worker of its own, registered while its
+server is there. tcp://HOST:PORT and ipc://PATH are ZeroMQ REP sockets: they get the frames of the body, one request
+at a time (--concurrency: at once, for a ROUTER or a proxy). http://, https:// and unix:PATH[:/URL-PATH]
+are web servers: they get a POST of the body, with the headers of the request, its content-type and
+traceparent among them, and Majordomo-Timeout-Ms, the time that its client still waits; what they answer with a status of 2xx is
+the reply. With 408, 425, 429 or 503 another worker gets the request, and this one takes none for a
+second, or as long as Retry-After says, up to a minute. Any other status fails with http-STATUS.
+If a server is lost, or takes longer than --timeout-ms, its request goes to another worker; one with
+"once" only if nothing of it was written to the server.
 `;
 
 const CONCURRENCY_MAX = 1000;
+/** The broker cuts a longer name. */
+const NAME_CHARACTERS_MAX = 64;
 const OUTPUT_BYTES = 16 * 1024 * 1024;
 const OUTPUT_BYTES_MAX = 1024 * 1024 * 1024;
 
 export function define(command: Command): void {
   command
-    .usage('[options] <service> -- <command...>')
+    .usage('[options] <service> (-- <command...> | --to <url>)')
     .argument('<service>', 'the service to offer')
-    .argument('<command...>', 'the command that answers, and its arguments')
+    .argument('[command...]', 'the command that answers, and its arguments')
+    .addOption(
+      new Option('--to <url>', 'a server that answers, instead of a command; can be repeated')
+        .argParser((url: string, before: readonly string[]) => [...before, url])
+        .default([], 'none'),
+    )
     .addOption(
       integerOption('--concurrency <n>', 'requests to handle at once', 1, CONCURRENCY_MAX).default(
         1,
@@ -74,12 +103,23 @@ export function define(command: Command): void {
     .addOption(
       new Option('--protocol <version>', 'MDP version').choices(['0.1', '0.2']).default('0.2'),
     )
-    .addOption(integerOption('--timeout-ms <ms>', 'kill a command that runs longer', 1, DAY_MS))
     .addOption(
-      new Option('--output-bytes <size>', 'largest output of a command, for example 16MiB')
-        .argParser(outputBytes)
-        .default(OUTPUT_BYTES, formatSize(OUTPUT_BYTES)),
+      integerOption(
+        '--timeout-ms <ms>',
+        'kill a command, or give up a server, that takes longer (default: web servers 60000, others no limit)',
+        1,
+        DAY_MS,
+      ),
     )
+    .addOption(
+      new Option(
+        '--output-bytes <size>',
+        `largest output of a command, for example 16MiB (default: ${formatSize(OUTPUT_BYTES)})`,
+      ).argParser(outputBytes),
+    )
+    .option('--content-type <type>', 'of what a web server gets (default: as the request says)')
+    .option('--ca <file>', 'certificates of an authority beside those of the system (PEM)')
+    .option('--proxy-env', 'reach web servers as HTTP_PROXY, HTTPS_PROXY and NO_PROXY say')
     .addOption(
       integerOption('--grace-ms <ms>', 'how long draining may take', 0, DAY_MS).default(
         CLOSE_OPTIONS.graceMs.default,
@@ -88,32 +128,111 @@ export function define(command: Command): void {
   addEndpointOption(command)
     .addHelpText('after', AFTER)
     .action(async (service: string, line: readonly string[], options: WorkerCommandOptions) => {
-      leaveFirstPlace();
       checkService(service);
       checkEndpoints(options);
       if (service.startsWith('mmi.')) {
         throw usage('service names mmi.… are reserved for the broker (8/MMI)');
       }
-      const [program = '', ...args] = line;
-      if (!isRunnable(program)) {
-        throw usage(`${printable(program)}: no such command`);
-      }
-      const { timeoutMs = null, outputBytes: outputBytesMax } = options;
+      const targets = options.to.map((url) => targetOf(url));
+      checkKind(line, targets, options);
+      if (targets.length === 0) leaveFirstPlace();
       const failures = new FailureReport((line) => say(line), monotonicMs);
-      const outputHeld = (): void => {
-        const held =
-          'what it started holds its standard output open: that is not part of the reply';
-        failures.report('held', `${printable(program)} has ended, and ${held}`);
-      };
-      const run = { service, program, args, timeoutMs, outputBytesMax, outputHeld };
-      await serve(
+      const offered = {
         service,
-        await endpointsOf(options, 'worker'),
-        new CommandRuns(run),
         failures,
         options,
-      );
+        endpoints: await endpointsOf(options, 'worker'),
+      };
+      if (targets.length === 0) await serveCommand(line, offered);
+      else await serveTargets(targets, offered);
+      failures.flush();
     });
+}
+
+/** A command and servers exclude each other, and so do what is for them. */
+function checkKind(
+  [program]: readonly string[],
+  targets: readonly Target[],
+  options: WorkerCommandOptions,
+): void {
+  if (program === undefined) {
+    if (targets.length === 0) {
+      throw usage('a command is missing (-- COMMAND), or a server (--to URL)');
+    }
+    if (options.outputBytes !== undefined) throw usage('--output-bytes is for commands');
+    if (targets.some(({ web }) => web !== null)) return;
+  } else {
+    if (targets.length > 0) throw usage('a command and --to exclude each other');
+    if (!isRunnable(program)) throw usage(`${printable(program)}: no such command`);
+  }
+  const { contentType, ca, proxyEnv } = options;
+  const forWeb = Object.entries({
+    '--content-type': contentType,
+    '--ca': ca,
+    '--proxy-env': proxyEnv,
+  });
+  const [wrong] = forWeb.find(([, value]) => value !== undefined) ?? [];
+  if (wrong !== undefined) throw usage(`${wrong} is for web servers (--to http://…)`);
+}
+
+/** What the worker of a command and those of servers have in common. */
+interface Offered {
+  readonly service: string;
+  readonly endpoints: readonly string[];
+  readonly failures: FailureReport;
+  readonly options: WorkerCommandOptions;
+}
+
+async function serveCommand(line: readonly string[], offered: Offered): Promise<void> {
+  const { service, failures, options } = offered;
+  const [program = '', ...args] = line;
+  const { timeoutMs = null, outputBytes: outputBytesMax = OUTPUT_BYTES } = options;
+  const outputHeld = (): void => {
+    const held = 'what it started holds its standard output open: that is not part of the reply';
+    failures.report('held', `${printable(program)} has ended, and ${held}`);
+  };
+  const runs = new CommandRuns({ service, program, args, timeoutMs, outputBytesMax, outputHeld });
+  const newWorker = await workersOf(offered);
+  const worker = newWorker('', (request, { signal }) => runs.run(request.frames, signal));
+  drainOnSignal(
+    () => worker.running,
+    () => void worker.close({ graceMs: options.graceMs }),
+  );
+  // Of a second signal, or a bug.
+  process.once('exit', () => runs.killAll());
+  await worker.run();
+}
+
+async function serveTargets(targets: readonly Target[], offered: Offered): Promise<void> {
+  const { service, options } = offered;
+  const { Bridge } = await import('./bridge/bridge.js');
+  const { openServer } = await import('./bridge/open.js');
+  const ca = options.ca === undefined ? undefined : certificatesIn(options.ca);
+  const newWorker = await workersOf(offered);
+  const bridges = targets.map((target) => {
+    const { shown } = target;
+    return new Bridge({
+      openServer: (lost) => openServer(target, { ...options, ca }, lost),
+      newWorker: (handler) => newWorker(shown, handler),
+      away: (why) => say(`${printable(service)}: ${shown}: ${printable(why)}; waiting for it`),
+    });
+  });
+  drainOnSignal(
+    () => bridges.reduce((sum, { running }) => sum + running, 0),
+    () => {
+      for (const bridge of bridges) bridge.close(options.graceMs);
+    },
+  );
+  await Promise.all(bridges.map((bridge) => bridge.run()));
+}
+
+/** @throws ERR_USAGE */
+function certificatesIn(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw usage(`--ca ${printable(file)}: ${messageOf(error)}`);
+  }
 }
 
 function outputBytes(text: string): number {
@@ -122,45 +241,47 @@ function outputBytes(text: string): number {
   throw new InvalidArgumentError(`It must be a size from 1 to ${formatSize(OUTPUT_BYTES_MAX)}.`);
 }
 
-async function serve(
-  service: string,
-  endpoints: readonly string[],
-  runs: CommandRuns,
-  failures: FailureReport,
-  options: WorkerCommandOptions,
-): Promise<void> {
+/** @returns makes a worker; `server` is what its requests go to, empty: a command */
+async function workersOf({
+  service,
+  endpoints,
+  failures,
+  options,
+}: Offered): Promise<(server: string, handler: Handler) => Worker> {
   const { Worker } = await import('../../sdk/worker.js');
-  const { concurrency, protocol, name } = options;
+  const { concurrency, protocol } = options;
   const { curve } = curveOf(options);
-  const worker = new Worker(
-    {
-      endpoints,
-      service,
-      concurrency,
-      protocol,
-      // By then its command has been killed, so this never warns of one that ignores SIGTERM.
-      cancelGraceMs: STOP_MS + 1000,
-      ...(name === undefined ? {} : { name }),
-      ...(curve === undefined ? {} : { curve }),
-    },
-    (request, { signal }) => runs.run(request.frames, signal),
-  );
-  worker.on('failed', ({ error }) => {
-    const failure = failureOf(error, true);
-    const said = `${printable(service)} failed: ${printable(failureWords(failure))}`;
-    failures.report(failure.code, said);
-  });
-  worker.on('registered', ({ endpoint }) => {
-    say(`${printable(service)}: registered at ${endpoint}`);
-  });
-  worker.on('lost', ({ endpoint, reason }) => {
-    say(`${printable(service)}: ${whyLost(reason, endpoint, curve)}, retrying`);
-  });
-  drainOnSignal(worker, options.graceMs);
-  // Of a second signal, or a bug.
-  process.once('exit', () => runs.killAll());
-  await worker.run();
-  failures.flush();
+  return (server, handler) => {
+    // Without a name, several that one process has would look the same in lists.
+    const ownName = server === '' ? undefined : `${hostname()}:${process.pid} ${server}`;
+    const name = options.name ?? ownName?.slice(0, NAME_CHARACTERS_MAX);
+    const worker = new Worker(
+      {
+        endpoints,
+        service,
+        concurrency,
+        protocol,
+        // By then its command has been killed, so this never warns of one that ignores SIGTERM.
+        cancelGraceMs: STOP_MS + 1000,
+        ...(name === undefined ? {} : { name }),
+        ...(curve === undefined ? {} : { curve }),
+      },
+      handler,
+    );
+    const who = printable(service);
+    worker.on('failed', ({ error }) => {
+      const failure = failureOf(error, true);
+      const said = `${who} failed: ${printable(failureWords(failure))}`;
+      failures.report(failure.code, said);
+    });
+    worker.on('registered', ({ endpoint }) => {
+      say(`${who}: registered at ${endpoint}${server === '' ? '' : ` for ${server}`}`);
+    });
+    worker.on('lost', ({ endpoint, reason }) => {
+      say(`${who}: ${whyLost(reason, endpoint, curve)}, retrying`);
+    });
+    return worker;
+  };
 }
 
 function whyLost(
@@ -183,15 +304,15 @@ function whyLost(
 }
 
 /** The first signal drains; the second exits at once. */
-function drainOnSignal(worker: Worker, graceMs: number): void {
+function drainOnSignal(running: () => number, close: () => void): void {
   let isDraining = false;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       if (isDraining) process.exit(EXIT_SIGNALLED[signal === 'SIGINT' ? signal : 'SIGTERM']);
       isDraining = true;
-      const { running } = worker;
-      if (running > 0) say(`draining: ${running} running; signal again to end at once`);
-      void worker.close({ graceMs });
+      const count = running();
+      if (count > 0) say(`draining: ${count} running; signal again to end at once`);
+      close();
     });
   }
 }

@@ -1,5 +1,5 @@
 import { type MonotonicMs, monotonicMs } from '../../core/clock.js';
-import { EMPTY, type MdpVersion } from '../../wire/mdp.js';
+import { EMPTY, type MdpVersion, NOT_BEGUN } from '../../wire/mdp.js';
 import { isProgressBody, PROGRESS } from '../../wire/progress.js';
 import { type Body, type BodyFrames, bodyFrames, frameList } from '../body.js';
 import type { Encode } from '../codec/codec.js';
@@ -52,6 +52,8 @@ export type Handler<Value = Buffer, Answer = Body, Progress = Answer> = (
 
 /** Where the parts of an answer go. */
 export interface PartSink {
+  /** The largest message that the broker accepts. */
+  readonly messageBytesMax: number;
   /** @returns `null`: the broker takes a part of this size */
   tooLargeError(body: BodyFrames): Error | null;
   /** Why a part cannot be sent, which ends the request; `null`: it can. */
@@ -106,8 +108,20 @@ class TaskSignal {
   }
 }
 
+/** What the context of a handler has for this package itself. */
+export interface InnerContext extends HandlerContext {
+  readonly task: Task;
+  readonly session: PartSink;
+  /**
+   * The request goes back to the broker, for another worker: the handler throws after that. For `majordomo worker`,
+   * which hands requests on to servers.
+   * @param hasBegun false: no server can have seen it, so that `once` (D117) lets another one have it
+   */
+  giveBack(why: string, hasBegun: boolean): void;
+}
+
 /** The context of one request. */
-export class TaskContext<S extends PartSink = PartSink> implements HandlerContext {
+export class TaskContext<S extends PartSink = PartSink> implements InnerContext {
   readonly task: Task;
   readonly session: S;
   /** The index of the request in the worker's list of running requests. */
@@ -118,6 +132,8 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
   spoiledBy: Error | null = null;
   /** Why nobody wants the answer; `null`: it is wanted. */
   cancelledBy: Error | null = null;
+  /** Why the request goes back to the broker when its handler throws; `null`: it fails. See `giveBack`. */
+  givenBack: string | null = null;
   /** Whether nothing more is sent for the request. (Its handler may go on if it was cancelled.) */
   isOver = false;
   readonly #version: MdpVersion;
@@ -181,6 +197,10 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
       if (this.#version === 2 && this.cancelledBy === null) this.session.progress(this.task, body);
     };
     return this.#progress;
+  }
+
+  giveBack(why: string, hasBegun: boolean): void {
+    this.givenBack = hasBegun ? why : `${NOT_BEGUN}: ${why}`;
   }
 
   /** What is sent of an error that the handler threw. */

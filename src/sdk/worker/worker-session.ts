@@ -322,6 +322,11 @@ export class WorkerSession implements SlotTaker {
     else this.#held.push(task);
   }
 
+  /** The largest message that the broker accepts. */
+  get messageBytesMax(): number {
+    return this.#offers.messageBytesMax;
+  }
+
   /** Why the broker would not take an answer, or a part of one, of this size; `null`: it would. */
   tooLargeError(body: BodyFrames): Error | null {
     const { messageBytesMax } = this.#offers;
@@ -396,21 +401,30 @@ export class WorkerSession implements SlotTaker {
     if (this.#isPresent(task)) {
       if (this.#offers.fail) {
         this.#sink.fail(task, fittingFailure(failure, this.#offers.messageBytesMax));
-      } else if (this.#declared !== null) {
-        this.#sink.giveBack(task, 'the handler failed');
       } else {
-        this.#sink.disconnect();
-        this.#rest(now, 'reregister');
+        this.#giveBack(task, 'the handler failed', now);
       }
     }
     this.#over(now);
   }
 
-  /** The handler of a request that nobody wants the answer of has ended, or was given up. */
-  cancelled(task: Task, now: MonotonicMs): void {
+  /**
+   * The handler has ended without an answer, or was given up: its request goes back. Without a reason nobody wants
+   * the answer.
+   */
+  returned(task: Task, now: MonotonicMs, reason: string = CANCELLED): void {
     if (!this.#ends(task)) return;
-    if (this.#isPresent(task)) this.#sink.giveBack(task, CANCELLED);
+    if (this.#isPresent(task)) this.#giveBack(task, reason, now);
     this.#over(now);
+  }
+
+  #giveBack(task: Task, reason: string, now: MonotonicMs): void {
+    if (this.#declared !== null) {
+      this.#sink.giveBack(task, reason);
+    } else {
+      this.#sink.disconnect();
+      this.#rest(now, 'reregister');
+    }
   }
 
   /**

@@ -61,6 +61,7 @@ function contextOf(version: 1 | 2, partial: (body: BodyFrames) => boolean): Task
   const sink = {
     partial: (_task: Task, body: BodyFrames): boolean => partial(body),
     progress: (_task: Task, body: BodyFrames): void => void partial(body),
+    messageBytesMax: Infinity,
     tooLargeError: (body: BodyFrames): Error | null =>
       bodyBytes(body) > 100 ? new ServiceError('too-large', 'over 100 bytes') : null,
     partError: (body: BodyFrames): Error | null => sink.tooLargeError(body),

@@ -180,7 +180,7 @@ export class SdkWorker {
     this.stage.clock.after(this.#random.int(0, this.habits.serveMaxMs), () => {
       this.do(() => {
         if (!this.#hasEnded(running)) return;
-        if (running.isCancelled) at.session.cancelled(task, this.now);
+        if (running.isCancelled) at.session.returned(task, this.now);
         else if (fails) at.session.failed(task, failureOf(retry), this.now);
         else at.session.finished(task, [Buffer.from(`A${name}`)], this.now);
         this.wake();
@@ -205,7 +205,7 @@ export class SdkWorker {
     this.stage.clock.after(this.#random.int(0, CANCELLED_MS), () => {
       this.do(() => {
         if (!this.#hasEnded(running)) return;
-        at.session.cancelled(running.task, this.now);
+        at.session.returned(running.task, this.now);
         this.wake();
       });
     });

@@ -1,0 +1,131 @@
+/**
+ * A worker that hands its requests on to one server. It is registered while the server is there: it leaves before
+ * what the server lost goes back, so that this goes to another worker, and registers again once the server is back.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+
+import type { Handler, Worker } from '../../../sdk/worker.js';
+import type { InnerContext } from '../../../sdk/worker/handler.js';
+import { DAY_MS } from '../../common/options.js';
+import type { Outcome, Server } from './server.js';
+
+/** The pause after a request that took too long, doubled with each in a row: only a request can tell more. */
+const PAUSE_MS_MIN = 1000;
+const PAUSE_MS_MAX = 30_000;
+/** How long its worker may take to leave: as long as what it is doing. */
+const LEAVE_MS = DAY_MS;
+
+export interface BridgeOptions {
+  /** @param lost called when a connection to the server is lost while no request tells of it */
+  readonly openServer: (lost: (why: string) => void) => Promise<Server>;
+  /** A worker that has not begun. */
+  readonly newWorker: (handler: Handler) => Worker;
+  /** The server is away, or was asked for a pause. Once, until it is there again. */
+  readonly away: (why: string) => void;
+}
+
+export class Bridge {
+  readonly #options: BridgeOptions;
+  readonly #closing = new AbortController();
+  #worker: Worker | null = null;
+  #server: Server | null = null;
+  #isAwayTold = false;
+  #pauseMs = 0;
+  /** Requests in a row that the server did not answer in time, or refused because it was busy. */
+  #vain = 0;
+
+  constructor(options: BridgeOptions) {
+    this.#options = options;
+  }
+
+  /** The number of requests that are at the server. */
+  get running(): number {
+    return this.#worker?.running ?? 0;
+  }
+
+  /** Serves until `close()`. */
+  async run(): Promise<void> {
+    const { signal } = this.#closing;
+    const server = await this.#options.openServer((why) => this.#leave(why));
+    this.#server = server;
+    try {
+      while (!signal.aborted) await this.#serveOnce(server, signal);
+    } finally {
+      server.close();
+    }
+  }
+
+  /** Serves until the server is away. */
+  async #serveOnce(server: Server, signal: AbortSignal): Promise<void> {
+    await pause(this.#pauseMs, undefined, { signal }).catch(() => undefined);
+    this.#pauseMs = 0;
+    await server.ready(signal, (why) => this.#tell(why));
+    if (signal.aborted) return;
+    this.#isAwayTold = false;
+    this.#worker = this.#options.newWorker((request, context) =>
+      // The worker makes no other context.
+      this.#handle(server, request.frames, context as InnerContext),
+    );
+    await this.#worker.run();
+  }
+
+  async #handle(
+    server: Server,
+    frames: readonly Buffer[],
+    context: InnerContext,
+  ): Promise<readonly Buffer[]> {
+    const { signal, task, session } = context;
+    const { headers, deadlineMs } = task.request;
+    const replyBytesMax = session.messageBytesMax;
+    const outcome: Outcome = signal.aborted
+      ? { kind: 'unwanted' }
+      : await server.ask({ frames, headers, deadlineMs, replyBytesMax, signal });
+    switch (outcome.kind) {
+      case 'reply':
+        this.#vain = 0;
+        return outcome.frames;
+      case 'failed': {
+        const { error, pauseMs } = outcome;
+        if (pauseMs === null) this.#vain = 0;
+        else this.#leave(`${error.serviceCode} ${error.message}`, this.#nextPauseMs(pauseMs));
+        throw error;
+      }
+      case 'lost': {
+        const { why, wasWritten, isSilent } = outcome;
+        this.#leave(why, isSilent ? this.#nextPauseMs(0) : 0);
+        context.giveBack(why, wasWritten);
+        throw new Error(why);
+      }
+      case 'unwanted':
+        throw new Error('nobody waits for it');
+    }
+  }
+
+  #nextPauseMs(askedMs: number): number {
+    const ownMs = Math.min(PAUSE_MS_MAX, PAUSE_MS_MIN * 2 ** this.#vain);
+    this.#vain++;
+    return Math.max(askedMs, ownMs);
+  }
+
+  /** Takes no more requests until the server is there again. */
+  #leave(why: string, pauseMs = 0): void {
+    if (this.#closing.signal.aborted) return;
+    this.#pauseMs = Math.max(this.#pauseMs, pauseMs);
+    this.#tell(pauseMs > 0 ? `${why}; pausing for ${Math.ceil(pauseMs / 1000)} s` : why);
+    void this.#worker?.close({ graceMs: LEAVE_MS });
+  }
+
+  #tell(why: string): void {
+    if (this.#isAwayTold) return;
+    this.#isAwayTold = true;
+    this.#options.away(why);
+  }
+
+  /** Drains: what is at the server has `graceMs` to be answered. */
+  close(graceMs: number): void {
+    this.#closing.abort();
+    void this.#worker?.close({ graceMs });
+    // One that was leaving already has a longer time.
+    setTimeout(() => this.#server?.close(), graceMs).unref();
+  }
+}

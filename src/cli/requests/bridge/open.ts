@@ -1,0 +1,29 @@
+/** Opens the server of a target. */
+import { repServer } from './rep-server.js';
+import type { Server } from './server.js';
+import type { Target } from './target.js';
+import { WebServer } from './web-server.js';
+
+/** How long a web server may take for an answer: nothing else shows that it is silent. */
+const WEB_TIMEOUT_MS = 60_000;
+
+export interface ServerOptions {
+  readonly concurrency: number;
+  readonly timeoutMs?: number;
+  /** For web servers: see `WebOptions`. */
+  readonly contentType?: string;
+  readonly ca?: string | undefined;
+  readonly proxyEnv?: true;
+}
+
+/** @param lost called when a connection is lost while no request tells of it */
+export async function openServer(
+  { url, web }: Target,
+  { concurrency, timeoutMs, contentType, ca, proxyEnv }: ServerOptions,
+  lost: (why: string) => void,
+): Promise<Server> {
+  if (web === null) return await repServer(url, concurrency, timeoutMs ?? null, lost);
+  const limitMs = timeoutMs ?? WEB_TIMEOUT_MS;
+  const usesProxy = proxyEnv === true;
+  return new WebServer(web, { concurrency, timeoutMs: limitMs, contentType, ca, usesProxy });
+}
