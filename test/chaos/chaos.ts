@@ -8,13 +8,18 @@
  *     npm run chaos -- --pair --hosts --cycles 50  # on hosts of their own, as root: their cables are cut
  *     npm run chaos -- --pair --minutes 10 --faultless   # nobody hurts it: nothing may happen
  *     npm run chaos -- --handovers --cycles 50  # switchovers, and 2 restarts for 5 of them: no request runs twice
+ *     npm run chaos -- --bridge --cycles 200    # REP servers behind a worker --to; then as many web servers
  */
 import { parseArgs } from 'node:util';
 
 import { codeOf, messageOf } from '../../src/core/errors.js';
 import { SimRandom } from '../simulation/world/random.js';
+import { killPrograms } from '../interop/support/program.js';
+import { killAll } from '../support/child.js';
+import { removeDaemons } from '../support/daemon.js';
 import { removeHosts } from '../support/hosts.js';
 import { removePairs } from '../support/pair-daemons.js';
+import { hurtServers } from './bridge.js';
 import { failWorkers } from './failing.js';
 import { handOver } from './handovers.js';
 import { loadPair } from './pair-faultless.js';
@@ -33,6 +38,7 @@ const { values } = parseArgs({
     hosts: { type: 'boolean', default: false },
     faultless: { type: 'boolean', default: false },
     handovers: { type: 'boolean', default: false },
+    bridge: { type: 'boolean', default: false },
     cycles: { type: 'string' },
     minutes: { type: 'string' },
     seed: { type: 'string', default: '' },
@@ -59,6 +65,21 @@ async function handedOver(switchovers: number): Promise<string> {
   return text;
 }
 
+/** @throws if a client hangs */
+async function bridged(count: number): Promise<string> {
+  try {
+    const tallies = [];
+    for (const kind of ['rep', 'web'] as const) {
+      tallies.push({ kind, ...(await hurtServers({ kind, count, stopEach: 2 }, say)) });
+    }
+    return tallies.map((tally) => JSON.stringify(tally)).join('\n');
+  } finally {
+    await killPrograms();
+    await killAll();
+    await removeDaemons();
+  }
+}
+
 async function main(): Promise<number> {
   const { pair, minutes } = values;
   if (minutes !== undefined && (!pair || values.cycles !== undefined)) {
@@ -71,6 +92,10 @@ async function main(): Promise<number> {
   }
   if (values.handovers && (pair || values.failing)) {
     process.stderr.write('chaos: --handovers goes without --pair and --failing\n');
+    return USAGE;
+  }
+  if (values.bridge && (pair || values.failing || values.handovers)) {
+    process.stderr.write('chaos: --bridge goes without --pair, --failing and --handovers\n');
     return USAGE;
   }
   if (values.failing && pair) {
@@ -91,6 +116,7 @@ async function main(): Promise<number> {
     if (values.failing) result = await failWorkers(cycles, random);
     else if (values.faultless) result = await loadPair(forMs, random, say);
     else if (values.handovers) result = await handedOver(cycles);
+    else if (values.bridge) result = await bridged(cycles);
     else if (pair) result = await hurtPair({ cycles, forMs, onHosts: values.hosts }, random, say);
     else result = await killTitanic(cycles, random, say);
     await removePairs();

@@ -1,7 +1,7 @@
 /** `majordomo doctor`: checks this machine and configuration for common problems. */
 import { join } from 'node:path';
 
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 
 import type { Loaded } from '../../config/io/load.js';
 import { problemLine } from '../../config/problem.js';
@@ -29,6 +29,8 @@ import type { Program } from '../program.js';
 
 interface DoctorOptions extends Omit<AdminOptions, 'timeoutMs'>, OutputOptions {
   readonly listen?: number;
+  readonly to?: readonly string[];
+  readonly ca?: string;
 }
 
 const LISTEN_SECONDS_MAX = 3600;
@@ -36,6 +38,7 @@ const LISTEN_SECONDS_MAX = 3600;
 const EXAMPLES = [
   ['majordomo doctor', 'before the first start'],
   ['majordomo doctor -c /etc/majordomo.yaml', 'with the configuration file of the broker'],
+  ['majordomo doctor --to tcp://gpu1:5555', 'and a server of majordomo worker --to'],
   ['majordomo doctor --listen 30', 'and whom the running broker refuses, and why'],
   ['majordomo doctor -o json | jq \'.checks[] | select(.state != "ok")\'', 'for scripts'],
 ] as const;
@@ -56,6 +59,14 @@ export function define(command: Command, done: Done, program: Program): void {
       LISTEN_SECONDS_MAX,
     ),
   );
+  command
+    .addOption(
+      new Option(
+        '--to <url>',
+        'also look whether a server of majordomo worker --to is there; it gets no request; can be repeated',
+      ).argParser((url: string, before?: readonly string[]) => [...(before ?? []), url]),
+    )
+    .option('--ca <file>', 'as for majordomo worker');
   addOutputOption(addAdminOptions(command))
     .addHelpText('after', AFTER)
     .action(async (options: DoctorOptions) => {
@@ -79,8 +90,15 @@ async function examine(options: DoctorOptions, program: Program): Promise<readon
     clock(),
     ...findings,
     ...(loaded === null ? [] : await ofConfiguration(loaded, await program.extensions())),
+    ...(await serversOf(options)),
     ...(options.listen === undefined ? [] : await listened(options, options.listen)),
   ];
+}
+
+async function serversOf({ to = [], ca }: DoctorOptions): Promise<readonly Finding[]> {
+  if (to.length === 0) return [];
+  const { serverFinding } = await import('../requests/bridge/check.js');
+  return await Promise.all(to.map((url) => serverFinding(url, ca)));
 }
 
 async function listened(options: DoctorOptions, seconds: number): Promise<readonly Finding[]> {

@@ -1,5 +1,4 @@
 /** `majordomo worker`: makes any shell command, or a server as it is, a service. */
-import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
@@ -7,7 +6,6 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { formatSize, parseSize } from '../../config/size.js';
 import { monotonicMs } from '../../core/clock.js';
 import { EXIT_SIGNALLED } from '../../core/exit.js';
-import { messageOf } from '../../core/errors.js';
 import { failureWords } from '../../core/failure-words.js';
 import { CLOSE_OPTIONS } from '../../sdk/option-tables.js';
 import { failureOf } from '../../sdk/worker/failure-of.js';
@@ -206,15 +204,15 @@ async function serveCommand(line: readonly string[], offered: Offered): Promise<
 async function serveTargets(targets: readonly Target[], offered: Offered): Promise<void> {
   const { service, options } = offered;
   const { Bridge } = await import('./bridge/bridge.js');
-  const { openServer } = await import('./bridge/open.js');
-  const ca = options.ca === undefined ? undefined : certificatesIn(options.ca);
+  const { certificatesIn, openServer } = await import('./bridge/open.js');
+  const ca = certificatesIn(options.ca);
   const newWorker = await workersOf(offered);
   const bridges = targets.map((target) => {
     const { shown } = target;
     return new Bridge({
       openServer: (lost) => openServer(target, { ...options, ca }, lost),
       newWorker: (handler) => newWorker(shown, handler),
-      away: (why) => say(`${printable(service)}: ${shown}: ${printable(why)}; waiting for it`),
+      away: (why) => say(`${printable(service)}: ${shown}: ${printable(why)}`),
     });
   });
   drainOnSignal(
@@ -224,15 +222,6 @@ async function serveTargets(targets: readonly Target[], offered: Offered): Promi
     },
   );
   await Promise.all(bridges.map((bridge) => bridge.run()));
-}
-
-/** @throws ERR_USAGE */
-function certificatesIn(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw usage(`--ca ${printable(file)}: ${messageOf(error)}`);
-  }
 }
 
 function outputBytes(text: string): number {

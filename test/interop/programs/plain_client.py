@@ -31,7 +31,8 @@ def socket_of(kind):
     socket.probe_router = args.probe
     socket.linger = 0
     socket.rcvtimeo = args.timeout_ms
-    socket.connect(args.endpoint)
+    for endpoint in args.endpoint.split(","):
+        socket.connect(endpoint)
     return socket
 
 

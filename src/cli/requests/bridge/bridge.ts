@@ -111,14 +111,15 @@ export class Bridge {
   #leave(why: string, pauseMs = 0): void {
     if (this.#closing.signal.aborted) return;
     this.#pauseMs = Math.max(this.#pauseMs, pauseMs);
-    this.#tell(pauseMs > 0 ? `${why}; pausing for ${Math.ceil(pauseMs / 1000)} s` : why);
+    this.#tell(why, pauseMs);
     void this.#worker?.close({ graceMs: LEAVE_MS });
   }
 
-  #tell(why: string): void {
+  #tell(why: string, pauseMs = 0): void {
     if (this.#isAwayTold) return;
     this.#isAwayTold = true;
-    this.#options.away(why);
+    const then = pauseMs > 0 ? `no requests for ${Math.ceil(pauseMs / 1000)} s` : 'waiting for it';
+    this.#options.away(`${why}; ${then}`);
   }
 
   /** Drains: what is at the server has `graceMs` to be answered. */

@@ -1,4 +1,9 @@
 /** Opens the server of a target. */
+import { readFileSync } from 'node:fs';
+
+import { messageOf } from '../../../core/errors.js';
+import { usage } from '../../common/options.js';
+import { printable } from '../../common/output.js';
 import { repServer } from './rep-server.js';
 import type { Server } from './server.js';
 import type { Target } from './target.js';
@@ -26,4 +31,14 @@ export async function openServer(
   const limitMs = timeoutMs ?? WEB_TIMEOUT_MS;
   const usesProxy = proxyEnv === true;
   return new WebServer(web, { concurrency, timeoutMs: limitMs, contentType, ca, usesProxy });
+}
+
+/** The content of `--ca`. @throws ERR_USAGE */
+export function certificatesIn(file: string | undefined): string | undefined {
+  if (file === undefined) return undefined;
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw usage(`--ca ${printable(file)}: ${messageOf(error)}`);
+  }
 }

@@ -3,6 +3,7 @@ import { urlToHttpOptions } from 'node:url';
 
 import { messageOf } from '../../../core/errors.js';
 import { shownUrl } from '../../../core/web-address.js';
+import { checkedList } from '../../connection/endpoints.js';
 import { usage } from '../../common/options.js';
 import { printable } from '../../common/output.js';
 
@@ -30,7 +31,10 @@ const HTTP_PORTS = { 'http:': 80, 'https:': 443 } as const;
 /** @throws ERR_USAGE */
 export function targetOf(url: string): Target {
   const shown = printable(shownUrl(url));
-  if (/^(tcp|ipc):\/\/./.test(url)) return { url, shown, web: null };
+  if (/^(tcp|ipc):/.test(url)) {
+    checkedList(url, '--to');
+    return { url, shown, web: null };
+  }
   const [, socketPath, path = '/'] = /^unix:([^:]+)(?::(\/.*))?$/.exec(url) ?? [];
   if (socketPath !== undefined) {
     return { url, shown, web: { isSecure: false, socketPath, path } };

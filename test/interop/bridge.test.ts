@@ -1,0 +1,291 @@
+/** `majordomo worker --to`: REP servers and web servers that nobody changed, as workers (D119). */
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server as HttpServer } from 'node:http';
+
+import { Client } from '../../src/sdk/client.js';
+import { hurtServers } from '../chaos/bridge.js';
+import { Child, killAll, run } from '../support/child.js';
+import { type Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../support/daemon.js';
+import { freePorts, listening } from '../support/free-ports.js';
+import { LONG_TEST_MS } from '../support/patience.js';
+import { itWithTool, toolAvailable } from '../support/tools.js';
+import { compile, execute, killPrograms, type Program, python } from './support/program.js';
+
+const BOTH = 'gcc and libzmq3-dev';
+const PYZMQ = 'python3-zmq';
+const IMAGE_BYTES = 5 * 1024 * 1024;
+
+let directory: string;
+let daemon: Daemon;
+let client: Client;
+const web: HttpServer[] = [];
+
+beforeEach(async () => {
+  directory = temporaryDirectory();
+  daemon = await startDaemon();
+  client = new Client({ endpoints: [daemon.endpoint], timeoutMs: 60_000 });
+});
+
+afterEach(async () => {
+  await client.close();
+  for (const server of web.splice(0)) {
+    server.close();
+    server.closeAllConnections();
+  }
+  await killAll();
+  await killPrograms();
+  await removeDaemons();
+});
+
+/** Starts the worker of these servers; it is registered for those that are there. */
+async function bridge(
+  urls: readonly string[],
+  there: readonly string[] = urls,
+  ...options: readonly string[]
+): Promise<Child> {
+  const to = urls.flatMap((url) => ['--to', url]);
+  const worker = new Child(['worker', 'work', '--endpoint', daemon.endpoint, ...options, ...to]);
+  for (const url of there) {
+    await says(worker, `work: registered at ${daemon.endpoint} for ${url}\n`);
+  }
+  return worker;
+}
+
+function says(worker: Child, text: string): Promise<void> {
+  return worker.until(({ stderr }) => stderr.includes(text), text);
+}
+
+type Answer = (
+  request: IncomingMessage,
+  body: string,
+) => readonly [status: number, body: string, headers?: Record<string, string>] | null;
+
+/** A web server; `null` is no answer. */
+async function webServer(answer: Answer, port = 0): Promise<string> {
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const given = answer(request, Buffer.concat(chunks).toString());
+      if (given !== null) response.writeHead(given[0], given[2]).end(given[1]);
+    });
+  });
+  web.push(server);
+  if (port === 0) return `http://127.0.0.1:${await listening(server)}/`;
+  await once(server.listen(port, '127.0.0.1'), 'listening');
+  return `http://127.0.0.1:${port}/`;
+}
+
+describe.each(['C', 'Python'])('a REP server in %s', (language) => {
+  const start = (name: string, delayMs = 0): Program => {
+    const url = `ipc://${directory}/${name}`;
+    if (language === 'Python') return python('rep_server', url, delayMs);
+    return execute(compile('rep_server', directory), url, delayMs);
+  };
+  const tool = language === 'C' ? BOTH : PYZMQ;
+
+  itWithTool(
+    tool,
+    'gets the frames and answers with frames, byte for byte, also 5 MB',
+    async () => {
+      start('a');
+      await bridge([`ipc://${directory}/a`]);
+      const frames = ['', 'é', '\0', ''].map((text) => Buffer.from(text));
+      expect((await client.request('work', frames)).frames).toEqual(frames);
+      expect((await client.request('work', '')).frames).toEqual([Buffer.alloc(0)]);
+      const image = Buffer.alloc(IMAGE_BYTES, 'image');
+      expect((await client.request('work', image)).frames[0]?.equals(image)).toBe(true);
+    },
+  );
+
+  itWithTool(
+    tool,
+    'that is killed with a request that may run once: nobody knows, and nobody else runs it',
+    async () => {
+      const [first, second] = [start('a', 1e6), start('b')];
+      await first.waitFor('listening');
+      const worker = await bridge([`ipc://${directory}/a`]);
+      const reply = client.request('work', 'x', { once: true });
+      await first.waitFor('request');
+      const others = new Child([
+        'worker',
+        'work',
+        '--endpoint',
+        daemon.endpoint,
+        '--to',
+        `ipc://${directory}/b`,
+      ]);
+      await says(others, ' for ');
+      await first.kill();
+      await expect(reply).rejects.toMatchObject({ code: 'ERR_MDP_OUTCOME_UNKNOWN' });
+      await says(worker, `ipc://${directory}/a: the connection is lost`);
+      expect((await client.request('work', 'y', { once: true })).text()).toBe('y');
+      expect(second.said('request')).toHaveLength(1);
+    },
+  );
+
+  itWithTool(
+    tool,
+    'that takes too long: another one answers, and the late answer reaches nobody',
+    async () => {
+      start('a', 3000);
+      const [a, b] = [`ipc://${directory}/a`, `ipc://${directory}/b`];
+      const worker = await bridge([a, b], [a], '--timeout-ms', '300');
+      const reply = client.request('work', 'x');
+      await says(worker, `work: ${a}: no answer within 300 ms; no requests for 1 s\n`);
+      const second = start('b');
+      expect((await reply).text()).toBe('x');
+      expect(second.said('request')).toHaveLength(1);
+    },
+  );
+});
+
+itWithTool(PYZMQ, 'what a ROUTER answers without the empty frame of REQ fails', async () => {
+  const url = `ipc://${directory}/router`;
+  python('bare_router', url);
+  await bridge([url]);
+  await expect(client.request('work', 'x')).rejects.toMatchObject({ serviceCode: 'bad-answer' });
+});
+
+describe('a web server', () => {
+  it('gets a POST with the headers of the request, its time and a name for it', async () => {
+    const seen: IncomingMessage[] = [];
+    const url = await webServer((request, body) => [(seen.push(request), 200), `${body}!`]);
+    await bridge([`${url}do?x=1`], [`${url}do?…`]);
+    const headers = { traceparent: '00-a-b-01', 'content-type': 'text/plain', host: 'x', te: 'x' };
+    const reply = await client.request('work', ['a', 'b'], { headers, timeoutMs: 50_000 });
+    expect(reply.text()).toBe('ab!');
+    expect(seen[0]).toMatchObject({
+      method: 'POST',
+      url: '/do?x=1',
+      headers: {
+        traceparent: '00-a-b-01',
+        'content-type': 'text/plain',
+        'content-length': '2',
+        host: new URL(url).host,
+        'majordomo-timeout-ms': expect.stringMatching(/^[45]\d{4}$/) as unknown,
+        'x-request-id': expect.stringMatching(/^[\da-f-]{36}$/) as unknown,
+      },
+    });
+    expect(seen[0]?.headers).not.toHaveProperty('te');
+    for (let more = 0; more < 3; more++) await client.request('work', 'x');
+    expect(new Set(seen.map(({ socket }) => socket)).size).toBe(1);
+  });
+
+  it('whose status is an error fails the request; redirects are not followed', async () => {
+    const url = await webServer((_request, body) => [
+      Number(body),
+      '<h1>Not\n today</h1>',
+      { location: '/x' },
+    ]);
+    await bridge([url]);
+    await expect(client.request('work', '404')).rejects.toMatchObject({
+      serviceCode: 'http-404',
+      message: 'Not today',
+    });
+    await expect(client.request('work', '500')).rejects.toMatchObject({ serviceCode: 'http-500' });
+    await expect(client.request('work', '302')).rejects.toMatchObject({
+      serviceCode: 'http-302',
+      message: 'redirects are not followed: /x',
+    });
+  });
+
+  it('that is busy: another worker gets the request, and this one takes none for as long as it says', async () => {
+    const busy = await webServer(() => [503, 'later', { 'retry-after': '3600' }]);
+    const [port = 0] = await freePorts(1);
+    const free = `http://127.0.0.1:${port}/`;
+    const worker = await bridge([busy, free], [busy]);
+    const reply = client.request('work', 'x');
+    await says(worker, `work: ${busy}: http-503 later; no requests for 60 s\n`);
+    await webServer((_request, body) => [200, body], port);
+    expect((await reply).text()).toBe('x');
+  });
+
+  it('that is not there: what was never written to it runs elsewhere, also with once', async () => {
+    const url = await webServer((_request, body) => [200, body]);
+    const [port = 0] = await freePorts(1);
+    const other = `http://127.0.0.1:${port}/`;
+    const worker = await bridge([url, other], [url]);
+    web.splice(0)[0]?.close();
+    const reply = client.request('work', 'x', { once: true });
+    await says(worker, `work: ${url}: connect ECONNREFUSED`);
+    await webServer((_request, body) => [200, `other ${body}`], port);
+    expect((await reply).text()).toBe('other x');
+  });
+
+  it('whose connection ends in the middle: with once nobody knows', async () => {
+    const url = await webServer((request) => (request.socket.destroy(), null));
+    await bridge([url]);
+    await expect(client.request('work', 'x', { once: true })).rejects.toMatchObject({
+      code: 'ERR_MDP_OUTCOME_UNKNOWN',
+    });
+  });
+
+  it('is told when nobody waits any more: the POST ends', async () => {
+    let request: IncomingMessage | null = null;
+    const begun = Promise.withResolvers<undefined>();
+    const ended = Promise.withResolvers<undefined>();
+    const url = await webServer((given) => {
+      request = given;
+      given.socket.once('close', () => ended.resolve(undefined));
+      begun.resolve(undefined);
+      return null;
+    });
+    await bridge([url]);
+    const stop = new AbortController();
+    const reply = client.request('work', 'x', { signal: stop.signal });
+    await begun.promise;
+    stop.abort();
+    await expect(reply).rejects.toBeDefined();
+    await ended.promise;
+    expect(request).not.toBeNull();
+  });
+
+  it('whose answer is larger than the broker takes fails', async () => {
+    const small = await startDaemon({ sets: ['limits.messageBytes=1KiB'] });
+    const url = await webServer(() => [200, 'x'.repeat(10_000)]);
+    const worker = new Child(['worker', 'work', '--endpoint', small.endpoint, '--to', url]);
+    await says(worker, ' for ');
+    const asker = new Client({ endpoints: [small.endpoint] });
+    await expect(asker.request('work', 'x')).rejects.toMatchObject({ serviceCode: 'too-large' });
+    await asker.close();
+  });
+});
+
+it('majordomo worker refuses what does not go together', async () => {
+  const status = async (...args: readonly string[]): Promise<string> => {
+    const { status: code, stderr } = await run(['worker', 'work', ...args]);
+    expect(code).toBe(64);
+    return stderr;
+  };
+  expect(await status()).toContain('a command is missing (-- COMMAND), or a server (--to URL)');
+  expect(await status('--to', 'tcp://a:1', '--', 'cat')).toContain('exclude each other');
+  expect(await status('--to', 'ftp://a:p@b')).toContain('--to ftp://…@b: not tcp://HOST:PORT');
+  expect(await status('--to', 'tcp://a:1', '--ca', 'x')).toContain('--ca is for web servers');
+  expect(await status('--to', 'tcp://a')).toContain('--to');
+  expect(await status('--to', 'https://a', '--ca', '/none')).toContain('--ca /none: ENOENT');
+});
+
+describe('unchanged clients do not notice that servers are killed and stopped', () => {
+  itWithTool(
+    toolAvailable(BOTH) ? PYZMQ : BOTH,
+    'REP servers, of which the same pair alone makes a client hang',
+    async () => {
+      const tally = await hurtServers({ kind: 'rep', count: 20, stopEach: 5 });
+      expect(tally).toMatchObject({ kills: 16, stops: 4, hangsAlone: true });
+    },
+    LONG_TEST_MS,
+  );
+
+  itWithTool(
+    PYZMQ,
+    'web servers',
+    async () => {
+      expect(await hurtServers({ kind: 'web', count: 20, stopEach: 5 })).toMatchObject({
+        kills: 16,
+        stops: 4,
+      });
+    },
+    LONG_TEST_MS,
+  );
+});
