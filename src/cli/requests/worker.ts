@@ -26,7 +26,7 @@ interface WorkerCommandOptions extends EndpointOptions {
   readonly name?: string;
   readonly protocol: '0.1' | '0.2';
   readonly timeoutMs?: number;
-  readonly outputBytes?: number;
+  readonly outputBytes: number;
   readonly graceMs: number;
   readonly to: readonly string[];
   readonly contentType?: string;
@@ -110,10 +110,9 @@ export function define(command: Command): void {
       ),
     )
     .addOption(
-      new Option(
-        '--output-bytes <size>',
-        `largest output of a command, for example 16MiB (default: ${formatSize(OUTPUT_BYTES)})`,
-      ).argParser(outputBytes),
+      new Option('--output-bytes <size>', 'largest output of a command, for example 16MiB')
+        .argParser(outputBytes)
+        .default(OUTPUT_BYTES, formatSize(OUTPUT_BYTES)),
     )
     .option('--content-type <type>', 'of what a web server gets (default: as the request says)')
     .option('--ca <file>', 'certificates of an authority beside those of the system (PEM)')
@@ -157,7 +156,7 @@ function checkKind(
     if (targets.length === 0) {
       throw usage('a command is missing (-- COMMAND), or a server (--to URL)');
     }
-    if (options.outputBytes !== undefined) throw usage('--output-bytes is for commands');
+    if (options.outputBytes !== OUTPUT_BYTES) throw usage('--output-bytes is for commands');
     if (targets.some(({ web }) => web !== null)) return;
   } else {
     if (targets.length > 0) throw usage('a command and --to exclude each other');
@@ -184,7 +183,7 @@ interface Offered {
 async function serveCommand(line: readonly string[], offered: Offered): Promise<void> {
   const { service, failures, options } = offered;
   const [program = '', ...args] = line;
-  const { timeoutMs = null, outputBytes: outputBytesMax = OUTPUT_BYTES } = options;
+  const { timeoutMs = null, outputBytes: outputBytesMax } = options;
   const outputHeld = (): void => {
     const held = 'what it started holds its standard output open: that is not part of the reply';
     failures.report('held', `${printable(program)} has ended, and ${held}`);

@@ -12,7 +12,7 @@ afterAll(removeDaemons);
 const PAGES = [
   'README.md',
   'deploy/README.md',
-  ...['docs', 'docs/languages', 'docs/recipes'].flatMap((folder) =>
+  ...['docs', 'docs/coming-from', 'docs/languages', 'docs/recipes'].flatMap((folder) =>
     readdirSync(folder)
       .filter((name) => name.endsWith('.md'))
       .map((name) => `${folder}/${name}`),

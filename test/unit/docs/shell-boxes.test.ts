@@ -6,6 +6,7 @@ const FOLDERS = [
   '.',
   'docs',
   'docs/languages',
+  'docs/coming-from',
   'docs/recipes',
   'deploy',
   'examples',
