@@ -1,9 +1,13 @@
 /** `majordomo worker --to`: REP servers and web servers that nobody changed, as workers (D119). */
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server as HttpServer } from 'node:http';
+import { createServer as createSecure } from 'node:https';
+import { type AddressInfo, createServer as createTcp } from 'node:net';
 
 import { Client } from '../../src/sdk/client.js';
 import { hurtServers } from '../chaos/bridge.js';
+import { makeCertificate } from '../support/certificate.js';
 import { Child, killAll, run } from '../support/child.js';
 import { type Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../support/daemon.js';
 import { freePorts, listening } from '../support/free-ports.js';
@@ -19,6 +23,7 @@ let directory: string;
 let daemon: Daemon;
 let client: Client;
 const web: HttpServer[] = [];
+const after: (() => void)[] = [];
 
 beforeEach(async () => {
   directory = temporaryDirectory();
@@ -28,6 +33,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await client.close();
+  for (const end of after.splice(0)) end();
   for (const server of web.splice(0)) {
     server.close();
     server.closeAllConnections();
@@ -239,6 +245,37 @@ describe('a web server', () => {
     await expect(reply).rejects.toBeDefined();
     await ended.promise;
     expect(request).not.toBeNull();
+  });
+
+  it('with TLS is trusted with --ca, and without it named as one that is not', async () => {
+    const { certFile, keyFile } = makeCertificate(directory, 'localhost');
+    const options = { cert: readFileSync(certFile), key: readFileSync(keyFile) };
+    const server = createSecure(options, (request, response) => void request.pipe(response));
+    web.push(server);
+    const url = `https://127.0.0.1:${await listening(server)}/`;
+    const distrustful = await bridge([url], []);
+    await says(distrustful, `work: ${url}: self-signed certificate (--ca`);
+    await distrustful.kill();
+    await bridge([url], [url], '--ca', certFile);
+    expect((await client.request('work', ['se', 'cret'])).text()).toBe('secret');
+    const { stdout } = await run(['doctor', '--to', url, '--ca', certFile]);
+    expect(stdout).toContain(`ok       server ${url}: it takes connections`);
+  });
+
+  it('may listen at a socket file', async () => {
+    const server = createServer((request, response) => response.end(request.url));
+    web.push(server);
+    await once(server.listen(`${directory}/app.sock`), 'listening');
+    await bridge([`unix:${directory}/app.sock:/say`]);
+    expect((await client.request('work', 'x')).text()).toBe('/say');
+  });
+
+  it('that speaks something else fails the request', async () => {
+    const server = createTcp((socket) => socket.on('error', () => undefined).end('220 mail\r\n'));
+    after.push(() => void server.close());
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    await bridge([`http://127.0.0.1:${(server.address() as AddressInfo).port}/`]);
+    await expect(client.request('work', 'x')).rejects.toMatchObject({ serviceCode: 'bad-answer' });
   });
 
   it('whose answer is larger than the broker takes fails', async () => {

@@ -1,4 +1,5 @@
-/* A REP server, as the Guide's hwserver: ENDPOINT [DELAY_MS]; it answers with what it was sent. */
+/* A REP server, as the Guide's hwserver: ENDPOINT [DELAY_MS]; it answers with what it was sent.
+   With a delay it prints that it has a request. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,9 +30,11 @@ int main(int argc, char **argv)
             if (zmq_msg_recv(&frames[count], responder, 0) < 0)
                 return 1;
         } while (zmq_msg_more(&frames[count++]));
-        puts("{\"event\": \"request\"}");
-        fflush(stdout);
-        usleep(delay);
+        if (argc > 2) {
+            puts("{\"event\": \"request\"}");
+            fflush(stdout);
+            usleep(delay);
+        }
         for (int at = 0; at < count; at++)
             zmq_msg_send(&frames[at], responder, at < count - 1 ? ZMQ_SNDMORE : 0);
     }

@@ -168,7 +168,8 @@ function tooLarge(bytes: number, bytesMax: number): Outcome {
   return failed('too-large', text, false);
 }
 
-/** Of several addresses, none of which took the connection, the message is empty. */
+/** Of several addresses, none of which took the connection, the message is empty. Of a certificate it speaks of Node. */
 function wordsOf(error: unknown): string {
-  return messageOf(error) || String(codeOf(error));
+  const text = messageOf(error) || String(codeOf(error));
+  return text.replace(/; if the root CA .*/, ' (--ca names a file with its authority)');
 }
