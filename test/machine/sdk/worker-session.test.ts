@@ -105,6 +105,11 @@ class SessionScript {
     return this;
   }
 
+  giveBack(token: string, reason: string): this {
+    this.session.returned(this.task(token), this.now, reason);
+    return this;
+  }
+
   close(): this {
     this.session.close(this.now);
     return this;
@@ -422,6 +427,20 @@ describe('a name (D67)', () => {
     expect(script.effects).toEqual(['50 ask', '50 READY 1 as NAME']);
     script.cut().pass(100).connect().offers(true, true);
     expect(script.effects.slice(-2)).toEqual(['150 ask', '150 READY 1 as NAME']);
+  });
+
+  it('gives back with a reason what its handler did not do: by DISCONNECT where there is no RETURN', () => {
+    script = named()
+      .connect()
+      .offers(true, true)
+      .request('t1')
+      .giveBack('t1', 'gone')
+      .request('t2');
+    expect(script.effects.slice(-3)).toEqual(['0 begin t1', '0 RETURN gone t1', '0 begin t2']);
+    script = named().connect().offers(false, false).request('t1');
+    script.forget();
+    script.giveBack('t1', 'gone').pass(50);
+    expect(script.effects[0]).toBe('0 DISCONNECT');
   });
 
   it('is told by a registration that waited for handlers of an earlier one', () => {
