@@ -24,7 +24,7 @@ import zmq
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "packages" / "python"))
 
-from majordomo import Client, Worker  # noqa: E402
+from majordomo_client import Client, Worker  # noqa: E402
 
 CLIENT, WORKER = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "languages" / "python.md").read_text(), re.DOTALL)[:2]
 SECONDS, ROUNDS = 1.0, 9

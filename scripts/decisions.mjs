@@ -123,7 +123,7 @@ function citations(folder, ending) {
 export function decisionsPage(page) {
   const cited = [
     ['src/', citations('src/', /\.tsx?$/)],
-    ['packages/python/majordomo/', citations('packages/python/majordomo/', /\.py$/)],
+    ['packages/python/majordomo_client/', citations('packages/python/majordomo_client/', /\.py$/)],
   ];
   const numberOf = (name) => Number(name.slice(1));
   const entries = [...decisionsOf(page)].sort(([a], [b]) => numberOf(a) - numberOf(b));

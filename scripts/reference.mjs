@@ -353,7 +353,7 @@ async function pages() {
 const SUBJECTLESS =
   /(?:\/\*\*\s*(?:\*\s*)?|""")(?:It|Its|One|Of|The same|Those|They|None|That|These|This)\b/g;
 const SUBJECTLESS_MAX = 40;
-const DOCUMENTED = ['src', 'scripts', 'packages/python/majordomo'];
+const DOCUMENTED = ['src', 'scripts', 'packages/python/majordomo_client'];
 
 /** @returns `FILE:LINE` of each doc comment that begins with a pronoun */
 function subjectless() {

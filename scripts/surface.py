@@ -7,7 +7,7 @@ from pathlib import Path
 
 #: Nobody calls them by name.
 UNSAID = ("__del__", "__repr__")
-FOLDER = Path(__file__).parent.parent / "packages/python/majordomo"
+FOLDER = Path(__file__).parent.parent / "packages/python/majordomo_client"
 
 
 @functools.lru_cache(maxsize=None)

@@ -50,8 +50,8 @@ def metadata() -> "tuple[str, str]":
 
 
 def sources() -> "dict[str, bytes]":
-    files = sorted(path for path in (HERE / "majordomo").iterdir() if path.suffix in (".py", ".typed"))
-    return {f"majordomo/{path.name}": path.read_bytes() for path in files}
+    files = sorted(path for path in (HERE / "majordomo_client").iterdir() if path.suffix in (".py", ".typed"))
+    return {f"majordomo_client/{path.name}": path.read_bytes() for path in files}
 
 
 def write_wheel(directory: pathlib.Path, version: str, text: str) -> pathlib.Path:
@@ -59,7 +59,7 @@ def write_wheel(directory: pathlib.Path, version: str, text: str) -> pathlib.Pat
     files = sources()
     files[f"{info}/METADATA"] = text.encode()
     files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: make_packages\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    files[f"{info}/entry_points.txt"] = b"[console_scripts]\nmajordomo-worker = majordomo.worker:main\n"
+    files[f"{info}/entry_points.txt"] = b"[console_scripts]\nmajordomo-worker = majordomo_client.worker:main\n"
     files[f"{info}/LICENSE"] = (HERE / "LICENSE").read_bytes()
     record = []
     for name, content in files.items():

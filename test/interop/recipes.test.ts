@@ -183,7 +183,7 @@ describe('python-web.md', () => {
 /** Answers with the tenant and the time that its client still waits. */
 const PRICE = `
 import os
-from majordomo import Worker
+from majordomo_client import Worker
 def price(request):
     return f"{request.headers['tenant']} {int(request.remaining_ms())}"
 Worker(os.environ["MAJORDOMO_URL"], "price", price).run()
@@ -192,7 +192,7 @@ Worker(os.environ["MAJORDOMO_URL"], "price", price).run()
 /** What the views do. */
 const WEB = `
 import asyncio, renders
-from majordomo import AsyncClient
+from majordomo_client import AsyncClient
 uuid = renders.start("17", "scene")
 renders.client().job(uuid).result(timeout_ms=60_000)
 async def main():
@@ -209,7 +209,7 @@ describe('python-fleet.md', () => {
     page = await startPage();
     const [worker] = blocksOf('docs/recipes/python-fleet.md', 'python');
     page.saved('words.py', worker?.text ?? '');
-    const command = ['-m', 'majordomo.worker', 'words:count', '--service', 'word.count'];
+    const command = ['-m', 'majordomo_client.worker', 'words:count', '--service', 'word.count'];
     const where = { PYTHONPATH: resolve('packages/python') };
     const fleet = [page.start(PYTHON, command, where), page.start(PYTHON, command, where)];
     await page.daemon.waitFor('worker.registered', 2);

@@ -7,7 +7,7 @@ from typing import Generator
 
 import pytest
 
-from majordomo import AsyncClient, ClosedError, Request, ServiceError, Worker
+from majordomo_client import AsyncClient, ClosedError, Request, ServiceError, Worker
 
 from .conftest import Broker
 

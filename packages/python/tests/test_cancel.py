@@ -12,9 +12,9 @@ from typing import Any, AsyncIterator, Generator, Optional
 
 import pytest
 
-from majordomo import AsyncClient, Client, Request, RequestTimeoutError, ServiceError, StreamBrokenError, Worker
-from majordomo.handlers import Raised
-from majordomo.worker_core import Failure
+from majordomo_client import AsyncClient, Client, Request, RequestTimeoutError, ServiceError, StreamBrokenError, Worker
+from majordomo_client.handlers import Raised
+from majordomo_client.worker_core import Failure
 
 from .conftest import PATIENCE, Broker
 

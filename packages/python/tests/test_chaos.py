@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 
-from majordomo import Client
+from majordomo_client import Client
 
 from .conftest import ROOT, StartBroker
 
@@ -59,7 +59,7 @@ class Fleet:
             process.wait()
 
     def _start(self) -> None:
-        line = [sys.executable, "-m", "majordomo.worker", "chores:work", "--endpoint", self._endpoint, "--concurrency", "2"]
+        line = [sys.executable, "-m", "majordomo_client.worker", "chores:work", "--endpoint", self._endpoint, "--concurrency", "2"]
         environment = {"PYTHONPATH": str(ROOT / "packages" / "python"), "PATH": "/usr/bin:/bin"}
         process = subprocess.Popen(line, cwd=self._directory, env=environment, stderr=subprocess.DEVNULL)
         self._processes[process.pid] = process

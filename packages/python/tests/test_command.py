@@ -16,7 +16,7 @@ from typing import Callable
 
 import pytest
 
-from majordomo import Client, Worker
+from majordomo_client import Client, Worker
 
 from .conftest import PATIENCE, ROOT, Broker
 
@@ -24,7 +24,7 @@ HERE = ROOT / "packages" / "python"
 
 
 def command(directory: pathlib.Path, *arguments: str) -> "subprocess.Popen[str]":
-    line = [sys.executable, "-m", "majordomo.worker", *arguments]
+    line = [sys.executable, "-m", "majordomo_client.worker", *arguments]
     environment = {"PYTHONPATH": str(HERE), "PATH": "/usr/bin:/bin"}
     return subprocess.Popen(line, cwd=directory, env=environment, stderr=subprocess.PIPE, text=True)
 
@@ -153,11 +153,11 @@ def test_the_packages_of_a_release(tmp_path: pathlib.Path) -> None:
     wheel = tmp_path / f"majordomo_client-{version}-py3-none-any.whl"
     names = zipfile.ZipFile(wheel).namelist()
     info = f"majordomo_client-{version}.dist-info"
-    assert {"majordomo/py.typed", "majordomo/worker.py", f"{info}/RECORD", f"{info}/entry_points.txt"} <= set(names)
+    assert {"majordomo_client/py.typed", "majordomo_client/worker.py", f"{info}/RECORD", f"{info}/entry_points.txt"} <= set(names)
     assert not any("tests" in name or "__pycache__" in name for name in names)
     source = tarfile.open(tmp_path / f"majordomo_client-{version}.tar.gz").getnames()
     assert f"majordomo_client-{version}/pyproject.toml" in source and f"majordomo_client-{version}/PKG-INFO" in source
-    program = f"import sys; sys.path.insert(0, {str(wheel)!r}); import majordomo; print(majordomo.__file__)"
+    program = f"import sys; sys.path.insert(0, {str(wheel)!r}); import majordomo_client; print(majordomo_client.__file__)"
     found = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, check=True, text=True)
     assert str(wheel) in found.stdout
     first = wheel.read_bytes()

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from majordomo import AsyncClient, Client, OptionError, Request, Worker
-from majordomo.contract import contract_frame
+from majordomo_client import AsyncClient, Client, OptionError, Request, Worker
+from majordomo_client.contract import contract_frame
 
 from .conftest import Broker, node_program
 from .test_worker_core import Stage

@@ -6,7 +6,7 @@ from typing import Optional, Sequence
 
 import pytest
 
-from majordomo import (
+from majordomo_client import (
     BodyError,
     EndpointError,
     KeyRefusedError,
@@ -18,10 +18,10 @@ from majordomo import (
     UnsupportedError,
     wire,
 )
-from majordomo.call import Call, Patience, Settings
-from majordomo.client_core import ClientCore, Line
-from majordomo.exchange import PROBE
-from majordomo.options import backoff_ms, body_of, endpoints_of, headers_of
+from majordomo_client.call import Call, Patience, Settings
+from majordomo_client.client_core import ClientCore, Line
+from majordomo_client.exchange import PROBE
+from majordomo_client.options import backoff_ms, body_of, endpoints_of, headers_of
 
 
 class Stage:

@@ -9,7 +9,7 @@ import pytest
 import zmq
 import zmq.auth
 
-from majordomo import Client, Curve, KeyRefusedError, OptionError, RequestTimeoutError, UnreachableError, Worker
+from majordomo_client import Client, Curve, KeyRefusedError, OptionError, RequestTimeoutError, UnreachableError, Worker
 
 from .conftest import PROGRAM, Broker, free_port, node_program, start_pair
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from majordomo import AsyncClient, Client, OptionError, RequestTimeoutError, UnreachableError, Worker, connect, wire
-from majordomo import jobs
-from majordomo.call import Call, Patience
-from majordomo.engine import Engine
-from majordomo.exchange import PROBE, frames_of
+from majordomo_client import AsyncClient, Client, OptionError, RequestTimeoutError, UnreachableError, Worker, connect, wire
+from majordomo_client import jobs
+from majordomo_client.call import Call, Patience
+from majordomo_client.engine import Engine
+from majordomo_client.exchange import PROBE, frames_of
 
 from .conftest import Broker
 from .test_core import Stage

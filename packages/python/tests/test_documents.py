@@ -8,8 +8,8 @@ import re
 import subprocess
 import sys
 
-import majordomo
-from majordomo import errors
+import majordomo_client
+from majordomo_client import errors
 
 from .conftest import ROOT, Broker
 
@@ -20,13 +20,13 @@ NAME = re.compile(r"`([^`]+)`")
 def known(name: str) -> bool:
     """A name of the module, a member of a class, or the argument of a function: `Client.request(headers)`."""
     path, _, argument = name.rstrip(")").partition("(")
-    thing: object = majordomo
+    thing: object = majordomo_client
     for part in path.split("."):
         thing = getattr(thing, part, None)
     if thing is None:
         # What an instance has.
         owner, _, attribute = path.rpartition(".")
-        kind = getattr(majordomo, owner, None)
+        kind = getattr(majordomo_client, owner, None)
         return kind is not None and re.search(rf"self\.{attribute}\b[^=\n]*= ", inspect.getsource(kind)) is not None
     return not argument or argument in inspect.signature(thing).parameters  # type: ignore[arg-type]
 
@@ -42,21 +42,21 @@ def test_the_names_of_the_table_exist_in_both_sdks() -> None:
             word = re.split(r"[.(]", name.rstrip(")"))[-1]
             assert re.search(rf"\b{word}\b", source), f"{name} is not in the TypeScript SDK"
         for name in NAME.findall(python):
-            assert known(name), f"{name} is not in majordomo"
+            assert known(name), f"{name} is not in majordomo_client"
 
 
 def test_every_name_of_the_package_is_on_the_page() -> None:
-    missing = [name for name in majordomo.__all__ if not re.search(rf"\b{name}\b", PAGE)]
+    missing = [name for name in majordomo_client.__all__ if not re.search(rf"\b{name}\b", PAGE)]
     assert missing == []
 
 
 def test_a_type_checker_finds_every_error_in_the_package() -> None:
-    source = inspect.getsource(majordomo).partition("__all__ = ")[2]
+    source = inspect.getsource(majordomo_client).partition("__all__ = ")[2]
     assert set(errors.__all__) <= set(ast.literal_eval(source))
 
 
 def test_the_errors_of_the_page_have_their_codes() -> None:
-    kinds = [getattr(majordomo, name) for name in errors.__all__ if name != "MajordomoError"]
+    kinds = [getattr(majordomo_client, name) for name in errors.__all__ if name != "MajordomoError"]
     rows = set(re.findall(r"^\| `(\w+)` *\| `(ERR_\w+)` *\|$", PAGE, re.MULTILINE))
     assert rows == {(kind.__name__, kind.code) for kind in kinds}
 

@@ -11,7 +11,7 @@ from typing import Any, Generator, Optional
 
 import pytest
 
-from majordomo import (
+from majordomo_client import (
     Client,
     JobKeyReusedError,
     JobPendingError,

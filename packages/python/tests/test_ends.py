@@ -17,10 +17,10 @@ from typing import Any, AsyncIterator, Awaitable, Callable
 import pytest
 import zmq
 
-from majordomo import AsyncClient, Client, ClosedError, OptionError, Request, ServiceError, SharedMap, Worker
-from majordomo.handlers import Handler, failure_of
-from majordomo.wire import HEARTBEAT
-from majordomo.worker_core import STEP, Stillness
+from majordomo_client import AsyncClient, Client, ClosedError, OptionError, Request, ServiceError, SharedMap, Worker
+from majordomo_client.handlers import Handler, failure_of
+from majordomo_client.wire import HEARTBEAT
+from majordomo_client.worker_core import STEP, Stillness
 
 from .conftest import PATIENCE, Broker, StartBroker, output_of, start_program
 
@@ -181,7 +181,7 @@ def test_a_coroutine_that_has_lost_its_place_still_has_the_grace_for_its_end(bro
 
 RUNS = """
 import sys, threading
-from majordomo import Worker
+from majordomo_client import Worker
 
 held = threading.Event()
 
@@ -343,7 +343,7 @@ def test_a_closed_worker_says_at_once_that_it_will_not_be_ready(broker: Broker) 
 
 KINDS = """
 import asyncio, logging, sys, threading
-from majordomo import AsyncClient, Client, OptionError, SharedMap, Worker
+from majordomo_client import AsyncClient, Client, OptionError, SharedMap, Worker
 
 logging.disable()  # a worker that finds no broker says so
 
@@ -436,7 +436,7 @@ def test_a_client_that_was_never_closed_warns_and_ends(kind: Any) -> None:
 
 SLOW = """
 import logging, sys, time
-from majordomo import Worker
+from majordomo_client import Worker
 
 logging.basicConfig(format="%(message)s")
 runs = 0

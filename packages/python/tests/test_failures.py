@@ -16,9 +16,9 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
-from majordomo import Client, OptionError, Request, ServiceError, Worker
-from majordomo.errors import received_service_error
-from majordomo.handlers import DETAIL_FRAMES_MAX, failure_of
+from majordomo_client import Client, OptionError, Request, ServiceError, Worker
+from majordomo_client.errors import received_service_error
+from majordomo_client.handlers import DETAIL_FRAMES_MAX, failure_of
 
 from .conftest import PACKAGE, PATIENCE, Broker, StartBroker, output_of, start_program
 
@@ -276,7 +276,7 @@ def test_when_a_process_dies_the_requests_beside_it_go_on(broker: Broker, tmp_pa
 
 STARTS = """
 import multiprocessing, os, signal, subprocess, sys, time
-from majordomo import Client, Worker
+from majordomo_client import Client, Worker
 
 
 def handler(request):
@@ -336,7 +336,7 @@ def test_a_handler_that_is_not_importable_is_refused_and_one_that_a_process_cann
 
 WITHOUT_GUARD = """
 import sys
-from majordomo import Client, ServiceError, Worker
+from majordomo_client import Client, ServiceError, Worker
 
 
 def handler(request):
@@ -392,7 +392,7 @@ def test_an_event_loop_outlives_what_ends_a_program(broker: Broker) -> None:
 
 FAILS = """
 import asyncio, ctypes, sys, threading, time
-from majordomo import Worker
+from majordomo_client import Worker
 
 
 def thread(request):
@@ -453,7 +453,7 @@ def test_a_worker_that_cannot_start_a_thread_or_a_process_goes_on(
 
 EVERY_KIND = """
 import asyncio, sys
-from majordomo import Client, Worker
+from majordomo_client import Client, Worker
 
 
 def plain(request):

@@ -8,15 +8,15 @@ from typing import Any, Optional, Sequence
 import pytest
 import zmq
 
-from majordomo import BodyError, Client, JobRefusedError, MajordomoError, Reply, Request, ServiceError, Worker, wire
-from majordomo.call import Call, Patience, Settings
-from majordomo.client_core import ClientCore, Line
-from majordomo.contract import contract_in
-from majordomo.engine import Script
-from majordomo.freelance import FreelanceCore
-from majordomo.jobs import Answer, _parts, close, enqueue
-from majordomo.link import ZmqLink
-from majordomo.schedules import schedule, schedules
+from majordomo_client import BodyError, Client, JobRefusedError, MajordomoError, Reply, Request, ServiceError, Worker, wire
+from majordomo_client.call import Call, Patience, Settings
+from majordomo_client.client_core import ClientCore, Line
+from majordomo_client.contract import contract_in
+from majordomo_client.engine import Script
+from majordomo_client.freelance import FreelanceCore
+from majordomo_client.jobs import Answer, _parts, close, enqueue
+from majordomo_client.link import ZmqLink
+from majordomo_client.schedules import schedule, schedules
 
 from .conftest import Broker
 from .test_worker_core import ALL, Stage

@@ -12,14 +12,14 @@ from typing import Callable
 
 import pytest
 
-from majordomo import Client, RequestTimeoutError, Worker
+from majordomo_client import Client, RequestTimeoutError, Worker
 
 from .conftest import PATIENCE, Broker, StartBroker, free_port, output_of, start_program
 from .test_plain import echo
 
 CLIENTS = """
 import asyncio, os, sys
-from majordomo import AsyncClient, Client, ClosedError, JobUnknownError, StreamBrokenError
+from majordomo_client import AsyncClient, Client, ClosedError, JobUnknownError, StreamBrokenError
 
 plain = Client(sys.argv[1])
 several = Client(sys.argv[1], strategy="freelance")
@@ -87,7 +87,7 @@ def test_clients_made_before_fork_begin_anew_in_the_child_and_go_on_in_the_paren
 
 BUSY = """
 import os, sys, threading
-from majordomo import Client
+from majordomo_client import Client
 
 client = Client(sys.argv[1])
 goes_on = True
@@ -126,7 +126,7 @@ def test_a_client_that_others_use_while_it_is_forked_works_in_each_child(broker:
 
 WORKERS = """
 import multiprocessing, os, sys
-from majordomo import Client, RequestTimeoutError, Worker
+from majordomo_client import Client, RequestTimeoutError, Worker
 
 
 def who(request):
@@ -178,7 +178,7 @@ def test_one_worker_runs_in_several_forked_processes(
 
 MAP = """
 import os, sys
-from majordomo import SharedMap
+from majordomo_client import SharedMap
 
 with SharedMap(sys.argv[1]) as shared:
     shared.synced()
@@ -213,7 +213,7 @@ def test_a_map_made_before_fork_is_followed_by_parent_and_child(start_broker: St
 
 POOL = """
 import multiprocessing, sys
-from majordomo import Client
+from majordomo_client import Client
 
 CLIENT = Client(sys.argv[1])
 
@@ -249,7 +249,7 @@ def test_a_client_that_is_closed_leaves_nothing_behind(broker: Broker) -> None:
 def test_a_call_ends_by_itself_if_the_thread_of_its_client_does_not_run(
     broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("majordomo.engine.THREAD_PATIENCE", 0.05)
+    monkeypatch.setattr("majordomo_client.engine.THREAD_PATIENCE", 0.05)
     release = threading.Event()
 
     def hold() -> None:

@@ -6,7 +6,7 @@ from typing import Optional, Sequence
 
 import pytest
 
-from majordomo import (
+from majordomo_client import (
     Client,
     MajordomoError,
     OptionError,
@@ -16,8 +16,8 @@ from majordomo import (
     UsageError,
     Worker,
 )
-from majordomo.call import Call, Patience, Settings
-from majordomo.freelance import FreelanceCore
+from majordomo_client.call import Call, Patience, Settings
+from majordomo_client.freelance import FreelanceCore
 
 from .conftest import StartBroker
 

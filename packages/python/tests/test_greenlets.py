@@ -14,7 +14,7 @@ from typing import Callable, Iterator
 
 import pytest
 
-from majordomo import Request, Worker
+from majordomo_client import Request, Worker
 
 from .conftest import PACKAGE, PATIENCE, Broker, free_port, need, output_of, start_program
 
@@ -37,7 +37,7 @@ from eventlet import spawn
 
 PROGRAM = """
 import asyncio, sys, threading, time
-from majordomo import AsyncClient, Client, RequestTimeoutError, ServiceError, SharedMap, UsageError, Worker
+from majordomo_client import AsyncClient, Client, RequestTimeoutError, ServiceError, SharedMap, UsageError, Worker
 
 ticks = 0
 
@@ -122,7 +122,7 @@ def test_a_client_lets_other_greenlets_run_and_what_cannot_is_refused(
 
 APPLICATION = """
 import os
-from majordomo import Client
+from majordomo_client import Client
 
 CLIENT = Client(os.environ["MAJORDOMO_URL"])
 if os.environ["BEFORE"]:

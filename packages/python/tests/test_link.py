@@ -9,7 +9,7 @@ import time
 import pytest
 import zmq
 
-from majordomo.link import ZmqLink
+from majordomo_client.link import ZmqLink
 
 from .conftest import PATIENCE, Broker, output_of, start_program
 
@@ -52,7 +52,7 @@ def test_what_was_sent_last_arrives_while_the_peer_goes_on_sending() -> None:
 
 NO_DESCRIPTOR = """
 import errno, logging, os, resource, sys, threading, time
-from majordomo import Client, Worker
+from majordomo_client import Client, Worker
 
 endpoint = sys.argv[1]
 logging.getLogger("majordomo").setLevel(logging.ERROR)
@@ -105,8 +105,8 @@ def test_a_time_without_descriptors_ends_neither_a_client_nor_a_worker(broker: B
 
 
 def test_a_link_that_only_listens_notices_that_its_peer_is_gone_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("majordomo.link._PING_MS", 50)
-    monkeypatch.setattr("majordomo.link._PONG_MS", 100)
+    monkeypatch.setattr("majordomo_client.link._PING_MS", 50)
+    monkeypatch.setattr("majordomo_client.link._PONG_MS", 100)
     poller = zmq.Poller()
     link = ZmqLink(zmq.Context.instance(), poller, kind=zmq.SUB, topics=[b""])
     events: list[str] = []
@@ -136,8 +136,8 @@ def _has_kernel(port: int) -> bool:
 
 @pytest.mark.skipif(not SOCKETS[0].exists(), reason="the sockets of the kernel are Linux's")
 def test_the_kernel_delivers_nothing_of_a_connection_that_was_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("majordomo.link._PING_MS", 50)
-    monkeypatch.setattr("majordomo.link._PONG_MS", 100)
+    monkeypatch.setattr("majordomo_client.link._PING_MS", 50)
+    monkeypatch.setattr("majordomo_client.link._PONG_MS", 100)
     poller = zmq.Poller()
     link = ZmqLink(zmq.Context.instance(), poller, kind=zmq.XPUB)
     events: list[str] = []

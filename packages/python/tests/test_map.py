@@ -8,7 +8,7 @@ from typing import Mapping, Optional
 
 import pytest
 
-from majordomo import (
+from majordomo_client import (
     BodyError,
     Change,
     ClosedError,
@@ -20,7 +20,7 @@ from majordomo import (
     SharedMap,
     UnreachableError,
 )
-from majordomo.map_core import MapCore, OwnChange, Record
+from majordomo_client.map_core import MapCore, OwnChange, Record
 
 from .conftest import PATIENCE, StartBroker, free_port, start_pair
 

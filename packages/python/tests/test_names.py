@@ -8,7 +8,7 @@ from typing import Any, Iterator
 
 import pytest
 
-from majordomo import Client, SharedMap, UnreachableError, Worker
+from majordomo_client import Client, SharedMap, UnreachableError, Worker
 
 from .conftest import PATIENCE, Broker, StartBroker, free_port
 

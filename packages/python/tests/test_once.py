@@ -10,13 +10,13 @@ from typing import Any, Callable, Optional
 
 import pytest
 
-from majordomo import (
+from majordomo_client import (
     AsyncClient, Client, MajordomoError, OptionError, OutcomeUnknownError, RefusedError, Request,
     RequestTimeoutError, StreamBrokenError, UnsupportedError, Worker, wire,
 )
-from majordomo.call import Call, Patience, Settings
-from majordomo.exchange import KEY_REFUSED, PROBE, frames_of
-from majordomo.freelance import FreelanceCore
+from majordomo_client.call import Call, Patience, Settings
+from majordomo_client.exchange import KEY_REFUSED, PROBE, frames_of
+from majordomo_client.freelance import FreelanceCore
 
 from .conftest import PATIENCE, Broker, start_program
 from .test_freelance import Link
@@ -244,7 +244,7 @@ def test_what_does_not_go_with_once_is_said() -> None:
 
 WORKER = """
 import sys, threading
-from majordomo import Worker
+from majordomo_client import Worker
 
 def run(request):
     print("run", flush=True)

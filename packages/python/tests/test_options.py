@@ -10,7 +10,7 @@ from typing import Any, Callable
 import pytest
 import zmq
 
-from majordomo import (
+from majordomo_client import (
     AsyncClient,
     BodyError,
     Client,
@@ -23,11 +23,11 @@ from majordomo import (
     Worker,
     connect,
 )
-from majordomo.engine import CLIENT_OPTIONS
-from majordomo.jobs import STORED_OPTIONS
-from majordomo.map import MAP_OPTIONS
-from majordomo.options import endpoints_of
-from majordomo.serving import WORKER_OPTIONS
+from majordomo_client.engine import CLIENT_OPTIONS
+from majordomo_client.jobs import STORED_OPTIONS
+from majordomo_client.map import MAP_OPTIONS
+from majordomo_client.options import endpoints_of
+from majordomo_client.serving import WORKER_OPTIONS
 
 NOBODY = "tcp://127.0.0.1:1"
 HALF = "\ud800"  # half of a surrogate pair: a text that has no UTF-8

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from majordomo import (
+from majordomo_client import (
     Client,
     NoWorkerError,
     Request,
@@ -208,7 +208,7 @@ def test_no_answer_is_a_timeout(broker: Broker) -> None:
 
 WORKER = """
 import sys
-from majordomo import Worker
+from majordomo_client import Worker
 def handler(request):
     print('begun', flush=True)
     sys.stdin.readline()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from majordomo import AsyncClient, MajordomoError, Reply, Request, ServiceError, Worker
+from majordomo_client import AsyncClient, MajordomoError, Reply, Request, ServiceError, Worker
 
 from .conftest import PATIENCE, ROOT, Broker, StartBroker
 

@@ -11,9 +11,9 @@ from typing import Iterator, Optional, Sequence
 
 import pytest
 
-from majordomo import Client, LimitError, OutcomeUnknownError, RefusedError, RequestTimeoutError, Request, StreamBrokenError, Worker, wire
-from majordomo.call import Call, Patience
-from majordomo.exchange import PROBE
+from majordomo_client import Client, LimitError, OutcomeUnknownError, RefusedError, RequestTimeoutError, Request, StreamBrokenError, Worker, wire
+from majordomo_client.call import Call, Patience
+from majordomo_client.exchange import PROBE
 
 from .conftest import PATIENCE, Broker
 from .test_core import HELLO_REFUSED, Stage

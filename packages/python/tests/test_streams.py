@@ -11,7 +11,7 @@ from typing import Any, AsyncIterator, Generator
 
 import pytest
 
-from majordomo import Client, LimitError, Request, ServiceError, StreamBrokenError, UsageError, Worker
+from majordomo_client import Client, LimitError, Request, ServiceError, StreamBrokenError, UsageError, Worker
 
 from .conftest import PATIENCE, Broker, StartBroker
 

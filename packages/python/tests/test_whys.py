@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from majordomo import AsyncClient, Client, JobPendingError, Request, RequestTimeoutError, Worker, wire
-from majordomo.exchange import PROBE, Whys, why_lead
+from majordomo_client import AsyncClient, Client, JobPendingError, Request, RequestTimeoutError, Worker, wire
+from majordomo_client.exchange import PROBE, Whys, why_lead
 
 from .conftest import PATIENCE, Broker
 from .test_core import Stage as OneBroker

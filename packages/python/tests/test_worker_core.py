@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Optional, Sequence
 
-from majordomo import wire
-from majordomo.worker_core import Failure, Task, WorkerCore, WorkerSettings
+from majordomo_client import wire
+from majordomo_client.worker_core import Failure, Task, WorkerCore, WorkerSettings
 
 ALL = ["credit", "ready-options", "headers", "fail"]
 

@@ -13,13 +13,24 @@ import { itWithTool, PYTHON } from '../../support/tools.js';
 const WORKER = 'def upper(request):\n    return request.text().upper()\n';
 const CLIENT = `
 import sys
-from majordomo import Client
+from majordomo_client import Client
 
 with Client(sys.argv[1]) as client:
     print(client.request('upper', 'hello').text())
 `;
 const INSTALLED =
-  "from importlib.metadata import version; import majordomo; print(version('majordomo-client'), majordomo.__file__)";
+  "from importlib.metadata import version; import majordomo_client; print(version('majordomo-client'), majordomo_client.__file__)";
+
+/** A wheel as that of 0.1.0, whose module had another name. */
+const EARLIER = `
+import pathlib, sys
+sys.path.insert(0, 'packages/python')
+import make_packages
+make_packages.sources = lambda: {'majordomo/__init__.py': b''}
+print(make_packages.write_wheel(pathlib.Path(sys.argv[1]), '0.0.9', 'Metadata-Version: 2.1\\nName: majordomo-client\\nVersion: 0.0.9\\n'))
+`;
+const FINDS_EARLIER =
+  "from importlib.util import find_spec; print(find_spec('majordomo') is not None)";
 
 let folder = '';
 
@@ -39,7 +50,7 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-describe('the Python package works and asks in an environment of its own', () => {
+describe('the Python package replaces an earlier one, works and asks in an environment of its own', () => {
   for (const [title, pattern] of [
     ['from its wheel', /^majordomo_client-.*\.whl$/],
     ['from its source', /^majordomo_client-.*\.tar\.gz$/],
@@ -53,8 +64,12 @@ describe('the Python package works and asks in an environment of its own', () =>
         const environment = join(folder, 'environment');
         run(PYTHON, ['-m', 'venv', '--system-site-packages', environment], folder);
         const program = (name: string): string => join(environment, 'bin', name);
-        const pip = ['install', '--quiet', '--no-index', '--no-build-isolation', join(from, file)];
-        run(program('pip'), pip, folder);
+        const pip = ['install', '--quiet', '--no-index', '--no-build-isolation'];
+        const findsEarlier = (): string => run(program('python'), ['-c', FINDS_EARLIER], folder);
+        run(program('pip'), [...pip, run(PYTHON, ['-c', EARLIER, folder], '.').trim()], folder);
+        expect(findsEarlier()).toBe('True\n');
+        run(program('pip'), [...pip, join(from, file)], folder);
+        expect(findsEarlier()).toBe('False\n');
 
         const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
         const [installed = '', path] = run(program('python'), ['-c', INSTALLED], folder).split(' ');

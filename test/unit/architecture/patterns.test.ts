@@ -53,7 +53,7 @@ function patternsOfSource(): readonly Found[] {
 }
 
 function patternsOfPython(): readonly Found[] {
-  const folder = 'packages/python/majordomo';
+  const folder = 'packages/python/majordomo_client';
   const files = readdirSync(folder).filter((name) => name.endsWith('.py'));
   return files.flatMap((place) => {
     const text = readFileSync(join(folder, place), 'utf8');

@@ -20,7 +20,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     """
     parser = argparse.ArgumentParser(
         prog="majordomo-worker",
-        description="Offers a function of a Python module as a service. It gets a majordomo.Request and returns a body.",
+        description="Offers a function of a Python module as a service. It gets a majordomo_client.Request and returns a body.",
         epilog="Exit status: 0 after SIGTERM or SIGINT; 1 if the worker or its module failed; 2 if the command line is wrong.",
     )
     parser.add_argument("handler", metavar="MODULE:FUNCTION", help="for example resize:handle, of resize.py")

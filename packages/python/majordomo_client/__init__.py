@@ -1,6 +1,6 @@
 """Client and worker for Majordomo, the request-reply broker for ZeroMQ (7/MDP, 18/MDP).
 
-    from majordomo import Client, Worker
+    from majordomo_client import Client, Worker
 """
 
 from .aio import AsyncClient, AsyncJob
