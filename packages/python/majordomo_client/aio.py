@@ -14,6 +14,7 @@ from .jobs import JobState
 from .message import ProgressPart, Reply, StreamPart
 from .options import USUAL, Body, cost, names_options, service_of
 from .schedules import Schedule
+from .threads import replaced_by
 
 
 @names_options
@@ -128,7 +129,10 @@ class AsyncClient(ClientBase):
 
     async def close(self) -> None:
         """See ``Client.close``."""
-        await asyncio.get_running_loop().run_in_executor(None, self._engine.close)
+        if replaced_by() is None:
+            await asyncio.get_running_loop().run_in_executor(None, self._engine.close)
+        else:  # an executor answers in a greenlet, which asyncio of Python 3.14 takes for the thread of the loop
+            self._engine.close()
 
     async def __aenter__(self) -> "AsyncClient":
         return self

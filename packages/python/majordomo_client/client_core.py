@@ -68,20 +68,20 @@ class Line:
         self.endpoint = endpoint
         self.until = until  # the patience with it, until it is up
         self.is_up = False
-        self.heard_at = -1.0
-        self.quiet_at = -1.0  # when it was sent something first, since then
-        self.asked_at = -1.0  # when it was last asked whether it lives
-        self.probed_at = -1.0  # or for the sake of a request
+        self.heard_at: float = -1.0
+        self.quiet_at: float = -1.0  # when it was sent something first, since then
+        self.asked_at: float = -1.0  # when it was last asked whether it lives
+        self.probed_at: float = -1.0  # or for the sake of a request
         self.out: dict[bytes, Call] = {}
-        self.link = dial(self)
-        self.cancels = Cancels(settings, self.link)
-        self.hearing = Hearing(settings, self.link, session)
+        self.link: Link = dial(self)
+        self.cancels: Cancels = Cancels(settings, self.link)
+        self.hearing: Hearing = Hearing(settings, self.link, session)
         # What its broker says; None: it has not yet.
         self.session: Optional[wire.Session] = None if session else wire.NO_SESSION
         self.instance: Optional[str] = None
         # Requests were lost before it: its broker has to say first what it knows of them, and all others wait.
         self.is_asking = False
-        self.ask_at = float("inf")  # when it goes on with that, if the broker says nothing
+        self.ask_at: float = float("inf")  # when it goes on with that, if the broker says nothing
         self.asked: list[tuple[Call, Lost]] = []
         self.unasked: list[tuple[Call, Lost]] = []
         self.has_more = False  # others were lost since it began to ask
@@ -122,8 +122,8 @@ class ClientCore:
         self._order = EndpointOrder(len(settings.endpoints), self._pause)
         self._why: dict[str, str] = {}
         self.facts: Optional[wire.Facts] = None
-        self.whys = Whys(settings)
-        self.counters = {"late": 0, "malformed": 0, "resends": 0, "resumed": 0, "reopened": 0}
+        self.whys: Whys = Whys(settings)
+        self.counters: dict[str, int] = {"late": 0, "malformed": 0, "resends": 0, "resumed": 0, "reopened": 0}
 
     def start(self, call: Call, now: float) -> None:
         if self._open >= self._settings.max_outstanding:

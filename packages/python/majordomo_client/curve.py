@@ -30,9 +30,9 @@ class Curve:
     """
 
     def __init__(self, server_key: Key, secret_key: Key, public_key: Optional[Key] = None) -> None:
-        self.server_key = _key("server_key", server_key)
-        self.secret_key = _key("secret_key", secret_key)
-        self.public_key = zmq.curve_public(self.secret_key) if public_key is None else _key("public_key", public_key)
+        self.server_key: bytes = _key("server_key", server_key)
+        self.secret_key: bytes = _key("secret_key", secret_key)
+        self.public_key: bytes = zmq.curve_public(self.secret_key) if public_key is None else _key("public_key", public_key)
 
     @classmethod
     def from_file(cls, file: "Union[str, os.PathLike[str]]",

@@ -14,7 +14,7 @@ class EndpointOrder:
     def __init__(self, count: int, pause: Callable[[int], float]) -> None:
         self._count = count
         self._pause = pause
-        self.heartbeat = 0.0  # of the pair, in seconds; 0: unknown, or no pair
+        self.heartbeat: float = 0.0  # of the pair, in seconds; 0: unknown, or no pair
         self._left_first_at = float("-inf")
         # Until when asking each is of no use, if there is another.
         self._useless_until = [float("-inf")] * count

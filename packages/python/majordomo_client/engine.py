@@ -25,7 +25,7 @@ from .options import (
 )
 from .threads import THREAD_PATIENCE, Thread, here, new_lock, say
 
-log = logging.getLogger("majordomo.client")
+log: logging.Logger = logging.getLogger("majordomo.client")
 
 NOT_STORED = "durable requests are safe at one broker, or pair, only: not with strategy='freelance'"
 
@@ -73,7 +73,7 @@ class Engine:
                 raise wrong(option, "needs strategy='freelance'")
         self._timeout: float = options.timeout_ms
         self._is_time_named = given["timeout_ms"] is not USUAL
-        self.settings = Settings(
+        self.settings: Settings = Settings(
             endpoints_of(endpoints),
             1 if options.protocol == "0.1" else 2,
             options.max_outstanding,
@@ -220,12 +220,14 @@ class Engine:
             self._thread.join()
 
     def end_if_left_open(self) -> bool:
-        """Ends it if nobody has closed it, who could do so no longer, without waiting. Returns whether it did so."""
-        if self._closed or self._pid != os.getpid():
+        """Ends it if nobody has closed it, who could do so no longer, without waiting. Returns whether it did so.
+
+        One that was never used has nothing to end: forkserver imports a program, and with it the clients of its modules.
+        """
+        if self._closed or self._pid != os.getpid() or self._wake is None:
             return False
         self._closed = True
-        if self._wake is not None:
-            self._wake.set()
+        self._wake.set()
         return True
 
     def _run(self) -> None:

@@ -81,9 +81,9 @@ class FreelanceCore:
         self._races: dict[bytes, _Race] = {}
         self._timers = Timers(lambda key: self._races[key].call if key in self._races else None)
         self._count = 0
-        self.whys = Whys(settings)
+        self.whys: Whys = Whys(settings)
         self.facts: Optional[wire.Facts] = None  # there is not one broker whose they could be
-        self.counters = {"late": 0, "malformed": 0, "resends": 0, "reopened": 0, "hedges": 0}
+        self.counters: dict[str, int] = {"late": 0, "malformed": 0, "resends": 0, "reopened": 0, "hedges": 0}
 
     def start(self, call: Call, now: float) -> None:
         if len(self._races) >= self._settings.max_outstanding:

@@ -39,7 +39,7 @@ _BEGIN_PATIENCE = 10.0
 # How long the tasks that handlers began, and left to themselves, may take to end when they are cancelled.
 _LOOP_PATIENCE = 1.0
 
-log = logging.getLogger("majordomo.worker")
+log: logging.Logger = logging.getLogger("majordomo.worker")
 
 Handler = Callable[..., Any]
 Result = TypeVar("Result")
@@ -356,7 +356,7 @@ def _body(answer: Any, request: Request) -> "list[bytes]":
         return body_of(answer)
     while True:
         try:
-            request.partial(next(answer))
+            request._send(body_of(next(answer)))
         except StopIteration as end:
             return body_of(b"" if end.value is None else end.value)
 
@@ -385,7 +385,8 @@ async def _awaited(handler: Handler, request: Request, expose_errors: bool) -> O
 async def _answered(handler: Handler, request: Request) -> "list[bytes]":
     task: "Optional[asyncio.Task[Any]]" = asyncio.current_task()
     assert task is not None
-    request._stop = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, task.cancel)
+    loop, cancel = asyncio.get_running_loop(), task.cancel
+    request._stop = lambda: loop.call_soon_threadsafe(cancel)
     if request._is_over:
         raise asyncio.CancelledError
     answer = handler(request)
@@ -394,7 +395,7 @@ async def _answered(handler: Handler, request: Request) -> "list[bytes]":
     if not inspect.isasyncgen(answer):
         return body_of(answer)
     async for part in answer:
-        request.partial(part)
+        request._send(body_of(part))
     return [b""]  # an asynchronous generator cannot return a value
 
 

@@ -100,7 +100,7 @@ class ZmqLink:
         socket: "Optional[zmq.Socket[bytes]]" = None
         try:
             socket = self._new_socket()
-            self._monitor = socket.get_monitor_socket(_EVENTS)
+            self._monitor = socket.get_monitor_socket(_EVENTS, _kept(f"inproc://monitor.s-{socket.FD}"))
         except zmq.ZMQError as error:  # no descriptor is left
             if socket is not None:
                 socket.close(0)
@@ -121,7 +121,7 @@ class ZmqLink:
         self._poller.register(socket, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
         try:
-            socket.connect(address)
+            socket.connect(_kept(address))
         except zmq.ZMQError as error:
             self._disconnect()
             return str(error)
@@ -180,7 +180,7 @@ class ZmqLink:
             return
         with contextlib.suppress(zmq.ZMQError), self._new_socket() as socket:
             socket.setsockopt(zmq.LINGER, linger_ms)
-            socket.connect(self._address)
+            socket.connect(_kept(self._address))
             socket.send_multipart(frames)
 
     def read(self, ready: Ready) -> None:
@@ -234,6 +234,11 @@ class ZmqLink:
             # A ROUTER with ZMQ_PROBE_ROUTER begins with an empty message.
             if frames != [b""] or self._kind == zmq.SUB:
                 yield frames
+
+
+def _kept(address: str) -> Any:
+    """An address as bytes, which live as long as the call: pyzmq 26 frees its own copy of text before libzmq reads it."""
+    return address.encode()
 
 
 def _close_when_quiet(socket: "zmq.Socket[bytes]", linger_ms: int) -> Any:

@@ -10,7 +10,7 @@ from typing import Mapping, NamedTuple, Optional
 from .errors import ClosedError, MajordomoError
 from .threads import say
 
-log = logging.getLogger("majordomo.map")
+log: logging.Logger = logging.getLogger("majordomo.map")
 
 
 class Change(NamedTuple):
@@ -44,8 +44,8 @@ class Copy:
 
     def begin_here(self) -> None:
         """Begins in a forked process, where the map stays as it was: a thread of the parent may keep the lock."""
-        self.lock = threading.Condition()
-        self.is_synced = False
+        self.lock: threading.Condition = threading.Condition()
+        self.is_synced: bool = False
 
     def synced(self, values: Mapping[bytes, bytes]) -> None:
         """The whole map, in place of what it was."""

@@ -42,7 +42,7 @@ class OwnChange:
 
     def __init__(self, key: bytes, properties: bytes, value: bytes, until: float,
                  settled: Callable[[Optional[MajordomoError]], None]) -> None:
-        self.record = Record(key, NO_NUMBER, b"", properties, value)  # its uuid comes when it is sent
+        self.record: Record = Record(key, NO_NUMBER, b"", properties, value)  # its uuid comes when it is sent
         self.until = until
         self.settled = settled
         self.sends = 0
@@ -55,6 +55,7 @@ class Sink(Protocol):
         """Close that connection."""
     def write(self, record: Record) -> bool:
         """Send a change to all nodes that take changes; false: there is none."""
+        ...
     def synced(self, values: Mapping[bytes, bytes]) -> None:
         """The whole map, in place of what it was."""
     def changed(self, key: bytes, value: Optional[bytes]) -> None: ...
@@ -79,7 +80,7 @@ class MapCore:
         self._sink = sink
         self._nodes = [_Node() for _ in range(count)]
         self._max_bytes = max_bytes
-        self.state = "seeking"
+        self.state: str = "seeking"
         self._at = -1  # the node that it asks or follows
         self._voter = 0  # the node that it votes for next
         self._vote_at = now + VOTE

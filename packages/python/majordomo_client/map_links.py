@@ -17,7 +17,7 @@ from .map_copy import Copy
 from .map_core import HUGZ, MapCore, OwnChange, Record
 from .threads import Thread, here, is_here, need_threads, say
 
-log = logging.getLogger("majordomo.map")
+log: logging.Logger = logging.getLogger("majordomo.map")
 
 # Before a lost connection is made anew.
 PAUSE = 0.2

@@ -17,7 +17,7 @@ class Message:
 
     def __init__(self, service: str, frames: Sequence[bytes]) -> None:
         self.service = service
-        self.frames = list(frames)
+        self.frames: list[bytes] = list(frames)
 
     @property
     def value(self) -> bytes:
@@ -50,7 +50,7 @@ class StreamPart(Message):
     """
 
     def __init__(self, service: str, frames: Sequence[bytes], final: bool) -> None:
-        self.progress = not final and is_progress(frames)
+        self.progress: bool = not final and is_progress(frames)
         super().__init__(service, frames[1:] if self.progress else frames)
         self.final = final
 
@@ -63,7 +63,7 @@ class ProgressPart(Message):
     """
 
     def __init__(self, service: str, frames: Sequence[bytes], attempt: int, index: int) -> None:
-        self.progress = is_progress(frames)
+        self.progress: bool = is_progress(frames)
         super().__init__(service, frames[1:] if self.progress else frames)
         self.attempt = attempt
         self.index = index
@@ -91,7 +91,7 @@ class Request(Message):
     ) -> None:
         super().__init__(service, frames)
         self.headers = headers
-        self.deadline = None if deadline_ms is None else time.monotonic() + deadline_ms / 1000
+        self.deadline: Optional[float] = None if deadline_ms is None else time.monotonic() + deadline_ms / 1000
         self._is_over = False
         self._is_cancelled = False
         self._stop: Optional[Callable[[], object]] = None  # ends the task of an asynchronous handler

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Optional, Sequence
+from typing import TYPE_CHECKING, Callable, Optional, Sequence
 
 import zmq
 
 from .curve import Curve
-from .handlers import Handler, log
+from .handlers import Handler, Over, log
 from .link import ZmqLink
+from .message import Request
 from .threads import say
 from .worker_core import Task, WorkerCore, WorkerSettings
 
@@ -24,15 +25,16 @@ LINGER_MS = 1000
 class Session:
     def __init__(self, worker: "Worker", settings: WorkerSettings, service: bytes, handler: Handler,
                  endpoint: str, curve: Optional[Curve], contract: bytes) -> None:
-        self.name = service.decode("utf-8", "backslashreplace")
+        self.name: str = service.decode("utf-8", "backslashreplace")
         self.handler = handler
-        self.run = worker._runner.runner_of(handler)
-        self.can_lose_its_place = self.run != worker._runner._run_in_process
+        self.run: Callable[[Handler, Request, Over], None] = worker._runner.runner_of(handler)
+        self.can_lose_its_place: bool = self.run != worker._runner._run_in_process
         self._service = service
         self._worker = worker
         self._endpoint = endpoint
-        self.link = ZmqLink(zmq.Context.instance(), worker._poller, curve)
-        self.core = core = WorkerCore(settings, service, self, contract)
+        self.link: ZmqLink = ZmqLink(zmq.Context.instance(), worker._poller, curve)
+        core = WorkerCore(settings, service, self, contract)
+        self.core: WorkerCore = core
         self.link.on_up = lambda: core.up(time.monotonic())
         self.link.on_down = lambda reason: core.down(reason, time.monotonic())
         self.link.on_message = self._received

@@ -168,7 +168,7 @@ class Thread:
             time.sleep(0.005)  # other greenlets run
 
 
-class Mailbox(queue.SimpleQueue):  # type: ignore[type-arg]
+class Mailbox(queue.SimpleQueue[Any]):
     """Where a thread of ours puts what one of the program gets."""
 
     def __enter__(self) -> "Mailbox":

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import array
+import itertools
 import json
+import re
 from typing import Any, Mapping, NamedTuple, Optional, Sequence
 
 CLIENT = {1: b"MDPC01", 2: b"MDPC02"}
@@ -20,6 +23,12 @@ REFUSED, FAILED = b"mmi.refused", b"mmi.failed"
 
 DEADLINE_MS_MAX = 2**31 - 1
 HEADERS_BYTES_MAX = 8192
+
+# Of JSON that other programs send.
+LEVELS_MAX, DIGITS_MAX = 500, 4300
+_STRING = re.compile(rb'"(?:[^"\\]+|\\.)*"?', re.DOTALL)
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
 
 
 def is_progress(body: Sequence[bytes]) -> bool:
@@ -122,11 +131,32 @@ def compact(value: Any) -> bytes:
 
 
 def parse_json(given: bytes) -> Any:
-    """What another program sent as JSON, in UTF-8. Raises ValueError and nothing else: also for thousands of levels or digits."""
+    """What another program sent as JSON, in UTF-8. Raises ValueError and nothing else: also for thousands of levels or digits.
+
+    Both are counted, because what an interpreter bears differs.
+    """
+    if _levels(given) > LEVELS_MAX:
+        raise ValueError(f"more than {LEVELS_MAX} levels")
+    text = given.decode()  # of bytes it would also take UTF-16, and halves of surrogate pairs
     try:
-        return json.loads(given.decode())  # of bytes it would also take UTF-16, and halves of surrogate pairs
-    except RecursionError:
+        return json.loads(text, parse_int=_whole) if len(text) > DIGITS_MAX else json.loads(text)
+    except RecursionError:  # the program itself is deep in its stack
         raise ValueError("too many levels") from None
+
+
+def _levels(given: bytes) -> int:
+    """An upper bound of the levels of a JSON text, exact if that is more than allowed."""
+    begins = given.count(b"[") + given.count(b"{")
+    if begins <= LEVELS_MAX:
+        return begins
+    steps = _STRING.sub(b"", given).translate(_STEPS, _NO_BRACKETS)
+    return max(itertools.accumulate(array.array("b", steps)), default=0)
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > DIGITS_MAX:
+        raise ValueError(f"a number of more than {DIGITS_MAX} digits")
+    return int(digits)
 
 
 def parse_number(given: bytes) -> Optional[int]:

@@ -73,7 +73,7 @@ class Task:
     """A request that the worker was given."""
 
     def __init__(self, command: wire.Command) -> None:
-        self.client = command.client
+        self.client: bytes = command.client
         self.command = command
         self.is_streamed = False
         self.parts: list[bytes] = []  # of version 0.1, which has one answer
@@ -91,6 +91,7 @@ class Sink(Protocol):
         """Nobody waits for the answer to the request with this token any more."""
     def is_full(self) -> bool:
         """Whether as many handlers run of its requests, of any registration, as may."""
+        ...
     def confirmed(self) -> None: ...
     def lost(self, reason: str) -> None: ...
 
@@ -115,7 +116,7 @@ class WorkerCore:
         self._service = service
         self._contract = contract
         self._sink = sink
-        self.state = "away"
+        self.state: str = "away"
         self._until = 0.0
         self._beat_at = float("inf")
         self._heard_at = 0.0
@@ -127,8 +128,8 @@ class WorkerCore:
         self._is_reregistering = False  # it asks between two registrations, and the next tick sets for how long
         self._credit: Optional[int] = None
         self._facts = _NOTHING
-        self.is_confirmed = False
-        self.is_leaving = False  # it has said that it wants no more requests
+        self.is_confirmed: bool = False
+        self.is_leaving: bool = False  # it has said that it wants no more requests
         self.why: Optional[str] = None  # it is not registered, as reported
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import importlib.util
 import itertools
 import json
@@ -21,7 +22,23 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 PACKAGE = pathlib.Path(__file__).resolve().parents[1]
 PROGRAM = os.environ.get("MAJORDOMO_PROGRAM", str(ROOT / "dist" / "main.js"))
 PATIENCE = 30.0
+TEST_PATIENCE = 240  # a whole test, on a busy machine
 _given = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def in_time() -> Iterator[None]:
+    """A test that hangs fails, and says where."""
+
+    def late(*_: object) -> None:
+        faulthandler.dump_traceback()
+        pytest.fail(f"the test has taken {TEST_PATIENCE} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(TEST_PATIENCE)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 def free_port(above: int = 0) -> int:

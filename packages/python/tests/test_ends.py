@@ -423,10 +423,15 @@ def test_a_client_that_was_never_closed_warns_and_ends(kind: Any) -> None:
         if kind is Client:
             with pytest.raises(Exception):
                 open_one.request("x", "x", timeout_ms=10)
+        elif kind is AsyncClient:
+            with pytest.raises(Exception):
+                asyncio.run(open_one.request("x", "x", timeout_ms=10))
         del open_one
         gc.collect()
         with pytest.raises(OptionError):
             kind(5)
+        Client(NOBODY)  # unused, so that there is nothing to end
+        gc.collect()
     assert [each.category for each in warned] == [ResourceWarning] and "was never closed" in str(warned[0].message)
     until = time.monotonic() + PATIENCE
     while threading.active_count() > before:

@@ -322,7 +322,7 @@ def test_a_handler_that_is_not_importable_is_refused_and_one_that_a_process_cann
     assert refused.value.details == {"option": "handler"} and "importable" in refused.value.message
     # A program on the command line is no module that another process could import.
     text = (
-        "import sys\nfrom majordomo import Client, ServiceError, Worker\n"
+        "import sys\nfrom majordomo_client import Client, ServiceError, Worker\n"
         "def handler(request): return ''\n"
         "with Worker(sys.argv[1], 'typed', handler, run_in='processes').ready(), Client(sys.argv[1], timeout_ms=20_000) as client:\n"
         "    try: client.request('typed', 'x')\n"

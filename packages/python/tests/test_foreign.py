@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from types import SimpleNamespace
 from typing import Any, Optional, Sequence
 
@@ -51,6 +53,19 @@ def test_json_of_other_programs_is_a_value_or_a_value_error(text: bytes) -> None
     assert wire.parse_headers(text) == {}
     with pytest.raises(BodyError):
         contract_in([b"200", text])
+
+
+def test_levels_and_digits_of_json_are_counted() -> None:
+    def nested(levels: int) -> bytes:
+        return b'["[[", "\\"[", ' + b'{"a":[' * (levels // 2) + b"[]" * (levels % 2) + b"]}" * (levels // 2) + b"]"
+
+    wide = b"[" + b",".join([b'{"[[":["\\\\"]}'] * 1000) + b"]"
+    for text in (nested(498), wide, b"[" + b"9" * 4300 + b"]", b'"' + b"[" * 5000, b"[]" * 1000):
+        with contextlib.suppress(json.JSONDecodeError):
+            assert wire.parse_json(text) == json.loads(text)
+    for text, why in ((nested(500), "500 levels"), (b"[" * 501, "500 levels"), (b"[" + b"9" * 4301 + b"]", "4300 digits")):
+        with pytest.raises(ValueError, match=why):
+            wire.parse_json(text)
 
 
 def test_headers_with_half_of_a_surrogate_pair_are_none() -> None:
