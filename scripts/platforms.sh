@@ -20,12 +20,12 @@ debian() {
     "$@" "$suite" "$root" http://deb.debian.org/debian
 }
 
-# inside FOLDER COMMAND…: runs a command in a folder of this clone there, which it can read only.
+# inside FOLDER COMMAND…: runs a command in a folder of this clone there, which it can read only, with a loopback of its own.
 inside() {
   local folder=$PWD/$1
   shift
-  systemd-nspawn --quiet --console=pipe --register=no --keep-unit --as-pid2 --directory="$root" --bind-ro="$PWD" --chdir="$folder" \
-    --setenv=PATH="$PWD/node_modules/.bin:/usr/local/bin:/usr/bin:/bin" --setenv=LC_ALL=C.UTF-8 --setenv=PYTHONDONTWRITEBYTECODE=1 "$@"
+  systemd-nspawn --quiet --console=pipe --private-network --register=no --keep-unit --as-pid2 --directory="$root" --bind-ro="$PWD" --chdir="$folder" \
+    --setenv=PATH="$PWD/node_modules/.bin:/usr/local/bin:/usr/bin:/bin" --setenv=LC_ALL=C.UTF-8 --setenv=PYTHONDONTWRITEBYTECODE=1 env --unset=NOTIFY_SOCKET "$@"
 }
 
 case "${1-} ${2-}" in

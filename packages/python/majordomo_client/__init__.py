@@ -11,15 +11,20 @@ from .jobs import JobState
 from .map import SharedMap
 from .map_copy import Change
 from .message import Message, ProgressPart, Reply, Request, StreamPart
+from .publisher import Publisher, PublisherCurve
 from .schedules import Schedule
 from .serving import Worker
+from .stream import StreamMessage
+from .subscriber import AsyncSubscriber, Subscriber
 
 # Literals, because type checkers read nothing else.
 __all__ = [
-    "AsyncClient", "AsyncJob", "BodyError", "Change", "Client", "ClosedError", "Curve", "EndpointError",
-    "ForbiddenError", "Job", "JobDeadError", "JobKeyReusedError", "JobPendingError", "JobRefusedError", "JobState",
-    "JobUnknownError", "JobUnsupportedError", "KeyRefusedError", "LimitError", "MajordomoError", "MapLimitError",
-    "Message", "NoWorkerError", "OptionError", "OutcomeUnknownError", "ProgressPart", "RefusedError", "Reply",
-    "Request", "RequestTimeoutError", "Schedule", "ServiceError", "SharedMap", "StreamBrokenError", "StreamPart",
-    "TooLargeError", "UnreachableError", "UnsupportedError", "UsageError", "Worker", "connect",
+    "AsyncClient", "AsyncJob", "AsyncSubscriber", "BodyError", "Change", "Client", "ClosedError", "Curve",
+    "EndpointError", "EndpointInUseError", "ForbiddenError", "Job", "JobDeadError", "JobKeyReusedError",
+    "JobPendingError", "JobRefusedError", "JobState", "JobUnknownError", "JobUnsupportedError", "KeyRefusedError",
+    "LimitError", "MajordomoError", "MapLimitError", "Message", "NoWorkerError", "OptionError",
+    "OutcomeUnknownError", "ProgressPart", "Publisher", "PublisherCurve", "RefusedError", "Reply", "Request",
+    "RequestTimeoutError", "Schedule", "ServiceError", "SharedMap", "StreamBrokenError", "StreamGapError",
+    "StreamHeaderError", "StreamMessage", "StreamPart", "StreamTooSlowError", "Subscriber", "TooLargeError",
+    "UnreachableError", "UnsupportedError", "UsageError", "Worker", "connect",
 ]

@@ -30,9 +30,9 @@ class Curve:
     """
 
     def __init__(self, server_key: Key, secret_key: Key, public_key: Optional[Key] = None) -> None:
-        self.server_key: bytes = _key("server_key", server_key)
-        self.secret_key: bytes = _key("secret_key", secret_key)
-        self.public_key: bytes = zmq.curve_public(self.secret_key) if public_key is None else _key("public_key", public_key)
+        self.server_key: bytes = checked_key("server_key", server_key)
+        self.secret_key: bytes = checked_key("secret_key", secret_key)
+        self.public_key: bytes = zmq.curve_public(self.secret_key) if public_key is None else checked_key("public_key", public_key)
 
     @classmethod
     def from_file(cls, file: "Union[str, os.PathLike[str]]",
@@ -43,7 +43,7 @@ class Curve:
         """
         secret, public = _read(file, secret=True)
         try:
-            key = _key("server_key", server_key)
+            key = checked_key("server_key", server_key)
         except OptionError:
             key = _read(server_key, secret=False)[0]
             _check_public(os.fsdecode(server_key), key)
@@ -97,7 +97,7 @@ def checked_curve(option: str, given: object) -> Optional[Curve]:
     return given
 
 
-def _key(option: str, given: object) -> bytes:
+def checked_key(option: str, given: object) -> bytes:
     key = given.encode("utf-8", "backslashreplace") if isinstance(given, str) else given
     if not isinstance(key, bytes) or not _is_key(key):
         raise wrong(option, "must be 40 characters of Z85")

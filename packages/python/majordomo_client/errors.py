@@ -12,11 +12,12 @@ from typing import Any, Mapping, Optional, Sequence, Union
 from .wire import parse_json
 
 __all__ = [
-    "BodyError", "ClosedError", "EndpointError", "ForbiddenError", "JobDeadError", "JobKeyReusedError",
-    "JobPendingError", "JobRefusedError", "JobUnknownError", "JobUnsupportedError", "KeyRefusedError", "LimitError",
-    "MajordomoError", "MapLimitError", "NoWorkerError", "OptionError", "OutcomeUnknownError", "RefusedError",
-    "RequestTimeoutError", "ServiceError", "StreamBrokenError", "TooLargeError", "UnreachableError", "UnsupportedError",
-    "UsageError",
+    "BodyError", "ClosedError", "EndpointError", "EndpointInUseError", "ForbiddenError", "JobDeadError",
+    "JobKeyReusedError", "JobPendingError", "JobRefusedError", "JobUnknownError", "JobUnsupportedError",
+    "KeyRefusedError", "LimitError", "MajordomoError", "MapLimitError", "NoWorkerError", "OptionError",
+    "OutcomeUnknownError", "RefusedError", "RequestTimeoutError", "ServiceError", "StreamBrokenError",
+    "StreamGapError", "StreamHeaderError", "StreamTooSlowError", "TooLargeError", "UnreachableError",
+    "UnsupportedError", "UsageError",
 ]
 
 _FAILURE_CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -25,7 +26,7 @@ _FAILURE_CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 class MajordomoError(Exception):
     """The base of all errors of this package."""
 
-    code: str = "ERR_MDP"
+    code = "ERR_MDP"
 
     def __init_subclass__(cls, *, code: str = "", **others: Any) -> None:
         super().__init_subclass__(**others)
@@ -47,6 +48,10 @@ class ClosedError(MajordomoError, code="ERR_MDP_CLOSED"):
 
 class EndpointError(MajordomoError, ValueError, code="ERR_MDP_ENDPOINT"):
     """An endpoint is not one: tcp://HOST:PORT or ipc://PATH."""
+
+
+class EndpointInUseError(MajordomoError, code="ERR_MDP_ENDPOINT_IN_USE"):
+    """Another program, or another publisher of this one, listens there."""
 
 
 class ForbiddenError(MajordomoError, code="ERR_MDP_FORBIDDEN"):
@@ -86,6 +91,18 @@ class RequestTimeoutError(MajordomoError, TimeoutError, code="ERR_MDP_TIMEOUT"):
 
 class StreamBrokenError(MajordomoError, code="ERR_MDP_STREAM_BROKEN"):
     """A stream ended after a part was delivered and before the last; at a worker: it cannot go on."""
+
+
+class StreamGapError(MajordomoError, code="ERR_STREAM_GAP"):
+    """The connection to a publisher was lost, so messages may be missing (``on_gap='fail'``)."""
+
+
+class StreamHeaderError(MajordomoError, code="ERR_STREAM_HEADER"):
+    """A message came without the header of a ``Publisher``; the option ``stamp`` reads those of other programs."""
+
+
+class StreamTooSlowError(MajordomoError, code="ERR_STREAM_TOO_SLOW"):
+    """A message reached its reader later than ``max_delay_ms``."""
 
 
 class TooLargeError(MajordomoError, code="ERR_MDP_TOO_LARGE"):

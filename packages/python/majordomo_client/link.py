@@ -53,7 +53,11 @@ class ZmqLink:
     """``on_up``, ``on_down(reason)`` and ``on_message(frames)`` are called by ``read``."""
 
     def __init__(self, context: "zmq.Context[Any]", poller: zmq.Poller,
-                 curve: Optional[Curve] = None, kind: int = zmq.DEALER, topics: Sequence[bytes] = ()) -> None:
+                 curve: Optional[Curve] = None, kind: int = zmq.DEALER, topics: Sequence[bytes] = (),
+                 turn: Optional[int] = None) -> None:
+        """``turn``: so many messages it reads at once, and receives before they are read, so that others wait at the peer."""
+        self._turn = turn or _TURN
+        self._receive_max = turn or 0
         self._kind = kind
         self._topics = topics
         self._context = context
@@ -89,7 +93,7 @@ class ZmqLink:
         socket: "zmq.Socket[bytes]" = self._context.socket(self._kind)
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.SNDHWM, 0)
-        socket.setsockopt(zmq.RCVHWM, 0)
+        socket.setsockopt(zmq.RCVHWM, self._receive_max)
         socket.setsockopt(zmq.IPV6, 1)
         if self._curve is not None:
             self._curve.apply(socket)
@@ -100,7 +104,7 @@ class ZmqLink:
         socket: "Optional[zmq.Socket[bytes]]" = None
         try:
             socket = self._new_socket()
-            self._monitor = socket.get_monitor_socket(_EVENTS, _kept(f"inproc://monitor.s-{socket.FD}"))
+            self._monitor = socket.get_monitor_socket(_EVENTS, kept(f"inproc://monitor.s-{socket.FD}"))
         except zmq.ZMQError as error:  # no descriptor is left
             if socket is not None:
                 socket.close(0)
@@ -121,7 +125,7 @@ class ZmqLink:
         self._poller.register(socket, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
         try:
-            socket.connect(_kept(address))
+            socket.connect(kept(address))
         except zmq.ZMQError as error:
             self._disconnect()
             return str(error)
@@ -180,7 +184,7 @@ class ZmqLink:
             return
         with contextlib.suppress(zmq.ZMQError), self._new_socket() as socket:
             socket.setsockopt(zmq.LINGER, linger_ms)
-            socket.connect(_kept(self._address))
+            socket.connect(kept(self._address))
             socket.send_multipart(frames)
 
     def read(self, ready: Ready) -> None:
@@ -191,10 +195,14 @@ class ZmqLink:
         socket, monitor = self._socket, self._monitor
         if socket is None or (socket not in ready and monitor not in ready):
             return
+        count = 0
         for frames in self._messages():
             self.on_message(frames)
+            count += 1
             if self._socket is not socket:
                 return
+        if count == self._turn:
+            return  # others may have come before what the monitor tells
         while monitor in ready and self._socket is socket and monitor.poll(0):
             event = recv_monitor_message(monitor, zmq.NOBLOCK)["event"]
             if event == _UP:
@@ -221,7 +229,7 @@ class ZmqLink:
 
     def _messages(self) -> Iterator[list[bytes]]:
         socket = self._socket
-        for _ in range(_TURN):
+        for _ in range(self._turn):
             if socket is None or socket is not self._socket:
                 return
             try:
@@ -236,7 +244,7 @@ class ZmqLink:
                 yield frames
 
 
-def _kept(address: str) -> Any:
+def kept(address: str) -> Any:
     """An address as bytes, which live as long as the call: pyzmq 26 frees its own copy of text before libzmq reads it."""
     return address.encode()
 
