@@ -26,6 +26,7 @@ _FAILURE_CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 class MajordomoError(Exception):
     """The base of all errors of this package."""
 
+    code: str
     code = "ERR_MDP"
 
     def __init_subclass__(cls, *, code: str = "", **others: Any) -> None:
