@@ -16,6 +16,7 @@ from .schedules import Schedule
 from .serving import Worker
 from .stream import StreamMessage
 from .subscriber import AsyncSubscriber, Subscriber
+from .typed import TypedService
 
 # Literals, because type checkers read nothing else.
 __all__ = [
@@ -25,6 +26,6 @@ __all__ = [
     "LimitError", "MajordomoError", "MapLimitError", "Message", "NoWorkerError", "OptionError",
     "OutcomeUnknownError", "ProgressPart", "Publisher", "PublisherCurve", "RefusedError", "Reply", "Request",
     "RequestTimeoutError", "Schedule", "ServiceError", "SharedMap", "StreamBrokenError", "StreamGapError",
-    "StreamHeaderError", "StreamMessage", "StreamPart", "StreamTooSlowError", "Subscriber", "TooLargeError",
+    "StreamHeaderError", "StreamMessage", "StreamPart", "StreamTooSlowError", "Subscriber", "TooLargeError", "TypedService",
     "UnreachableError", "UnsupportedError", "UsageError", "Worker", "connect",
 ]

@@ -15,6 +15,7 @@ from .message import ProgressPart, Reply, StreamPart
 from .options import USUAL, Body, cost, names_options, service_of
 from .schedules import Schedule
 from .threads import replaced_by
+from .typed import Input, Output, TypedService
 
 
 @names_options
@@ -38,6 +39,21 @@ class AsyncClient(ClientBase):
         patience = self._engine.patience(timeout_ms)
         begin = lambda done: self._engine.call(service, body, patience, headers, done, once=once)
         return Reply(shown(service), await self._wait(begin))
+
+    async def call(
+        self,
+        service: "TypedService[Input, Output]",
+        value: "Union[Input, Mapping[str, Any]]",
+        *,
+        timeout_ms: Optional[int] = USUAL,
+        headers: Optional[Mapping[str, str]] = None,
+        once: bool = False,
+    ) -> Output:
+        """See ``Client.call``."""
+        body = service.encode("input", value)
+        reply = await self.request(service.name, body, timeout_ms=timeout_ms, headers=headers, once=once)
+        found: Output = service.decode("output", reply)
+        return found
 
     async def stream(
         self,

@@ -16,6 +16,7 @@ from .message import ProgressPart, Reply, StreamPart
 from .options import USUAL, Body, Endpoints, check_names, cost, names_options, service_of
 from .schedules import Schedule
 from .threads import new_mailbox
+from .typed import Input, Output, TypedService
 
 Service = Union[str, bytes]
 
@@ -105,6 +106,26 @@ class Client(ClientBase):
         patience = self._engine.patience(timeout_ms)
         begin = lambda done: self._engine.call(service, body, patience, headers, done, once=once)
         return Reply(shown(service), self._wait(begin))
+
+    def call(
+        self,
+        service: "TypedService[Input, Output]",
+        value: "Union[Input, Mapping[str, Any]]",
+        *,
+        timeout_ms: Optional[int] = USUAL,
+        headers: Optional[Mapping[str, str]] = None,
+        once: bool = False,
+    ) -> Output:
+        """Sends a value to a TypedService and returns the value of its reply.
+
+            client.call(TAX, Place('DE'))
+
+        Raises what ``request`` raises; ServiceError ``invalid_argument`` before a wrong value is sent.
+        """
+        body = service.encode("input", value)
+        reply = self.request(service.name, body, timeout_ms=timeout_ms, headers=headers, once=once)
+        found: Output = service.decode("output", reply)
+        return found
 
     def stream(
         self,

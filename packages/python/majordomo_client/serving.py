@@ -16,7 +16,7 @@ from typing import Any, Callable, Mapping, Optional, Sequence, Union
 import zmq
 
 from . import wire
-from .contract import contracts_of
+from .contract import contract_frame, contracts_of
 from .curve import Curve, checked_curve
 from .errors import ClosedError, RequestTimeoutError, StreamBrokenError
 from .handlers import Handler, Outcome, Raised, Runner, log, not_begun
@@ -28,6 +28,7 @@ from .options import (
 )
 from .session import Session
 from .threads import Thread, here, need_threads, say, signals_are_ours
+from .typed import TypedService, typed_handler
 from .worker_core import STEP, Stillness, Task, WorkerSettings
 
 # What the tasks of coroutines have at least for their ends after the grace of close(), in seconds.
@@ -85,7 +86,8 @@ class Worker:
     place to another request, unless it runs in a process, or ``concurrency`` others go on already. A generator sends what it yields as parts
     of the answer, and what it returns as the last (an asynchronous one: an empty frame). ``contract`` is told to
     the broker: a dict with ``version``, ``description``, ``contentType`` (text), the JSON Schemas ``input``,
-    ``output`` and ``progress``, and ``errors``, those of details by code; with ``services``, ``{name: contract}``.
+    ``output`` and ``progress``, and ``errors``, those of details by code; with ``services``, ``{name: contract}``. A TypedService
+    in place of a name has its contract, which is checked; its handler gets the value and the Request.
     ``curve``: see Curve. Times are in milliseconds.
 
     Raises OptionError, EndpointError.
@@ -94,10 +96,10 @@ class Worker:
     def __init__(
         self,
         endpoints: Endpoints = None,
-        service: Union[str, bytes, None] = None,
+        service: "Union[str, bytes, TypedService[Any, Any], None]" = None,
         handler: Optional[Handler] = None,
         *,
-        services: Optional[Mapping[str, Handler]] = None,
+        services: "Optional[Mapping[Any, Handler]]" = None,
         contract: Optional[Mapping[str, Any]] = None,
         name: Optional[str] = None,
         concurrency: int = 1,
@@ -115,14 +117,22 @@ class Worker:
             raise wrong("service", "or services must be given, and not both")
         if services is not None and not isinstance(services, Mapping):
             raise wrong("services", f"must be a dict of handlers by service, not {shown(services)}")
-        offered: Sequence[tuple[object, object]]
+        offered: Sequence[tuple[Any, Any]]
         offered = list(services.items()) if services is not None else [(service, handler)]
-        handlers = {service_of(each): function for each, function in offered if callable(function)}
+        typed = {service_of(each.name): each for each, _ in offered if isinstance(each, TypedService)}
+        handlers = {
+            service_of(each.name if isinstance(each, TypedService) else each):
+                typed_handler(each, function) if isinstance(each, TypedService) else function
+            for each, function in offered if callable(function)
+        }
         if not handlers or len(handlers) < len(offered):
             raise wrong("handler", "must be a function for each service")
         contracts: dict[bytes, bytes] = {}
         if contract is not None:
+            if not typed.keys().isdisjoint(map(service_of, [] if services is None else contract)) or isinstance(service, TypedService):
+                raise wrong("contract", "cannot be given for a TypedService, which has one")
             contracts = contracts_of({service: contract} if services is None else contract, handlers)
+        contracts.update((name, contract_frame(each.contract)) for name, each in typed.items())
         options = read_options(WORKER_OPTIONS, locals())
         self._concurrency: int = options.concurrency
         self._settings = WorkerSettings(
