@@ -20,6 +20,7 @@ import zipfile
 HERE = pathlib.Path(__file__).resolve().parent
 # 1980-01-01, the first day of ZIP.
 EPOCH = (1980, 1, 1, 0, 0, 0)
+EXTRAS = re.compile(r"^optional-dependencies = \{(.*)\}$", re.MULTILINE)
 
 
 def metadata() -> "tuple[str, str]":
@@ -36,6 +37,9 @@ def metadata() -> "tuple[str, str]":
     needs = re.search(r'^dependencies = \["(.*)"\]$', project, re.MULTILINE)
     if needs is None:
         raise SystemExit("pyproject.toml has no dependencies in the expected form")
+    extras = EXTRAS.search(project)
+    found = re.findall(r'(\w+) = \["(.*?)"\]', extras[1] if extras else "")
+    optional = [line for extra, need in found for line in (f"Provides-Extra: {extra}", f'Requires-Dist: {need}; extra == "{extra}"')]
     head = [
         "Metadata-Version: 2.1",
         "Name: majordomo-client",
@@ -44,6 +48,7 @@ def metadata() -> "tuple[str, str]":
         "License: MPL-2.0",
         f"Requires-Python: {value('requires-python')}",
         f"Requires-Dist: {needs[1]}",
+        *optional,
         "Description-Content-Type: text/markdown",
     ]
     return version, "\n".join(head) + "\n\n" + (HERE / "README.md").read_text()
@@ -59,7 +64,8 @@ def write_wheel(directory: pathlib.Path, version: str, text: str) -> pathlib.Pat
     files = sources()
     files[f"{info}/METADATA"] = text.encode()
     files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: make_packages\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    files[f"{info}/entry_points.txt"] = b"[console_scripts]\nmajordomo-worker = majordomo_client.worker:main\n"
+    files[f"{info}/entry_points.txt"] = b"[console_scripts]\nmajordomo-worker = majordomo_client.worker:main\n" \
+        b"[pytest11]\nmajordomo = majordomo_client.pytest_plugin\n"
     files[f"{info}/LICENSE"] = (HERE / "LICENSE").read_bytes()
     record = []
     for name, content in files.items():

@@ -18,6 +18,8 @@ from typing import Any, Callable, Iterator, Sequence
 
 import pytest
 
+from majordomo_client.pytest_plugin import majordomo_broker as majordomo_broker
+
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 PACKAGE = pathlib.Path(__file__).resolve().parents[1]
 PROGRAM = os.environ.get("MAJORDOMO_PROGRAM", str(ROOT / "dist" / "main.js"))
