@@ -11,6 +11,8 @@ import { linkTo } from './address.js';
 export const UUID = /^[\da-f]{32}$/i;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+/** So much of a word stays together. */
+const LONG_WORD = /.{1,14}/gsu;
 const ESCAPED = /(?:%[\dA-F]{2})+/g;
 /** Invisible characters, and spaces that look like another one. */
 const UNSEEN = /[\p{C}\p{Z}]/u;
@@ -45,19 +47,28 @@ function escapedAgain(character: string): string {
   return bytes.map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('');
 }
 
-/** A name that the API escapes. It may break after its separators, and nowhere else. */
+/** A name that the API escapes. */
 export function Name({ name }: { name: string }): VNode {
   const shown = decoded(name);
-  const parts = shown.split(/(?<=[._:/])(?=.)/u);
   return (
     <bdi class="name" title={shown === name ? undefined : name}>
+      <Breaking text={shown} />
+    </bdi>
+  );
+}
+
+/** A text that may break after its separators; and in a word only if that is long. A cell is never wider than that. */
+export function Breaking({ text }: { text: string }): VNode {
+  const parts = text.split(/(?<=[-._:/])(?=.)/u).flatMap((part) => part.match(LONG_WORD) ?? []);
+  return (
+    <>
       {parts.map((part, index) => (
         <Fragment key={index}>
           {index === 0 ? null : <wbr />}
           {part}
         </Fragment>
       ))}
-    </bdi>
+    </>
   );
 }
 

@@ -8,7 +8,7 @@ import { Button, Card } from './controls.js';
 import { askPerson, order, toast } from './dialogs.js';
 import { count, line, moment } from './format.js';
 import { linkTo } from './address.js';
-import { ServiceLink, StatePill, UUID } from './names.js';
+import { Breaking, ServiceLink, StatePill, UUID } from './names.js';
 import { isElsewhere } from './node.js';
 import { usePolled } from './poll.js';
 import { type Column, numeric, Table } from './table.js';
@@ -50,7 +50,7 @@ const COLUMNS: readonly Column<Schedule>[] = [
   {
     head: 'Name',
     cell: ({ uuid, name }) => {
-      const shown = line(name ?? '-');
+      const shown = <Breaking text={line(name ?? '-')} />;
       return UUID.test(uuid) ? <a href={linkTo('durable', uuid)}>{shown}</a> : shown;
     },
     by: ({ name }) => name ?? '',
@@ -59,10 +59,12 @@ const COLUMNS: readonly Column<Schedule>[] = [
     head: 'Service',
     cell: ({ service }) => <ServiceLink service={service} />,
     by: ({ service }) => service,
+    drop: 3,
+    isBelow: true,
   },
-  { head: 'Cron', cell: ({ cron }) => line(cron), drop: 3 },
-  { head: 'Time zone', cell: ({ timeZone }) => line(timeZone), drop: 2 },
-  { head: 'Owner', cell: ({ owner }) => line(owner ?? '-'), drop: 1 },
+  { head: 'Cron', cell: ({ cron }) => <Breaking text={line(cron)} />, drop: 3 },
+  { head: 'Time zone', cell: ({ timeZone }) => <Breaking text={line(timeZone)} />, drop: 2 },
+  { head: 'Owner', cell: ({ owner }) => <Breaking text={line(owner ?? '-')} />, drop: 1 },
   {
     head: 'Next',
     cell: ({ next, paused }) => (paused ? <StatePill state="paused" /> : moment(next)),

@@ -6,6 +6,7 @@ import { get, token, withQuery } from '../api.js';
 import { Card, Empty, FilterChoice, NeedsToken } from '../controls.js';
 import { bytes, count, line, perSecond } from '../format.js';
 import { filter } from '../address.js';
+import { Breaking } from '../names.js';
 import { usePolled } from '../poll.js';
 import { type Column, numeric, Table } from '../table.js';
 
@@ -24,7 +25,7 @@ const COLUMNS: readonly Column<ClientLoad>[] = [
     head: 'Client',
     cell: ({ kind, name }) => (
       <>
-        {name === null ? 'without a key' : line(name)}
+        <Breaking text={name === null ? 'without a key' : line(name)} />
         {kind === 'key' || kind === 'token' ? <span class="quiet">{` ${kind}`}</span> : null}
       </>
     ),
@@ -41,7 +42,7 @@ const COLUMNS: readonly Column<ClientLoad>[] = [
   numeric('Memory', ({ heldBytes }) => heldBytes, bytes, { drop: 3 }),
   numeric('Connections', ({ connections }) => connections, count, { drop: 2 }),
   numeric('Workers', ({ workers }) => workers, count, { drop: 1 }),
-  { head: 'Quota', cell: ({ quota }) => line(quota ?? 'default'), drop: 1 },
+  { head: 'Quota', cell: ({ quota }) => <Breaking text={line(quota ?? 'default')} />, drop: 1 },
 ];
 
 export function ClientsView(): VNode {

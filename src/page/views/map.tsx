@@ -8,7 +8,7 @@ import { get, messageOf, token, withQuery } from '../api.js';
 import { Card, Empty, FilterChoice, FilterText, NeedsToken } from '../controls.js';
 import { about, bytes, line, NONE } from '../format.js';
 import { filter, linkTo } from '../address.js';
-import { Name } from '../names.js';
+import { Breaking, Name } from '../names.js';
 import { usePages } from '../paging.js';
 import { usePolled } from '../poll.js';
 import { type Column, numeric, Table } from '../table.js';
@@ -37,7 +37,7 @@ const COLUMNS: readonly Column<MapEntry>[] = [
   numeric('Size', ({ value }) => value.bytes, bytes, { drop: 2 }),
   {
     head: 'Set by',
-    cell: ({ writer }) => (writer === null ? NONE : line(writer)),
+    cell: ({ writer }) => <Breaking text={writer === null ? NONE : line(writer)} />,
     drop: 3,
     isBelow: true,
   },
@@ -51,7 +51,7 @@ const COLUMNS: readonly Column<MapEntry>[] = [
   },
   {
     head: 'Properties',
-    cell: ({ properties }) => line(properties.trim().split('\n').join(' · ')),
+    cell: ({ properties }) => <Breaking text={line(properties.trim().split('\n').join(' · '))} />,
     drop: 1,
   },
 ];

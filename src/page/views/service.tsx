@@ -13,7 +13,7 @@ import { Button, Card, Empty, Figure } from '../controls.js';
 import { askPerson, order, toast } from '../dialogs.js';
 import { count, line, millis, moment, NONE, perSecond, span } from '../format.js';
 import { linkTo } from '../address.js';
-import { Name, StatePill } from '../names.js';
+import { Breaking, Name, StatePill } from '../names.js';
 import { usePolled } from '../poll.js';
 import { RequestTable, StateCounts } from '../requests.js';
 import { historyOf, type Sample, type Samples, samplesOf } from '../samples.js';
@@ -275,10 +275,10 @@ const WORKER_COLUMNS: readonly Column<Worker>[] = [
   numeric('Credit', ({ credit }) => credit, count, { drop: 3 }),
   numeric('Registered for', ({ sinceMs }) => sinceMs, span, { drop: 3, isBelow: true }),
   { head: 'Protocol', cell: ({ version }) => version, drop: 1 },
-  { head: 'Key', cell: ({ key }) => key ?? NONE, drop: 2 },
+  { head: 'Key', cell: ({ key }) => <Breaking text={key ?? NONE} />, drop: 2 },
   {
     head: 'Address',
-    cell: ({ address }) => address ?? NONE,
+    cell: ({ address }) => <Breaking text={address ?? NONE} />,
     by: ({ address }) => address ?? '',
     drop: 2,
   },
