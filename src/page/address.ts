@@ -38,6 +38,17 @@ export function linkTo(view: string, detail?: string, query: Record<string, stri
   return text === '' ? path : `${path}?${text}`;
 }
 
+/** Replaces the address. */
+function replace(href: string): void {
+  history.replaceState(null, '', href);
+  address.value = read(location.hash);
+}
+
+/** Leaves the request that is shown: its uuid, which is the credential for its reply, is in the address. */
+export function leaveRequest(): void {
+  if (address.value.view === 'durable') replace(linkTo('durable'));
+}
+
 /** A filter of the shown view; empty: it is not set. */
 export function filter(name: string): string {
   return address.value.query.get(name) ?? '';
@@ -47,6 +58,5 @@ export function filter(name: string): string {
 export function setFilters(changed: Readonly<Record<string, string>>): void {
   const { view, detail, query } = address.value;
   const all = { ...Object.fromEntries(query), ...changed };
-  history.replaceState(null, '', linkTo(view, detail ?? undefined, all));
-  address.value = read(location.hash);
+  replace(linkTo(view, detail ?? undefined, all));
 }

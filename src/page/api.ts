@@ -22,11 +22,16 @@ const ORDER_TIMEOUT_MS = 40_000;
 /** The token; `null`: none. It is kept only in this tab, until the tab is closed. */
 export const token = signal<string | null>(null);
 
+/** Counts how often a token was forgotten: what it showed goes with it. */
+export const forgotten = signal(0);
+
 export function startToken(): void {
-  token.value = sessionStorage.getItem(KEY);
+  let before = (token.value = sessionStorage.getItem(KEY));
   token.subscribe((value) => {
     if (value === null) sessionStorage.removeItem(KEY);
     else sessionStorage.setItem(KEY, value);
+    if (value === null && before !== null) forgotten.value++;
+    before = value;
   });
 }
 

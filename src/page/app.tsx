@@ -3,13 +3,13 @@ import { useSignalEffect } from '@preact/signals';
 import { render, type VNode } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 
-import { startToken, token } from './api.js';
+import { forgotten, startToken, token } from './api.js';
 import { Banner, troublesOfNode } from './banner.js';
 import { Button, focusMain } from './controls.js';
 import { askPerson, askToken, Dialogs, toast, Toasts } from './dialogs.js';
 import { startEvents } from './events.js';
 import { span } from './format.js';
-import { address, followAddress, linkTo } from './address.js';
+import { address, followAddress, leaveRequest, linkTo } from './address.js';
 import { contact, isElsewhere, overview, startNode } from './node.js';
 import { startTheme, switchTheme, theme } from './theme.js';
 import { forgetEnded, Running } from './triage.js';
@@ -85,7 +85,7 @@ function Page(): VNode {
       </a>
       <Header />
       <Banner />
-      <main id="main" tabIndex={-1}>
+      <main id="main" key={forgotten.value} tabIndex={-1}>
         {isAway ? <ElsewhereView /> : view?.show(address.value.detail)}
       </main>
       <div id="foot">
@@ -97,8 +97,19 @@ function Page(): VNode {
   );
 }
 
+/** What the token may do. */
+const ACCESS = { none: '', read: 'read only', operate: 'operator' } as const;
+
 function Header(): VNode {
-  const { node = 'Majordomo', version, uptimeMs, role, epoch, state } = overview.value ?? {};
+  const {
+    node = 'Majordomo',
+    version,
+    uptimeMs,
+    role,
+    epoch,
+    state,
+    access = 'none',
+  } = overview.value ?? {};
   const [worst] = troublesOfNode();
   const isGood = contact.value === 'good';
   const grade = overview.value === null ? 'quiet' : (worst?.grade ?? 'good');
@@ -123,6 +134,9 @@ function Header(): VNode {
         <span class="spring" />
         <span class="quiet minor">{uptimeMs === undefined ? '' : `up ${span(uptimeMs)}`}</span>
         <span class="quiet minor">{version === undefined ? '' : `v${version}`}</span>
+        <span id="access" class="quiet">
+          {token.value === null ? '' : ACCESS[access]}
+        </span>
         <TokenButton />
         <Button
           label={{ auto: '◐', light: '☀', dark: '☾' }[theme.value]}
@@ -160,6 +174,7 @@ function TokenButton(): VNode {
   const press = (): unknown => {
     if (!has) return askToken('Changes, reasons and whole UUIDs need a token.');
     toast('Token forgotten', 'good');
+    leaveRequest();
     return (token.value = null);
   };
   const key = (

@@ -1,5 +1,5 @@
 /** The banner shows the problems of the node and of its requests, worst first. */
-import { type Signal, useSignal } from '@preact/signals';
+import { type Signal, signal, useSignal } from '@preact/signals';
 import type { VNode } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 
@@ -205,6 +205,17 @@ function troublesOfRequests({ stored }: Overview, watched: Watched | null): Trou
   return found;
 }
 
+const DISMISSED = 'majordomo.dismissed';
+/** The problems that were dismissed in this tab, also before it was loaded again. */
+const dismissed = signal<readonly string[]>(
+  (sessionStorage.getItem(DISMISSED) ?? '').split('\n').filter((name) => name !== ''),
+);
+
+function dismiss(names: readonly string[]): void {
+  dismissed.value = names;
+  sessionStorage.setItem(DISMISSED, names.join('\n'));
+}
+
 export function Banner(): VNode {
   const now = overview.value;
   const isReady = now?.ready === true;
@@ -221,14 +232,13 @@ export function Banner(): VNode {
     ...troublesOfNode(),
     ...(isGood ? troublesOfRequests(now, watched) : []),
   ]);
-  const dismissed = useSignal<readonly string[]>([]);
   const isOpen = useSignal(false);
   const names = all.map(nameOf);
   const said = useRef('');
   useEffect(() => {
     // What has ended is shown again if it comes back.
-    if (isGood && said.current !== names.join()) {
-      dismissed.value = dismissed.value.filter((name) => names.includes(name));
+    if (isGood && (!isReady || watched !== null) && said.current !== names.join()) {
+      dismiss(dismissed.value.filter((name) => names.includes(name)));
     }
     said.current = names.join();
   });
@@ -247,7 +257,7 @@ export function Banner(): VNode {
         <TroubleLine
           key={nameOf(trouble)}
           trouble={trouble}
-          dismiss={() => (dismissed.value = [...dismissed.value, nameOf(trouble)])}
+          dismiss={() => dismiss([...dismissed.value, nameOf(trouble)])}
         />
       ))}
       {again ? (

@@ -117,7 +117,7 @@ export function Bodies({ uuid }: { uuid: string }): VNode {
   if (value === null) {
     return (
       <div class="bodies">
-        <Button label="Show bodies" act={open} />
+        <Button label="Show bodies" isCommand act={open} />
       </div>
     );
   }

@@ -6,6 +6,7 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 import { messageOf } from './api.js';
 import { askToken, attempt, toast } from './dialogs.js';
 import { filter, setFilters } from './address.js';
+import { whyNoCommands } from './node.js';
 
 interface CardOf {
   readonly title: ComponentChildren;
@@ -39,6 +40,8 @@ interface ButtonOf {
   readonly title?: string;
   readonly style?: string;
   readonly isDisabled?: boolean;
+  /** Whether it needs a token that may change the node. */
+  readonly isCommand?: boolean;
   readonly isPressed?: boolean;
   /** What a press does; its error is shown. */
   readonly act: () => unknown;
@@ -49,7 +52,10 @@ export function focusMain(): void {
 }
 
 export function Button(given: ButtonOf): VNode {
-  const { label, title, style = 'button', isDisabled, isPressed, act } = given;
+  const { label, title, style = 'button', isPressed, act } = given;
+  const why = given.isCommand === true ? whyNoCommands() : null;
+  const isDisabled = given.isDisabled === true || why !== null;
+  const isBusy = useRef(false);
   const button = useRef<HTMLButtonElement>(null);
   // A focused button that goes, or is off, would leave people with a keyboard at the top of the page.
   useLayoutEffect(() => {
@@ -59,8 +65,15 @@ export function Button(given: ButtonOf): VNode {
     };
   }, [isDisabled]);
   const press = (): void => {
+    // A second press while the first one is carried out would send a second command.
+    if (isBusy.current) return;
+    isBusy.current = true;
     attempt(async () => {
-      await act();
+      try {
+        await act();
+      } finally {
+        isBusy.current = false;
+      }
     });
   };
   return (
@@ -69,7 +82,7 @@ export function Button(given: ButtonOf): VNode {
       type="button"
       class={style}
       aria-label={title}
-      title={title}
+      title={why ?? title}
       disabled={isDisabled}
       aria-pressed={isPressed}
       onClick={press}

@@ -51,7 +51,10 @@ export function startEvents(): void {
   effect(() => {
     // If the token was entered or forgotten, all events are requested again.
     if (contact.value !== 'good') return;
-    if (token.value !== used) current?.abort();
+    if (token.value !== used) {
+      events.value = [];
+      current?.abort();
+    }
     open();
   });
 }

@@ -8,6 +8,8 @@ import { type Sample, Samples } from './samples.js';
 
 /** Said of a node that lets nobody read without a token. */
 export const READING = 'Reading this node needs a token.';
+const READ_ONLY =
+  'This token is read-only: changes and bodies need http.token, or one with role: operate.';
 const EVERY_MS = 1000;
 const RETRY_MS_MAX = 5000;
 
@@ -35,6 +37,12 @@ export function nowMs(): number {
 /** True if clients and workers use the other node, so that this one has no figures. */
 export function isElsewhere(): boolean {
   return overview.value?.state === 'passive';
+}
+
+/** Why commands are off; `null`: they are not. */
+export function whyNoCommands(): string | null {
+  const isReadOnly = token.value !== null && overview.value?.access === 'read';
+  return isReadOnly ? READ_ONLY : null;
 }
 
 export function startNode(): void {

@@ -1,8 +1,8 @@
 /** Loads something again and again while the page is visible. */
 import { type Signal, useSignal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useLayoutEffect } from 'preact/hooks';
 
-import { commands, token } from './api.js';
+import { commands, forgotten, token } from './api.js';
 
 export interface Polled<Answer> {
   /** `null`: not loaded yet. */
@@ -23,6 +23,10 @@ export function usePolled<Answer>(
 ): Polled<Answer> {
   const answer: Signal<Answer | null> = useSignal<Answer | null>(null);
   const error = useSignal<unknown>(null);
+  // What only the token showed.
+  useLayoutEffect(() => {
+    answer.value = null;
+  }, [forgotten.value]);
   useEffect(() => {
     let timer: number | undefined;
     let isOver = false;

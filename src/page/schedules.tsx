@@ -37,11 +37,18 @@ function Commands({ uuid, paused, name }: Schedule): VNode {
       <Button
         label={paused ? 'Resume' : 'Pause'}
         style="button small"
+        isCommand
         isDisabled={isElsewhere()}
         act={switchOver}
       />
-      <Button label="Fire now" style="button small" isDisabled={isElsewhere()} act={fire} />
-      <Button label="End" style="button small" isDisabled={isElsewhere()} act={end} />
+      <Button
+        label="Fire now"
+        style="button small"
+        isCommand
+        isDisabled={isElsewhere()}
+        act={fire}
+      />
+      <Button label="End" style="button small" isCommand isDisabled={isElsewhere()} act={end} />
     </div>
   );
 }

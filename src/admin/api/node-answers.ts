@@ -265,6 +265,9 @@ export const Overview = object(
     reason: orNull(Reason),
     degraded,
     programs: flag('Whether programs may send requests over HTTP (`http.tokens`).'),
+    access: z
+      .enum(['none', 'read', 'operate'])
+      .describe('What the token of this question may do; `none`: there is none.'),
     peer: orNull(
       object({
         endpoint: orNull(text(), 'Endpoint of the peer: `bstar.peer`.'),

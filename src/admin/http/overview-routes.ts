@@ -3,7 +3,7 @@ import { OPERATIONS } from '../api/operations.js';
 import type { Overview } from '../api/node-answers.js';
 import { Pace } from './pace.js';
 import type { Ports } from '../ports.js';
-import { pacedRoute, type Route } from './route.js';
+import { type Caller, pacedRoute, type Route } from './route.js';
 
 /** What the page requests every second: cheap, however many pages are open. */
 export function overviewRoutes(ports: Ports): Route[] {
@@ -11,7 +11,9 @@ export function overviewRoutes(ports: Ports): Route[] {
   // Not shared with the lists: the page keeps working however many lists are requested.
   const pace = new Pace(monotonicMs);
   return [
-    pacedRoute(OPERATIONS.overview, pace, ({ query }) => overview(ports, query.since)),
+    pacedRoute(OPERATIONS.overview, pace, ({ query, caller }) =>
+      overview(ports, query.since, caller),
+    ),
     pacedRoute(OPERATIONS.serviceHistory, pace, ({ query: { service, since }, caller }) => ({
       startedAt: timeSeries.startedAt,
       ...timeSeries.historyOf(service, since, caller !== 'anyone'),
@@ -19,7 +21,11 @@ export function overviewRoutes(ports: Ports): Route[] {
   ];
 }
 
-function overview({ node, pair, timeSeries, programs }: Ports, since: number): Overview {
+function overview(
+  { node, pair, timeSeries, programs }: Ports,
+  since: number,
+  caller: Caller,
+): Overview {
   const { node: name, version, uptimeMs, role, state, epoch } = node.status();
   const { notReady, degraded } = node.health();
   return {
@@ -34,6 +40,7 @@ function overview({ node, pair, timeSeries, programs }: Ports, since: number): O
     reason: notReady,
     degraded,
     programs,
+    access: caller === 'changer' ? 'operate' : caller === 'anyone' ? 'none' : 'read',
     peer: peerOf({ pair, timeSeries }),
     ...timeSeries.present(),
     ...timeSeries.samples(since),

@@ -197,7 +197,9 @@ function AllCommands({ selection, items, done }: AllCommandsOf): VNode {
           if (await actOnAll(act, selection, stored)) done();
         };
         const isDisabled = isElsewhere() || isOff(act);
-        return <Button key={act} label={ACTS[act].verb} isDisabled={isDisabled} act={run} />;
+        return (
+          <Button key={act} label={ACTS[act].verb} isCommand isDisabled={isDisabled} act={run} />
+        );
       })}
     </>
   );
@@ -223,7 +225,7 @@ function ChosenCommands({ items, chosen }: ChosenCommandsOf): VNode {
           if (await actOnEach(act, fit)) chosen.value = new Map();
         };
         const isDisabled = isElsewhere() || fit.length === 0;
-        return <Button key={act} label={label} isDisabled={isDisabled} act={run} />;
+        return <Button key={act} label={label} isCommand isDisabled={isDisabled} act={run} />;
       })}
     </>
   );

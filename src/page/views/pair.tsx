@@ -101,7 +101,13 @@ function Orders(ha: HaStatus): VNode {
   return (
     <div class="actions">
       {offered.map((each) => (
-        <Button key={each.path} label={each.label} style={each.style} act={() => give(each)} />
+        <Button
+          key={each.path}
+          label={each.label}
+          style={each.style}
+          isCommand
+          act={() => give(each)}
+        />
       ))}
     </div>
   );

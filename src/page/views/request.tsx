@@ -1,4 +1,5 @@
 /** A stored request: its history step by step, and the operator commands. */
+import { useSignal } from '@preact/signals';
 import type { ComponentChildren, VNode } from 'preact';
 
 import type { RequestHistory, WorkerFailure } from '../../admin/api/stored-answers.js';
@@ -133,14 +134,21 @@ function Properties(history: RequestHistory): VNode {
 interface ActionsOf {
   /** The whole uuid, which the API shows only to holders of a token. */
   readonly uuid: string;
-  readonly state: RequestHistory['state'];
+  /** The request as it was loaded last. */
+  readonly now: RequestHistory;
 }
 
 /** The commands that the state of the request allows. */
-function Actions({ uuid, state }: ActionsOf): VNode {
+function Actions({ uuid, now }: ActionsOf): VNode {
+  const { state } = now;
+  /** The request to which the last command was given: it is off until the page knows what came of it. */
+  const changed = useSignal<RequestHistory | null>(null);
+  const isDisabled = isElsewhere() || changed.value === now;
   const give = async (what: string, said: string): Promise<void> => {
     const path = `/api/v1/titanic/requests/${encodeURIComponent(uuid)}/${what}`;
-    if ((await order(path)) !== null) toast(said, 'good');
+    if ((await order(path)) === null) return;
+    changed.value = now;
+    toast(said, 'good');
   };
   const retry = (): Promise<void> =>
     give('retry', 'The request is pending again, with its attempt count reset.');
@@ -156,10 +164,22 @@ function Actions({ uuid, state }: ActionsOf): VNode {
   return (
     <div class="actions">
       {isAllowed('retry', state) ? (
-        <Button label="Retry" style="button primary" isDisabled={isElsewhere()} act={retry} />
+        <Button
+          label="Retry"
+          style="button primary"
+          isCommand
+          isDisabled={isDisabled}
+          act={retry}
+        />
       ) : null}
       {isAllowed('cancel', state) ? (
-        <Button label="Cancel" style="button danger" isDisabled={isElsewhere()} act={cancel} />
+        <Button
+          label="Cancel"
+          style="button danger"
+          isCommand
+          isDisabled={isDisabled}
+          act={cancel}
+        />
       ) : null}
     </div>
   );
@@ -185,7 +205,7 @@ export function RequestView({ uuid }: { uuid: string }): VNode {
           <>
             <div class="bar">
               <StatePill state={answer.state} />
-              <Actions uuid={uuid} state={answer.state} />
+              <Actions uuid={uuid} now={answer} />
             </div>
             <Properties {...answer} />
             <Timeline history={answer} />

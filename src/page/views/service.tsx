@@ -108,7 +108,7 @@ function PauseButton({ service, isPaused }: { service: string; isPaused: boolean
     const done = await order(`/api/v1/services/${encodeURIComponent(service)}/${verb}`);
     if (done !== null) toast(isPaused ? 'Service resumed' : 'Service paused', 'good');
   };
-  return <Button label={isPaused ? 'Resume' : 'Pause'} act={act} />;
+  return <Button label={isPaused ? 'Resume' : 'Pause'} isCommand act={act} />;
 }
 
 function Facts({ name, service: now, samples }: Loaded & { readonly name: string }): VNode {
@@ -226,7 +226,7 @@ function Dead({ service, dead }: { service: string; dead: number }): VNode {
       tools={
         <>
           <a href={linkTo('durable', undefined, { service, state: 'dead' })}>All</a>
-          <Button label="Retry all dead" style="button small" act={retry} />
+          <Button label="Retry all dead" style="button small" isCommand act={retry} />
         </>
       }
     >
