@@ -36,10 +36,14 @@ const FAILED_MS = 60_000;
 const LONG_MS = 10_000;
 
 /** The requests that a worker could take, plain or stored and due, if none takes them; else 0. */
-export function stuckOf({ service, workersWaiting, queued, durable }: ServiceLoad): number {
-  if (service === WEBHOOK_SERVICE) return 0;
-  const due = (durable?.pending ?? 0) - (durable?.delayed ?? 0);
-  return workersWaiting === 0 ? queued + due : 0;
+export function stuckOf(service: ServiceLoad): number {
+  if (service.service === WEBHOOK_SERVICE) return 0;
+  return service.workersWaiting === 0 ? waitingOf(service) : 0;
+}
+
+/** The requests that wait for a worker, plain or stored and due. */
+export function waitingOf({ queued, durable }: Pick<ServiceLoad, 'queued' | 'durable'>): number {
+  return queued + Math.max(0, (durable?.pending ?? 0) - (durable?.delayed ?? 0));
 }
 
 /** True if requests wait, and the service has no worker. */

@@ -7,10 +7,10 @@ import type { Overview } from '../admin/api/node-answers.js';
 import { Button } from './controls.js';
 import { count, line, momentAt, plural, span } from './format.js';
 import { linkTo } from './address.js';
-import { Name, OuterLink } from './names.js';
+import { Name, OuterLink, UUID } from './names.js';
 import { askNow, contact, lost, overview, READING } from './node.js';
 import { usePolled } from './poll.js';
-import { servicesDelayMs } from './services.js';
+import { servicesDelayMs, waitingWords } from './services.js';
 import { watch, type Watched } from './watch.js';
 
 type Grade = 'good' | 'warn' | 'bad' | 'quiet';
@@ -27,6 +27,13 @@ interface Trouble {
   readonly link?: readonly [href: string, label: string];
   /** A person may know of it, and need the place. */
   readonly isDismissible?: boolean;
+  /** What several have in common, after their number: it is said once for all with this title. */
+  readonly also?: readonly [one: string, several: string];
+}
+
+/** A problem that is said once, and those of the same title. */
+interface Told extends Trouble {
+  readonly others: readonly Trouble[];
 }
 
 /** Severity and title of each reason for not serving. Unknown reasons are bad. */
@@ -62,6 +69,8 @@ const EVERY_MS = 5000;
 const WATCHED_EVERY = 2;
 /** On a wide screen, more problems than these are folded, except the worst. */
 const UNFOLDED_MAX = 2;
+/** Others of one title that are named. */
+const OTHERS_SHOWN = 50;
 
 /** The problems of the connection, or else of the node. */
 export function troublesOfNode(): Trouble[] {
@@ -102,9 +111,20 @@ function troublesIn({ reason, degraded, state, peer }: Overview): Trouble[] {
   return worstFirst(found);
 }
 
-function worstFirst(troubles: readonly Trouble[]): Trouble[] {
+function worstFirst<Kind extends Trouble>(troubles: readonly Kind[]): Kind[] {
   return troubles.toSorted((left, right) => {
     return BADNESS.indexOf(left.grade) - BADNESS.indexOf(right.grade);
+  });
+}
+
+/** Those with the same title together. */
+function told(troubles: readonly Trouble[]): Told[] {
+  const firsts = troubles.filter(
+    ({ title }, index) => troubles.findIndex((each) => each.title === title) === index,
+  );
+  return firsts.map((first) => {
+    const others = troubles.filter((each) => each !== first && each.title === first.title);
+    return { ...first, others };
   });
 }
 
@@ -113,96 +133,64 @@ function sentence(said: string): string {
   return /[.!?]$/.test(first) ? first : `${first}.`;
 }
 
-/** A problem that services have: the first is named, the others are counted. */
-function ofServices(
-  [first, ...others]: readonly { readonly service: string }[],
-  { grade, title, text, also }: Pick<Trouble, 'grade' | 'title' | 'text'> & { also: Also },
-): Trouble[] {
-  if (first === undefined) return [];
-  const [one, several] = also;
-  const more =
-    others.length === 0
-      ? ''
-      : ` ${count(others.length)} other ${others.length === 1 ? `service ${one}` : `services ${several}`}.`;
-  const { service } = first;
-  const link = [linkTo('services', service), 'Show the service'] as const;
-  return [{ grade, title, text: text + more, service, link, isDismissible: true }];
-}
-
-/** What is said of one other service, and of several. */
-type Also = readonly [one: string, several: string];
-
 /** Services that fail, grow or are paused, schedules that are paused, and dead requests. */
 function troublesOfRequests({ stored }: Overview, watched: Watched | null): Trouble[] {
-  const {
-    failing = [],
-    unserved = [],
-    growing = [],
-    pausedServices = [],
-    pausedSchedules = [],
-  } = watched ?? {};
-  const [failed, grown, held, schedule] = [
-    failing[0],
-    growing[0],
-    pausedServices[0],
-    pausedSchedules[0],
-  ];
-  const found: Trouble[] = [
-    ...ofServices(failing, {
-      grade: 'bad',
-      title: 'Failing always',
-      text: `Every request for … has failed since ${momentAt(failed?.since ?? 0)}: ${count(failed?.failures ?? 0)} of them.`,
-      also: ['also fails always', 'also fail always'],
-    }),
-    ...ofServices(unserved, {
-      grade: 'bad',
-      title: 'No worker',
-      text: 'Requests are waiting for …, which has no worker.',
-      also: ['also has waiting requests and no worker', 'also have waiting requests and no worker'],
-    }),
-    ...ofServices(growing, {
-      grade: 'warn',
-      title: 'Queue grows',
-      text: `${plural(grown?.waiting ?? 0, 'request')} for … ${grown?.waiting === 1 ? 'is' : 'are'} not answered yet, ${count(grown?.more ?? 0)} more than ${span(grown?.ms ?? 0)} ago.`,
-      also: ['also has a growing queue', 'also have growing queues'],
-    }),
-    ...ofServices(pausedServices, {
-      grade: 'warn',
-      title: 'Paused',
-      text: `An operator paused …: ${plural(held?.waiting ?? 0, 'request')} waiting.`,
-      also: ['is also paused', 'are also paused'],
-    }),
-  ];
-  if (schedule !== undefined) {
-    const { name, service } = schedule;
-    const more = pausedSchedules.length - 1;
-    const others =
-      more === 0 ? '' : ` So ${more === 1 ? 'is 1 other' : `are ${count(more)} others`}.`;
-    found.push({
-      grade: 'warn',
-      title: 'Schedule paused',
-      text: `A schedule for … is paused${name === null ? '' : ` (${line(name)})`}: nothing is stored when it is due.${others}`,
-      service,
-      link: [linkTo('durable'), 'Show the schedules'],
-      isDismissible: true,
-    });
-  }
+  const toService = (service: string): Pick<Trouble, 'service' | 'link' | 'isDismissible'> => ({
+    service,
+    link: [linkTo('services', service), 'Show the service'],
+    isDismissible: true,
+  });
   const dead = stored?.dead ?? 0;
-  if (dead > 0) {
-    const text =
-      dead === 1
-        ? 'One durable request failed for good and needs attention.'
-        : `${count(dead)} durable requests failed for good and need attention.`;
-    const link = linkTo('durable', undefined, { state: 'dead' });
-    found.push({
-      grade: 'warn',
-      title: 'Dead requests',
-      text,
-      link: [link, 'Show them'],
-      isDismissible: true,
-    });
-  }
-  return found;
+  const failing = (watched?.failing ?? []).map(({ service, since, failures }): Trouble => ({
+    ...toService(service),
+    grade: 'bad',
+    title: 'Failing always',
+    text: `Every request for … has failed since ${momentAt(since)}: ${count(failures)} of them.`,
+    also: ['other service also fails always', 'other services also fail always'],
+  }));
+  const unserved = (watched?.unserved ?? []).map(({ service }): Trouble => ({
+    ...toService(service),
+    grade: 'bad',
+    title: 'No worker',
+    text: 'Requests are waiting for …, which has no worker.',
+    also: [
+      'other service also has waiting requests and no worker',
+      'other services also have waiting requests and no worker',
+    ],
+  }));
+  const growing = (watched?.growing ?? []).map(({ service, waiting, more, ms }): Trouble => ({
+    ...toService(service),
+    grade: 'warn',
+    title: 'Queue grows',
+    text: `${plural(waiting, 'request')} for … ${waiting === 1 ? 'is' : 'are'} not answered yet, ${count(more)} more than ${span(ms)} ago.`,
+    also: ['other service also has a growing queue', 'other services also have growing queues'],
+  }));
+  const paused = (watched?.pausedServices ?? []).map((service): Trouble => ({
+    ...toService(service.service),
+    grade: 'warn',
+    title: 'Paused',
+    text: `An operator paused …: ${waitingWords(service)}.`,
+    also: ['other service is also paused', 'other services are also paused'],
+  }));
+  const schedules = (watched?.pausedSchedules ?? []).map(({ uuid, name, service }): Trouble => ({
+    grade: 'warn',
+    title: 'Schedule paused',
+    text: `A schedule for … is paused${name === null ? '' : ` (${line(name)})`}: nothing is stored when it is due.`,
+    service,
+    link: UUID.test(uuid)
+      ? [linkTo('durable', uuid), 'Show the schedule']
+      : [linkTo('durable'), 'Show the schedules'],
+    isDismissible: true,
+    also: ['other schedule is also paused', 'other schedules are also paused'],
+  }));
+  const all = [...failing, ...unserved, ...growing, ...paused, ...schedules];
+  if (dead === 0) return all;
+  const text =
+    dead === 1
+      ? 'One durable request failed for good and needs attention.'
+      : `${count(dead)} durable requests failed for good and need attention.`;
+  const link = [linkTo('durable', undefined, { state: 'dead' }), 'Show them'] as const;
+  return [...all, { grade: 'warn', title: 'Dead requests', text, link, isDismissible: true }];
 }
 
 const DISMISSED = 'majordomo.dismissed';
@@ -228,10 +216,11 @@ export function Banner(): VNode {
   // While the node does not answer, the banner shows that.
   const watched = error === null && isReady ? answer : null;
   const isGood = contact.value === 'good' && now !== null;
-  const all = worstFirst([
-    ...troublesOfNode(),
-    ...(isGood ? troublesOfRequests(now, watched) : []),
-  ]);
+  const ofRequests = worstFirst(isGood ? troublesOfRequests(now, watched) : []);
+  // Whoever runs the node mends it before its services; what is no problem is said last.
+  const all = [...troublesOfNode(), ...ofRequests].toSorted(
+    (left, right) => Number(left.grade === 'quiet') - Number(right.grade === 'quiet'),
+  );
   const isOpen = useSignal(false);
   const names = all.map(nameOf);
   const said = useRef('');
@@ -242,7 +231,7 @@ export function Banner(): VNode {
     }
     said.current = names.join();
   });
-  const shown = all.filter((trouble) => !dismissed.value.includes(nameOf(trouble)));
+  const shown = told(all.filter((trouble) => !dismissed.value.includes(nameOf(trouble))));
   const again = contact.value === 'locked' || contact.value === 'lost';
   const isMany = shown.length > UNFOLDED_MAX;
   return (
@@ -255,9 +244,9 @@ export function Banner(): VNode {
       <FoldButton shown={shown} isOpen={isOpen} />
       {shown.map((trouble) => (
         <TroubleLine
-          key={nameOf(trouble)}
+          key={trouble.title}
           trouble={trouble}
-          dismiss={() => dismiss([...dismissed.value, nameOf(trouble)])}
+          dismiss={() => dismiss([...dismissed.value, ...[trouble, ...trouble.others].map(nameOf)])}
         />
       ))}
       {again ? (
@@ -268,10 +257,10 @@ export function Banner(): VNode {
 }
 
 /** A line for all problems, which opens them: on a narrow screen, or if there are many. */
-function FoldButton(given: { shown: readonly Trouble[]; isOpen: Signal<boolean> }): VNode {
+function FoldButton(given: { shown: readonly Told[]; isOpen: Signal<boolean> }): VNode {
   const { shown, isOpen } = given;
   const [only] = shown.length === 1 ? shown : [];
-  const grade = shown[0]?.grade ?? 'quiet';
+  const grade = worstFirst(shown)[0]?.grade ?? 'quiet';
   return (
     <button
       type="button"
@@ -286,7 +275,9 @@ function FoldButton(given: { shown: readonly Trouble[]; isOpen: Signal<boolean> 
             {[...new Set(shown.map(({ title }) => title))].join(' · ')}
           </>
         ) : (
-          <Said {...only} />
+          <>
+            <Said {...only} /> {othersOf(only)}
+          </>
         )}
       </span>
     </button>
@@ -294,8 +285,37 @@ function FoldButton(given: { shown: readonly Trouble[]; isOpen: Signal<boolean> 
 }
 
 /** What it is about. Its text may count on. */
-function nameOf({ title, service }: Trouble): string {
-  return `${title} ${service ?? ''}`;
+function nameOf({ title, service, link }: Trouble): string {
+  return `${title} ${service ?? ''} ${title === 'Schedule paused' ? (link?.[0] ?? '') : ''}`.trim();
+}
+
+/** How many others there are; empty: none. */
+function othersOf({ others, also }: Told): string {
+  const [one = '', several = ''] = also ?? [];
+  if (others.length === 0) return '';
+  return `${count(others.length)} ${others.length === 1 ? one : several}.`;
+}
+
+/** The others, to be opened. */
+function Others(given: Told): VNode | null {
+  const { others } = given;
+  if (others.length === 0) return null;
+  const left = others.length - OTHERS_SHOWN;
+  return (
+    <details>
+      <summary>{othersOf(given)}</summary>
+      <ul>
+        {others.slice(0, OTHERS_SHOWN).map((other) => (
+          <li key={nameOf(other)}>
+            <a href={other.link?.[0] ?? ''}>
+              <Name name={other.service ?? ''} />
+            </a>
+          </li>
+        ))}
+        {left > 0 ? <li>{`and ${count(left)} more`}</li> : null}
+      </ul>
+    </details>
+  );
 }
 
 /** What it is, with the name of the service in its text. */
@@ -310,15 +330,15 @@ function Said({ title, text, service }: Trouble): VNode {
   );
 }
 
-function TroubleLine({ trouble, dismiss }: { trouble: Trouble; dismiss: () => unknown }): VNode {
+function TroubleLine({ trouble, dismiss }: { trouble: Told; dismiss: () => unknown }): VNode {
   const { grade, title, elsewhere = null, link, isDismissible } = trouble;
   return (
-    <p class={`trouble ${grade}`}>
+    <div class={`trouble ${grade}`}>
       <Said {...trouble} /> <OuterLink href={elsewhere} label="Open its page" style="outer" />
-      {link === undefined ? null : <a href={link[0]}>{link[1]}</a>}
+      {link === undefined ? null : <a href={link[0]}>{link[1]}</a>} <Others {...trouble} />
       {isDismissible === true ? (
         <Button label="×" title={`Dismiss: ${title}`} style="dismiss" act={dismiss} />
       ) : null}
-    </p>
+    </div>
   );
 }

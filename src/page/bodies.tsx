@@ -46,7 +46,9 @@ function shownAs(frame: ShownBody['frames'][number], way: string): string {
 
 function Body({ name, body, way }: { name: string; body: ShownBody | null; way: string }): VNode {
   const frames = body?.frames ?? [];
-  const size = `${bytes(body?.bytes ?? 0)}${body?.cut === true ? ', truncated' : ''}, ${plural(frames.length, 'frame')}`;
+  // The body as stored has the lengths of its frames, too.
+  const whole = frames.reduce((sum, frame) => sum + (frame.bytes ?? bytesOf(frame).length), 0);
+  const size = `${bytes(body?.cut === true ? body.bytes : whole)}${body?.cut === true ? ', truncated' : ''}, ${plural(frames.length, 'frame')}`;
   return (
     <section>
       <h3>{name}</h3>

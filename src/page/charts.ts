@@ -39,7 +39,10 @@ export const NODE_CHARTS: readonly ChartOptions[] = [
 ];
 
 export const SMALL_CHARTS: readonly ChartOptions[] = [
-  linked('services', chart('Queued', COUNTS, ['queued', 'waiting for a worker', 'amber', 'area'])),
+  linked(
+    'services',
+    chart('Queued', COUNTS, ['queued', 'plain, waiting for a worker', 'amber', 'area']),
+  ),
   chart('In flight', COUNTS, ['inFlight', 'at workers', 'blue', 'area']),
   linked('services', chart('Workers', WORKERS, IDLE, BUSY)),
   chart('Event loop', { ...LATENCIES, leastTop: 20, mayBeLog: false }, [
@@ -70,7 +73,12 @@ export const SERVICE_CHARTS: readonly ChartOptions[] = [
     'amber',
   ]),
   LATENCY,
-  chart('Queue', COUNTS, ['queued', 'queued', 'amber', 'area'], ['inFlight', 'in flight', 'blue']),
+  chart(
+    'Queue',
+    COUNTS,
+    ['queued', 'plain queued', 'amber', 'area'],
+    ['inFlight', 'in flight', 'blue'],
+  ),
   chart('Durable per second', RATES, ACCEPTED, COMPLETED, ATTEMPTS, DEATHS),
   chart(
     'Durable: acceptance to reply',

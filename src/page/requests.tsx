@@ -6,6 +6,7 @@ import { askToken } from './dialogs.js';
 import { about, bytes, count, line, moment, since } from './format.js';
 import { linkTo } from './address.js';
 import { ServiceLink, StatePill, UUID, UuidLink } from './names.js';
+import { nowMs } from './node.js';
 import { type Column, numeric, Table } from './table.js';
 
 export const STATES = ['pending', 'dispatched', 'replied', 'dead'] as const;
@@ -40,8 +41,30 @@ const SERVICE: Column<StoredRequest> = {
 };
 const STATE: Column<StoredRequest> = {
   head: 'State',
-  cell: ({ state }) => <StatePill state={state} />,
+  cell: (item) => <RequestState {...item} />,
 };
+
+/** What a pending request waits for: its time, its next attempt, or a worker. */
+function phaseOf({ notBefore, attempts }: StoredRequest): string {
+  if (Date.parse(notBefore) <= nowMs()) return 'waiting';
+  return attempts > 0 ? 'backing off' : 'delayed';
+}
+
+/** The state of a request, and of a pending one what it waits for. */
+export function RequestState(request: StoredRequest): VNode {
+  const { state, notBefore } = request;
+  const phase = state === 'pending' ? phaseOf(request) : null;
+  return (
+    <>
+      <StatePill state={state} />
+      {phase === null ? null : (
+        <span class="phase" title={phase === 'waiting' ? undefined : `until ${moment(notBefore)}`}>
+          {` ${phase}`}
+        </span>
+      )}
+    </>
+  );
+}
 const REST: readonly Column<StoredRequest>[] = [
   {
     head: 'Reason',
@@ -67,7 +90,10 @@ const REST: readonly Column<StoredRequest>[] = [
     drop: 3,
     isBelow: true,
   },
-  numeric('Body', ({ bodyBytes }) => bodyBytes, bytes, { drop: 1 }),
+  numeric('Stored', ({ bodyBytes }) => bodyBytes, bytes, {
+    drop: 1,
+    about: 'the body on disk: each frame, with its length',
+  }),
 ];
 
 /** A whole uuid is the credential for the reply, so the history needs a token. */

@@ -1,8 +1,9 @@
 /** The state of a service in one sentence, and what its history says of it. */
 import type { Service } from '../admin/api/node-answers.js';
 import { isLate, isUnserved, oldestOf, stuckOf, WEBHOOK_SERVICE } from '../core/service-needs.js';
-import { count, millis, percent, perSecond, plural, span } from './format.js';
+import { count, millis, momentAt, percent, perSecond, plural, span } from './format.js';
 import { type Sample, Samples } from './samples.js';
+import { waitingWords } from './services.js';
 
 interface ServiceState {
   readonly grade: 'good' | 'warn' | 'bad' | 'quiet';
@@ -58,12 +59,17 @@ export function stateOf(now: Service | undefined, samples: readonly Sample[]): S
     title,
     text: [what, ...rest].join('; '),
   });
-  const waiting = (now?.queued ?? 0) + (durable?.pending ?? 0);
-  if (now?.paused === true) return told('warn', 'Paused', `${plural(waiting, 'request')} waiting`);
+  if (now?.paused === true) return told('warn', 'Paused', waitingWords(now));
   const stuck = now === undefined ? 0 : stuckOf(now);
   const oldest = now === undefined || stuck === 0 ? null : oldestOf(now);
   const waits = `${plural(stuck, 'request')} waiting${oldest === null ? '' : `, the oldest for ${span(oldest)}`}`;
   if (now !== undefined && isUnserved(now)) return told('bad', 'No worker', waits);
+  const always = failingIn(samples);
+  if (always !== null) {
+    const { failures, since } = always;
+    const text = `all ${count(failures)} requests since ${momentAt(since)} failed`;
+    return told('bad', 'Failing always', stuck > 0 ? `${text}; ${waits}` : text);
+  }
   if (share !== null && share > 0) {
     const grade = share > BAD_SHARE ? 'bad' : 'warn';
     const failing = `${percent(share)} of the last minute’s requests failed`;

@@ -1,9 +1,16 @@
 /** All services of the node, and the columns of their tables. */
 import type { Service } from '../admin/api/node-answers.js';
 import type { Page } from '../admin/api/words.js';
-import { failuresOf, isLate, isUnserved, oldestOf, repliesOf } from '../core/service-needs.js';
+import {
+  failuresOf,
+  isLate,
+  isUnserved,
+  oldestOf,
+  repliesOf,
+  waitingOf,
+} from '../core/service-needs.js';
 import { get } from './api.js';
-import { about, count, millis, percent, perSecond } from './format.js';
+import { about, count, millis, percent, perSecond, plural } from './format.js';
 import { linkTo } from './address.js';
 import { ServiceLink, StatePill } from './names.js';
 import { type Column, numeric } from './table.js';
@@ -51,6 +58,15 @@ export function mayFailAlways(service: Service): boolean {
   return (repliesOf(service) ?? 0) === 0 && (service.failedMsAgo ?? Infinity) < FAILED_MS_MAX;
 }
 
+export const WAITING = 'requests that wait for a worker, plain ones and durable ones that are due';
+
+/** How many requests wait, and how many are not due yet. */
+export function waitingWords(service: Pick<Service, 'queued' | 'durable'>): string {
+  const delayed = service.durable?.delayed ?? 0;
+  const waits = `${plural(waitingOf(service), 'request')} waiting`;
+  return delayed === 0 ? waits : `${waits}, ${count(delayed)} to run later`;
+}
+
 const NO_WORKER = 'no worker';
 
 type Asked<Answer> = (service: Service) => Answer;
@@ -82,10 +98,11 @@ export const COLUMNS = {
   ),
   idle: numeric('Idle', ({ workersWaiting }) => workersWaiting, count, { drop: 1 }),
   busy: numeric('Busy', ({ workersBusy }) => workersBusy, count, { drop: 2 }),
-  queued: numeric('Queued', ({ queued }) => queued, count, {
+  queued: numeric('Queued', (service: Service) => waitingOf(service), count, {
     drop: 3,
     isBelow: true,
-    alarm: (service) => (service.queued > 0 && isUnserved(service) ? NO_WORKER : null),
+    about: WAITING,
+    alarm: (service) => (waitingOf(service) > 0 && isUnserved(service) ? NO_WORKER : null),
   }),
   failures: numeric('Failures/s', failuresOf, (value) => (value === 0 ? '0' : perSecond(value)), {
     alarm: ifAny(failuresOf, 'requests fail now'),
@@ -119,5 +136,8 @@ export const COLUMNS = {
     isBelow: true,
     about: LONGEST,
   }),
-  pending: numeric('Pending', ({ durable }) => durable?.pending ?? null, count, { drop: 1 }),
+  pending: numeric('Pending', ({ durable }) => durable?.pending ?? null, count, {
+    drop: 1,
+    about: 'durable requests that wait, also those to run later or again',
+  }),
 } satisfies Readonly<Record<string, Column<Service>>>;

@@ -20,7 +20,7 @@ export interface Watched {
   readonly unserved: readonly Of<object>[];
   readonly failing: readonly Of<Failing>[];
   readonly growing: readonly Of<Growing>[];
-  readonly pausedServices: readonly Of<{ readonly waiting: number }>[];
+  readonly pausedServices: readonly Service[];
   readonly pausedSchedules: readonly Schedule[];
 }
 
@@ -56,11 +56,7 @@ export async function watch(isStoring: boolean): Promise<Watched> {
     unserved: services.filter(isUnserved),
     failing: found(mayFail, failingIn),
     growing: found(mayGrow, growingIn),
-    pausedServices: services
-      .filter(({ paused }) => paused)
-      .map(({ service, queued, durable }) => {
-        return { service, waiting: queued + (durable?.pending ?? 0) };
-      }),
+    pausedServices: services.filter(({ paused }) => paused),
     pausedSchedules,
   };
 }

@@ -9,9 +9,10 @@ import { Button, Card, Copy, Empty, Facts } from '../controls.js';
 import { askPerson, order, toast } from '../dialogs.js';
 import { bytes, line, lines, millis, moment, since, span } from '../format.js';
 import { linkTo } from '../address.js';
-import { decoded, ServiceLink, StatePill } from '../names.js';
+import { decoded, ServiceLink } from '../names.js';
 import { isElsewhere } from '../node.js';
 import { usePolled } from '../poll.js';
+import { RequestState } from '../requests.js';
 import { isAllowed } from '../triage.js';
 
 const EVERY_MS = 3000;
@@ -78,7 +79,12 @@ function pastSteps({ deliveries, attemptsEver, generation }: RequestHistory): St
 function stepsOf(history: RequestHistory): Step[] {
   const { service: _service, acceptedAt, bodyBytes, delivery, reply, death, waiting } = history;
   const steps: Step[] = [
-    { at: acceptedAt, grade: 'good', title: 'Accepted', more: `${bytes(bodyBytes)}, on disk` },
+    {
+      at: acceptedAt,
+      grade: 'good',
+      title: 'Accepted',
+      more: `${bytes(bodyBytes)} on disk, frames with their lengths`,
+    },
     ...pastSteps(history),
   ];
   if (delivery !== null) {
@@ -204,7 +210,7 @@ export function RequestView({ uuid }: { uuid: string }): VNode {
         ) : answer === null ? null : (
           <>
             <div class="bar">
-              <StatePill state={answer.state} />
+              <RequestState {...answer} />
               <Actions uuid={uuid} now={answer} />
             </div>
             <Properties {...answer} />

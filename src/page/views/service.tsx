@@ -4,7 +4,7 @@ import type { VNode } from 'preact';
 import type { Service, ServiceHistory, Worker } from '../../admin/api/node-answers.js';
 import type { StoredRequest } from '../../admin/api/stored-answers.js';
 import type { Page } from '../../admin/api/words.js';
-import { WEBHOOK_SERVICE } from '../../core/service-needs.js';
+import { waitingOf, WEBHOOK_SERVICE } from '../../core/service-needs.js';
 import { get, withQuery } from '../api.js';
 import { Chart, hasData, TimeSpan } from '../chart.js';
 import { SERVICE_CHARTS } from '../charts.js';
@@ -18,7 +18,7 @@ import { usePolled } from '../poll.js';
 import { RequestTable, StateCounts } from '../requests.js';
 import { historyOf, type Sample, type Samples, samplesOf } from '../samples.js';
 import { stateOf } from '../service-state.js';
-import { LONGEST, P50, P99 } from '../services.js';
+import { LONGEST, P50, P99, WAITING } from '../services.js';
 import { type Column, numeric, Table } from '../table.js';
 import { TestRequest } from '../test-request.js';
 import { actOnAll } from '../triage.js';
@@ -118,7 +118,7 @@ function Facts({ name, service: now, samples }: Loaded & { readonly name: string
   const figures = [
     ['Idle', count(now?.workersWaiting ?? 0)],
     ['Busy', count(now?.workersBusy ?? 0)],
-    ['Queued', count(now?.queued ?? 0)],
+    ['Queued', count(now === undefined ? 0 : waitingOf(now)), WAITING],
     ['In flight', count(now?.inFlight ?? 0)],
     ...(clientsAway === 0 ? [] : [['For clients away', count(clientsAway), AWAY] as const]),
     ['Replies', perSecond(plain?.repliesPerSecond ?? null)],
