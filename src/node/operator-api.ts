@@ -39,6 +39,7 @@ export function operatorApiOf(operator: Operator, loop: BrokerLoop): OperatorApi
     setPaused: (target, isOn, by) => ask((answer) => operator.setPaused(target, isOn, by, answer)),
     fireSchedule: (uuid, by) => ask((answer) => operator.fireSchedule(uuid, by, answer)),
     retry: (uuid, by) => ask((answer) => operator.retry(uuid, by, answer)),
+    runNow: (uuid, by) => ask((answer) => operator.runNow(uuid, by, answer)),
     cancel: (uuid, by) => ask((answer) => operator.cancel(uuid, by, answer)),
     bulk: (act, selection, limit, by) =>
       ask((answer) => operator.bulk(act, selection, limit, by, answer)),

@@ -101,12 +101,6 @@ export function momentAt(at: number): string {
   return moment(new Date(at).toISOString());
 }
 
-/** Milliseconds since a time; `null`: not known. */
-export function since(iso: string | null): number | null {
-  const ms = Date.now() - Date.parse(iso ?? '');
-  return Number.isNaN(ms) ? null : ms;
-}
-
 /** Text of a peer, with its lines. Invisible characters are replaced. */
 export function lines(written: string): string {
   return written.split(/\r?\n/).map(line).join('\n');

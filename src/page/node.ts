@@ -23,7 +23,8 @@ export const samples = signal<readonly Sample[]>([]);
 export const lost = signal<{ readonly at: number; readonly why: string } | null>(null);
 
 const kept = new Samples();
-let heardAt = 0;
+/** How far the node's clock is ahead of this machine's, in milliseconds. */
+let aheadMs = 0;
 let failures = 0;
 let isGivenUp = false;
 let isAsking = false;
@@ -31,7 +32,13 @@ let timer: number | undefined;
 
 /** Time of the node's clock, which may differ from this machine's. Milliseconds since 1970. */
 export function nowMs(): number {
-  return (samples.value.at(-1)?.['at'] ?? Date.now()) + Date.now() - heardAt;
+  return Date.now() + aheadMs;
+}
+
+/** Milliseconds since a time of the node; `null`: not known. */
+export function ageOf(iso: string | null): number | null {
+  const ms = nowMs() - Date.parse(iso ?? '');
+  return Number.isNaN(ms) ? null : Math.max(0, ms);
 }
 
 /** True if clients and workers use the other node, so that this one has no figures. */
@@ -96,12 +103,9 @@ async function unlock(why: string): Promise<void> {
 
 function take(answer: Overview): void {
   failures = 0;
-  if (!kept.take(answer)) {
-    overview.value = null;
-    toast('The daemon was restarted', 'good');
-    return;
-  }
-  heardAt = Date.now();
+  // Its samples are loaded next.
+  if (!kept.take(answer)) toast('The daemon was restarted', 'good');
+  else aheadMs = (kept.all.at(-1)?.['at'] ?? Date.now()) - Date.now();
   batch(() => {
     overview.value = answer;
     samples.value = kept.all;

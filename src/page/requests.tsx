@@ -3,10 +3,10 @@ import type { ComponentChildren, VNode } from 'preact';
 
 import type { StoredRequest } from '../admin/api/stored-answers.js';
 import { askToken } from './dialogs.js';
-import { about, bytes, count, line, moment, since } from './format.js';
+import { about, bytes, count, line, moment } from './format.js';
 import { linkTo } from './address.js';
 import { ServiceLink, StatePill, UUID, UuidLink } from './names.js';
-import { nowMs } from './node.js';
+import { ageOf, nowMs } from './node.js';
 import { type Column, numeric, Table } from './table.js';
 
 export const STATES = ['pending', 'dispatched', 'replied', 'dead'] as const;
@@ -45,9 +45,9 @@ const STATE: Column<StoredRequest> = {
 };
 
 /** What a pending request waits for: its time, its next attempt, or a worker. */
-function phaseOf({ notBefore, attempts }: StoredRequest): string {
+export function phaseOf({ notBefore, attempts }: StoredRequest): string {
   if (Date.parse(notBefore) <= nowMs()) return 'waiting';
-  return attempts > 0 ? 'backing off' : 'delayed';
+  return attempts > 0 ? 'retrying' : 'delayed';
 }
 
 /** The state of a request, and of a pending one what it waits for. */
@@ -85,7 +85,7 @@ const REST: readonly Column<StoredRequest>[] = [
   },
   {
     head: 'Age',
-    cell: ({ acceptedAt }) => <span title={moment(acceptedAt)}>{about(since(acceptedAt))}</span>,
+    cell: ({ acceptedAt }) => <span title={moment(acceptedAt)}>{about(ageOf(acceptedAt))}</span>,
     isNumber: true,
     drop: 3,
     isBelow: true,

@@ -14,6 +14,9 @@ const PLAIN = {
   uuid: 'uuid',
   since: 'acceptedAfter',
   before: 'acceptedBefore',
+  diedSince: 'diedAfter',
+  diedBefore: 'diedBefore',
+  kind: 'kind',
 } as const;
 const NEED_TOKEN = ['reason', 'code', 'header', 'pattern'];
 
@@ -32,6 +35,16 @@ export function inWords({ serviceMatch, ...rest }: Selection): Selection {
   return serviceMatch === 'substring' ? { ...rest, service: `*${service}*` } : rest;
 }
 
+/** What the pending requests wait for, as the choice of states has it. */
+export const PHASES = ['waiting', 'delayed', 'retrying'] as const;
+
+/** A phase stands in the place of the state. */
+function stateOf(given: string): Selection {
+  const phase = PHASES.find((each) => each === given);
+  if (phase !== undefined) return { state: 'pending', phase };
+  return given === '' ? {} : { state: given };
+}
+
 /** The group in the address: what its requests have in common. */
 function groupOf(written: string): Selection {
   try {
@@ -48,8 +61,8 @@ export function filtersNow(): Selection {
   const plain = Object.entries(PLAIN).map(
     ([name, parameter]) => [parameter, filter(name)] as const,
   );
-  const given = plain.filter(([, value]) => value !== '');
-  return { ...serviceOf(filter('service')), ...Object.fromEntries(given) };
+  const given = Object.fromEntries(plain.filter(([, value]) => value !== ''));
+  return { ...serviceOf(filter('service')), ...given, ...stateOf(given['state'] ?? '') };
 }
 
 export function groupNow(): Selection {

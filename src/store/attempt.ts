@@ -48,12 +48,16 @@ export function readWorkerText(text: string): {
 
 /** @param by who retried it */
 export function retryEntry(by: string, at: number, reason: string | null): Attempt {
-  const before = reason === null ? '' : `; it was dead: ${reason}`;
+  return orderEntry(`retried by ${by}${reason === null ? '' : `; it was dead: ${reason}`}`, at);
+}
+
+/** What an operator did, between the attempts. */
+export function orderEntry(reason: string, at: number): Attempt {
   return {
     worker: '',
     startedAt: at,
     endedAt: at,
-    reason: `retried by ${by}${before}`,
+    reason,
     failure: null,
     extra: null,
   };

@@ -56,7 +56,13 @@ export interface RowFilter {
   readonly header: { readonly name: string; readonly value: string } | null;
   readonly diedAfter: number | null;
   readonly diedBefore: number | null;
+  /** Of pending requests, what they wait for: a worker, their time, or their next attempt. */
+  readonly phase: Phase | null;
+  /** The present, for `phase`; null without it. */
+  readonly at: number | null;
 }
+
+export type Phase = 'waiting' | 'delayed' | 'retrying';
 
 /** By what matches are counted. */
 export type Grouping = 'reason' | 'service' | 'code';
@@ -95,10 +101,14 @@ export interface ScannedRow {
   readonly reason: string | null;
   readonly extra: Buffer | null;
   readonly diedAt: number | null;
+  readonly notBefore: number;
+  readonly attempts: number;
 }
 
-export function matches(filter: RowFilter, { reason, extra, diedAt }: ScannedRow): boolean {
-  const { diedAfter, diedBefore, header } = filter;
+export function matches(filter: RowFilter, row: ScannedRow): boolean {
+  const { reason, extra, diedAt } = row;
+  const { diedAfter, diedBefore, header, phase, at } = filter;
+  if (phase !== null && phase !== phaseOf(row, at ?? 0)) return false;
   if (diedAfter !== null && !(diedAt !== null && diedAt >= diedAfter)) return false;
   if (diedBefore !== null && !(diedAt !== null && diedAt < diedBefore)) return false;
   if (filter.reason !== null && !foldedOf(reason ?? '').includes(foldedOf(filter.reason))) {
@@ -110,6 +120,12 @@ export function matches(filter: RowFilter, { reason, extra, diedAt }: ScannedRow
     if (filter.pattern !== null && filter.pattern !== pattern) return false;
   }
   return header === null || readHeadersIn(extra)?.[header.name] === header.value;
+}
+
+/** @param at the present */
+function phaseOf({ notBefore, attempts }: ScannedRow, at: number): Phase {
+  if (notBefore <= at) return 'waiting';
+  return attempts === 0 ? 'delayed' : 'retrying';
 }
 
 function foldedOf(text: string): string {

@@ -66,6 +66,16 @@ describe('problems on the page (issue 82.4)', () => {
     await seen.goes('#/durable');
     await seen.counts(seen.page.locator('.phase', { hasText: 'delayed' }), 3);
     await seen.counts(seen.page.locator('.phase', { hasText: 'waiting' }), 4);
+    await seen.page.getByLabel('State').selectOption('delayed');
+    await seen.counts(seen.page.locator('.phase'), 3);
+    await seen.page.locator('tr', { hasText: 'delayed' }).first().getByRole('link').first().click();
+    await seen.button('Run now').click();
+    await seen.seesText('The request is due now.');
+    await seen.sees(seen.page.getByText('to run now, by http.token'));
+    await seen.goes('#/durable?state=delayed');
+    await seen.counts(seen.page.locator('.phase'), 2);
+    await seen.page.getByLabel('State').selectOption('waiting');
+    await seen.counts(seen.page.locator('.phase'), 5);
     await seen.page.locator('tr', { hasText: 'waiting' }).first().getByRole('link').first().click();
     await seen.sees(seen.page.getByText('on disk, frames with their lengths'));
   });

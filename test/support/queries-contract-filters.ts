@@ -118,6 +118,20 @@ export function describeFilters(subject: QueriesSubject): void {
     expect(await pages({ diedAfter: 10, diedBefore: 30, uuid: digits })).toEqual([[]]);
   });
 
+  it('finds what is to run later, what is to be tried again, and what waits for a worker', async () => {
+    const later = accept(2);
+    const again = accept(3);
+    await subject.user.commit(
+      accept(1),
+      { ...later, request: { ...later.request, notBefore: NOON + 500 } },
+      { ...again, request: { ...again.request, notBefore: NOON + 500, attempts: 1 } },
+    );
+    expect(await pages({ phase: 'waiting', at: NOON + 400 })).toEqual([[1]]);
+    expect(await pages({ phase: 'delayed', at: NOON + 400 })).toEqual([[2]]);
+    expect(await pages({ phase: 'retrying', at: NOON + 400 })).toEqual([[3]]);
+    expect(await pages({ phase: 'waiting', at: NOON + 500 })).toEqual([[3, 2, 1]]);
+  });
+
   it('applies all of it together, also to certain requests only, and says how far it came', async () => {
     await subject.user.commit(...[1, 2, 3, 4, 5, 6].map((n) => accept(n)));
     await subject.user.commit(...[1, 2, 3, 4].map((n) => diedOf(n, `E${n % 2}: it fails`)));

@@ -41,6 +41,7 @@ const ANY: RequestFilter = {
     code: null,
   },
   ...{ header: null, acceptedAfter: null, acceptedBefore: null, diedAfter: null, diedBefore: null },
+  phase: null,
 };
 
 /** Which requests, as tests write it: what is not given is any. */
@@ -184,8 +185,10 @@ function reasonOf({ attempts, reply, death }: Entry): string | null {
 
 function scannedOf(row: Entry): ScannedRow {
   const { request, death, extra } = row;
+  const { notBefore, attempts } = request;
   const [uuid, service] = [digitsOf(request.uuid), digitsOf(request.service)];
-  return { uuid, service, reason: reasonOf(row), extra, diedAt: death?.at ?? null };
+  const diedAt = death?.at ?? null;
+  return { uuid, service, reason: reasonOf(row), extra, diedAt, notBefore, attempts };
 }
 
 function isOfKind({ kind }: StoredFilter, found: RecordKind): boolean {

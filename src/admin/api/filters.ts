@@ -3,7 +3,7 @@ import { readKind, RECORD_KINDS } from '../../store/record-kind.js';
 import { z } from 'zod';
 
 import { momentIn } from '../../core/moment.js';
-import type { Grouping, ServiceMatch } from '../../store/stored-filter.js';
+import type { Grouping, Phase, ServiceMatch } from '../../store/stored-filter.js';
 import type { BulkAct, ShownState } from '../../titanic/operator/operator-api.js';
 import {
   choice,
@@ -18,6 +18,7 @@ import {
 import { lazily } from './words.js';
 
 const MATCHES = ['exact', 'prefix', 'substring'] as const satisfies readonly ServiceMatch[];
+const PHASES = ['waiting', 'delayed', 'retrying'] as const satisfies readonly Phase[];
 const GROUPINGS = ['reason', 'code', 'service'] as const satisfies readonly Grouping[];
 /** The states of the requests that each command is for. */
 const STATES = {
@@ -92,6 +93,10 @@ const FIELDS = {
   acceptedBefore: [moment, 'Only requests accepted before this time: a time, or an age.'],
   diedAfter: [moment, 'Only requests that are dead since this time or later: a time, or an age.'],
   diedBefore: [moment, 'Only requests that were dead before this time: a time, or an age.'],
+  phase: [
+    choice(PHASES),
+    'Of pending requests (`state` is `pending`), those that wait for a worker, for their time (`delayed`), or for their next attempt.',
+  ],
 } as const satisfies Readonly<Record<string, readonly [schema: z.ZodType, description: string]>>;
 
 type Filter<Schema extends 'optional' | 'nullish'> = {

@@ -306,6 +306,12 @@ export const OPERATIONS = {
     others: { 404: UNKNOWN, 429: 'A quota is used up; the message names it.', 503: TROUBLE },
   },
   retry: change('/api/v1/titanic/requests/{uuid}/retry', 'Retry a dead request', DONE, OF_REQUEST),
+  runNow: change(
+    '/api/v1/titanic/requests/{uuid}/run',
+    'Run a request now that is to run later; its time to live begins',
+    DONE,
+    OF_REQUEST,
+  ),
   cancel: change(
     '/api/v1/titanic/requests/{uuid}/cancel',
     'Cancel a request that has no reply',

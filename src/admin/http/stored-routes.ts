@@ -121,6 +121,10 @@ export function storedRoutes(ports: Ports, pace: Pace, cursors: Cursors): Route[
       requireDone(await operatorApi().retry(uuid, actorName(actor)));
       return { uuid: shownUuid(uuid, caller), state: 'pending' as const };
     }),
+    jsonRoute(OPERATIONS.runNow, async ({ parts: { uuid }, caller, ...actor }) => {
+      requireDone(await operatorApi().runNow(uuid, actorName(actor)));
+      return { uuid: shownUuid(uuid, caller), state: 'pending' as const };
+    }),
     jsonRoute(OPERATIONS.cancel, async ({ parts: { uuid }, caller, ...actor }) => {
       requireDone(await operatorApi().cancel(uuid, actorName(actor)));
       return { uuid: shownUuid(uuid, caller), state: 'closed' as const };

@@ -59,7 +59,7 @@ export function selectionOf(
 /** @throws ERR_HTTP_TOKEN if it would tell what lists do not show such a caller; ERR_HTTP_PARAMETER */
 function filterOf(given: Filters, caller: Caller): RequestFilter {
   const { service, serviceMatch, kind, uuid, reason, pattern, code, header, olderThanMs } = given;
-  const { acceptedAfter, acceptedBefore, diedAfter, diedBefore } = given;
+  const { acceptedAfter, acceptedBefore, diedAfter, diedBefore, phase } = given;
   const secret = Object.entries({ reason, pattern, code, header }).find(
     ([, value]) => value !== null,
   );
@@ -75,6 +75,9 @@ function filterOf(given: Filters, caller: Caller): RequestFilter {
   if (serviceMatch !== null && service === null) {
     throw wrongParameter('serviceMatch', 'needs service');
   }
+  if (phase !== null && given.state !== 'pending') {
+    throw wrongParameter('phase', 'needs state pending');
+  }
   return {
     service,
     serviceMatch: serviceMatch ?? 'exact',
@@ -87,6 +90,7 @@ function filterOf(given: Filters, caller: Caller): RequestFilter {
     acceptedAfter,
     diedAfter,
     diedBefore,
+    phase,
     acceptedBefore: olderThanMs === null ? acceptedBefore : { agoMs: olderThanMs },
   };
 }

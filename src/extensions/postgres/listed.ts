@@ -69,7 +69,8 @@ const IS_SERVICE = `CASE $4::integer WHEN ${ANY} THEN TRUE
 const SLICE = `SELECT r.id, r.service, CASE WHEN $7::integer = 1 THEN ${REASON} END,
     CASE WHEN $8::integer = 1 THEN r.extra END,
     CASE WHEN $9::integer = 1 THEN
-      (SELECT b.at FROM ${SCHEMA}.body b WHERE b.id = r.id AND b.kind = ${DEAD}) END
+      (SELECT b.at FROM ${SCHEMA}.body b WHERE b.id = r.id AND b.kind = ${DEAD}) END,
+    r.not_before, r.attempts
   ${FROM} WHERE ${WITHIN} AND ${IS_IN_STATE} AND ${IS_OF_KIND} AND ${IS_SERVICE}
   ${NEWEST} LIMIT $6::bigint`;
 const THESE = SLICE.replace('WHERE r.id', 'WHERE r.id = ANY ($11::uuid[]) AND r.id');
@@ -173,12 +174,14 @@ async function scannedBy(
   return Number(row?.[0]);
 }
 
-function scannedRow([uuid, service, reason, extra, diedAt]: Row): ScannedRow {
+function scannedRow([uuid, service, reason, extra, diedAt, notBefore, attempts]: Row): ScannedRow {
   return {
     uuid: digitsOf(uuid as Buffer),
     service: digitsOf(service as Buffer),
     reason: reason === null ? null : String(reason),
     extra: extra as Buffer | null,
     diedAt: diedAt as number | null,
+    notBefore: Number(notBefore),
+    attempts: Number(attempts),
   };
 }

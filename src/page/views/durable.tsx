@@ -20,6 +20,7 @@ import {
   filtersNow,
   groupNow,
   needsToken,
+  PHASES,
   type Selection,
   withSelection,
 } from '../stored-filter.js';
@@ -27,7 +28,13 @@ import type { Column } from '../table.js';
 import { type Act, actOnAll, actOnEach, ACTS, isAllowed, usualStates } from '../triage.js';
 
 const FOUND_EVERY_MS = 5000;
-const STATE_OPTIONS = [['', 'Any state'], ...STATES.map((each) => [each, each] as const)] as const;
+const STATE_OPTIONS = [
+  ['', 'Any state'],
+  ...STATES.flatMap((each) => [
+    [each, each] as const,
+    ...(each === 'pending' ? PHASES.map((phase) => [phase, `pending: ${phase}`] as const) : []),
+  ]),
+] as const;
 
 export function DurableView(): VNode {
   if (overview.value === null) return <div class="stack" />;
@@ -251,6 +258,12 @@ function NoRequests({ selection }: { selection: Selection }): VNode {
   );
 }
 
+const KINDS = [
+  ['', 'Any kind'],
+  ['request', 'requests'],
+  ['webhook', 'webhooks'],
+] as const;
+
 /** The fields of the filter; each is in the address by its name. */
 const FIELDS = [
   ['reason', 'Reason has'],
@@ -259,6 +272,8 @@ const FIELDS = [
   ['uuid', 'UUID begins with'],
   ['since', 'Since: 1h, 2026-11-26T17:00Z'],
   ['before', 'Before: 7d, 2026-11-26'],
+  ['diedSince', 'Died since: 1h'],
+  ['diedBefore', 'Died before: 7d'],
 ] as const;
 
 function Filters(): VNode {
@@ -285,7 +300,7 @@ function Filters(): VNode {
     }
   };
   const isUnfolded = useSignal(false);
-  const active = [...names, 'state'].filter((name) => filter(name) !== '').length;
+  const active = [...names, 'state', 'kind'].filter((name) => filter(name) !== '').length;
   return (
     <>
       <button
@@ -318,6 +333,7 @@ function Filters(): VNode {
           spellcheck={false}
         />
         <FilterChoice name="state" label="State" options={STATE_OPTIONS} />
+        <FilterChoice name="kind" label="Kind" options={KINDS} />
         {FIELDS.map(([name, label]) => (
           <input key={name} name={name} placeholder={label} aria-label={label} spellcheck={false} />
         ))}

@@ -7,12 +7,12 @@ import { get, messageOf, statusOf } from '../api.js';
 import { Bodies } from '../bodies.js';
 import { Button, Card, Copy, Empty, Facts } from '../controls.js';
 import { askPerson, order, toast } from '../dialogs.js';
-import { bytes, line, lines, millis, moment, since, span } from '../format.js';
+import { bytes, line, lines, millis, moment, span } from '../format.js';
 import { linkTo } from '../address.js';
 import { decoded, ServiceLink } from '../names.js';
-import { isElsewhere } from '../node.js';
+import { ageOf, isElsewhere } from '../node.js';
 import { usePolled } from '../poll.js';
-import { RequestState } from '../requests.js';
+import { phaseOf, RequestState } from '../requests.js';
 import { isAllowed } from '../triage.js';
 
 const EVERY_MS = 3000;
@@ -89,7 +89,7 @@ function stepsOf(history: RequestHistory): Step[] {
   ];
   if (delivery !== null) {
     const title = `At ${workerOf(delivery)} now`;
-    const more = `for ${span(since(delivery.startedAt))}`;
+    const more = `for ${span(ageOf(delivery.startedAt))}`;
     steps.push({ at: delivery.startedAt, grade: 'info', title, more });
   }
   if (reply !== null) {
@@ -158,6 +158,7 @@ function Actions({ uuid, now }: ActionsOf): VNode {
   };
   const retry = (): Promise<void> =>
     give('retry', 'The request is pending again, with its attempt count reset.');
+  const run = (): Promise<void> => give('run', 'The request is due now.');
   const cancel = async (): Promise<void> => {
     const body = (
       <p>The broker deletes the request. A client that asks for it gets 400 (unknown request).</p>
@@ -169,6 +170,9 @@ function Actions({ uuid, now }: ActionsOf): VNode {
   };
   return (
     <div class="actions">
+      {state === 'pending' && phaseOf(now) === 'delayed' && now.kind === 'request' ? (
+        <Button label="Run now" isCommand isDisabled={isDisabled} act={run} />
+      ) : null}
       {isAllowed('retry', state) ? (
         <Button
           label="Retry"

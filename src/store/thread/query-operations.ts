@@ -34,6 +34,8 @@ const SCAN_QUERY = struct<ScanQuery>({
     header: maybe(struct({ name: TEXT, value: TEXT })),
     diedAfter: MAYBE_NUMBER,
     diedBefore: MAYBE_NUMBER,
+    phase: maybe(oneOf('waiting', 'delayed', 'retrying')),
+    at: MAYBE_NUMBER,
   }),
   states: NUMBER,
   only: MAYBE_BYTES,

@@ -17,9 +17,9 @@ import type { Dispatcher } from './dispatcher.js';
 import type { LookUp } from './lookups.js';
 import type { Scope } from './scope.js';
 import { truncatedDetail } from '../../store/failure-codec.js';
-import { retryEntry } from '../../store/attempt.js';
+import { type Attempt, orderEntry, retryEntry } from '../../store/attempt.js';
 import type { ListedRequest } from '../../store/queries.js';
-import { CLOSED, DIED, ENDED, ENDING, EXPIRED, isBeingDecided, SETTLING } from './fsm.js';
+import { CLOSED, DELAYED, DIED, ENDED, ENDING, EXPIRED, isBeingDecided, SETTLING } from './fsm.js';
 import {
   claimOf,
   continuedClaim,
@@ -409,12 +409,32 @@ export class OpenRequests {
    * @param by who retried it
    */
   reopen(record: ListedRequest, by: string, done: ChangeCallback): void {
+    const { reason, kind } = record;
+    const { wall, options } = this.#context;
+    const ttlMs = kind === 'webhook' ? dueTtlMs(options.requestTtlMs) : options.requestTtlMs;
+    this.#reopen(record, ttlMs, retryEntry(by, wall, reason), done);
+  }
+
+  /**
+   * A request that is to run later is due now, and its time to live begins.
+   * @param by who ordered it
+   */
+  runNow(record: ListedRequest, by: string, done: ChangeCallback): void {
+    const { expiresAt, notBefore } = record;
+    const entry = orderEntry(`to run now, by ${by}`, this.#context.wall);
+    this.#reopen(record, expiresAt - notBefore, entry, done);
+  }
+
+  #reopen(record: ListedRequest, ttlMs: number, attempt: Attempt, done: ChangeCallback): void {
     const { answer, decided } = this.#inTime(done);
-    const { uuid, generation, reason, kind } = record;
-    const { wall, livesFrom, options } = this.#context;
-    const ttlMs = options.requestTtlMs;
-    const expiresAt = livesFrom + (kind === 'webhook' ? dueTtlMs(ttlMs) : ttlMs);
-    const attempt = retryEntry(by, wall, reason);
+    const { uuid, generation } = record;
+    const { livesFrom, options } = this.#context;
+    const { index } = this.dispatcher;
+    const slot = index.find(uuid);
+    // Its time may come while this is committed: it runs once.
+    const isHeld = slot !== NO_SLOT && index.get(slot, STATE) === DELAYED;
+    if (isHeld) this.dispatcher.step(slot, CLOSED);
+    const expiresAt = livesFrom + ttlMs;
     const change: Change = { kind: 'retry', uuid, generation: generation + 1, expiresAt, attempt };
     // A webhook that is retried tells of the same end again.
     const webhook = webhookOf(record);
@@ -424,6 +444,8 @@ export class OpenRequests {
       ...this.until(answer),
       committed: (result, ofWebhook) => {
         const isDone = result.kind === 'reopened';
+        if (isDone) this.#release(uuid);
+        else this.#resume(uuid);
         this.reopened([result, ...ofWebhook]);
         // The request is gone. Whether its end was told is not known: it is told again, in a shared store when its
         // wait is over.
@@ -432,10 +454,19 @@ export class OpenRequests {
         decided(isDone ? 'done' : 'passed');
       },
       failed: (failure) => {
+        this.#resume(uuid);
         decided(failure);
         return false;
       },
     });
+  }
+
+  /** It is not open here as it was, if it was. */
+  #release(uuid: RequestUuid): void {
+    const slot = this.dispatcher.index.find(uuid);
+    if (slot === NO_SLOT || this.dispatcher.index.get(slot, STATE) !== ENDING) return;
+    this.#takeAgain(uuid);
+    this.dispatcher.step(slot, ENDED);
   }
 
   /**

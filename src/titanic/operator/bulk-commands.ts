@@ -60,7 +60,12 @@ export function selected(
       kind: kind ?? kinds,
       acceptedAfter: timeOf(acceptedAfter),
       acceptedBefore: timeOf(acceptedBefore),
-      more: { ...row, diedAfter: timeOf(diedAfter), diedBefore: timeOf(diedBefore) },
+      more: {
+        ...row,
+        diedAfter: timeOf(diedAfter),
+        diedBefore: timeOf(diedBefore),
+        at: row.phase === null ? null : context.wall,
+      },
     },
     states: STATES.filter((each) => states.has(each)),
     after,

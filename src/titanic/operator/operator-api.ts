@@ -31,7 +31,7 @@ type Times = 'acceptedAfter' | 'acceptedBefore' | 'diedAfter' | 'diedBefore';
 
 /** Which requests, with times as operators give them. Null: any. */
 export type RequestFilter = Omit<StoredFilter, Times | 'kind' | 'more'> &
-  Omit<RowFilter, Times> &
+  Omit<RowFilter, Times | 'at'> &
   Readonly<Record<Times, Moment | null>> & {
     /** Null: those that lists show; for commands, what is sent to workers. */
     readonly kind: RecordKind | null;
@@ -183,6 +183,8 @@ export interface OperatorApi {
   fireSchedule(uuid: RequestUuid, by: string): Promise<OperatorResult<null>>;
   /** Makes a dead request pending again and resets its attempts. */
   retry(uuid: RequestUuid, by: string): Promise<OperatorResult<null>>;
+  /** Makes a request due that is to run later. */
+  runNow(uuid: RequestUuid, by: string): Promise<OperatorResult<null>>;
   /** Closes a request that is pending, dispatched or dead. */
   cancel(uuid: RequestUuid, by: string): Promise<OperatorResult<null>>;
   /** Retries requests, or closes them (purge, cancel). @param limit maximum number */

@@ -29,7 +29,7 @@ import type {
   ShownSchedule,
 } from './operator-api.js';
 import { waitingOf } from './waiting.js';
-import { RETURNING, SETTLING } from '../machine/fsm.js';
+import { DELAYED, RETURNING, SETTLING } from '../machine/fsm.js';
 import { NO_SLOT, STATE } from '../machine/open-index.js';
 import type { ChangeCallback } from '../machine/open-requests.js';
 import type { PauseTarget } from '../machine/pauses.js';
@@ -49,6 +49,10 @@ const UNKNOWN = {
   text: 'no such durable request: closed, expired, or never stored',
 } as const;
 const UNKNOWN_SCHEDULE = { kind: 'unknown', text: 'no such schedule' } as const;
+const NOT_DELAYED = {
+  kind: 'state',
+  text: 'only a request that is to run later can be run now',
+} as const;
 const CHANGED = { kind: 'state', text: 'the request has just changed: try again' } as const;
 
 export class Operator {
@@ -244,6 +248,30 @@ export class Operator {
         });
       }
     });
+  }
+
+  /** A request that is to run later is due now. */
+  runNow(uuid: RequestUuid, by: string, answer: Answer<null>): void {
+    if (this.#isRefused(answer)) return;
+    this.#queries.history(uuid, (history) => {
+      if (history === null) answer(UNKNOWN);
+      else if ('kind' in history) answer(trouble(history));
+      else if (!this.#isDelayed(history.request)) answer(NOT_DELAYED);
+      else if (!this.#isRefused(answer)) {
+        this.#host.requests.runNow(history.request, by, (result) => {
+          answer(result === 'passed' ? CHANGED : outcomeOf(result));
+        });
+      }
+    });
+  }
+
+  /** Whether it waits for its time, and no attempt was made. */
+  #isDelayed({ uuid, kind, state, notBefore, attempts }: ListedRequest): boolean {
+    const { index } = this.#host.requests.dispatcher;
+    const slot = index.find(uuid);
+    const isHere = slot === NO_SLOT || index.get(slot, STATE) === DELAYED;
+    const isLater = notBefore > this.#host.context.wall && attempts === 0;
+    return kind === 'request' && state === 'pending' && isHere && isLater;
   }
 
   /**

@@ -312,6 +312,54 @@ describe('an operator who cancels', () => {
   });
 });
 
+describe('an operator who runs a delayed request now (issue 82.4)', () => {
+  const runs = (s: TitanicStage, uuid: string): (() => OperatorResult<null> | null) =>
+    s.operates((operator, answer) => operator.runNow(bytes(uuid), 'alice', answer));
+
+  it('has it sent at once, also after a crash, and its time to live begins', () => {
+    const s = titanicStage();
+    const uuid = s.submits('echo', 'late', { delayMs: 60_000, ttlMs: 10_000 });
+    s.after(1000);
+    expect(runs(s, uuid)()).toEqual(DONE);
+    const { request, attempts } = present(s.store.disk.row(bytes(uuid)), 'its row');
+    expect(attempts.map(({ reason }) => reason)).toEqual(['to run now, by alice']);
+    expect(request.expiresAt - request.notBefore).toBe(10_000);
+    const next = s.crashes();
+    next.worker('w1').ready('echo').final('done');
+    expect(next.asks('reply', uuid)).toBe('200|done');
+  });
+
+  it('has it run once, though its time comes meanwhile', () => {
+    const s = titanicStage();
+    const uuid = s.submits('echo', 'late', { delayMs: 1000 });
+    const w1 = s.worker('w1').ready('echo');
+    s.holdsStore();
+    const answer = runs(s, uuid);
+    s.after(1500);
+    expect(w1.inbox()).toEqual([]);
+    s.freesStore();
+    expect(answer()).toEqual(DONE);
+    expect(w1.inbox()).toEqual(['REQUEST late']);
+    w1.final('done');
+    expect(s.stands(uuid)).toBe('replied');
+  });
+
+  it('has it wait as before if that cannot be stored, and is refused for any other', () => {
+    const s = titanicStage();
+    const uuid = s.submits('echo', 'late', { delayMs: 1000 });
+    s.store.failure = FULL;
+    expect(runs(s, uuid)()).toEqual({ kind: 'trouble', text: FULL.message });
+    s.store.failure = null;
+    s.after(20_000);
+    s.worker('w1').ready('echo').final('done');
+    expect(s.asks('reply', uuid)).toBe('200|done');
+    const text = 'only a request that is to run later can be run now';
+    expect(runs(s, uuid)()).toEqual({ kind: 'state', text });
+    expect(runs(s, s.submits('other'))()).toEqual({ kind: 'state', text });
+    expect(runs(s, NEVER)()).toMatchObject({ kind: 'unknown' });
+  });
+});
+
 describe('an operator who retries the dead of a service', () => {
   it('has all of them pending again, and nothing else touched', () => {
     const s = titanicStage();

@@ -9,7 +9,10 @@ import {
 } from '../../../src/store/stored-filter.js';
 import { ANY_REQUEST, ANY_ROW } from '../../support/stored-filters.js';
 
-const ROW: ScannedRow = { uuid: '00', service: '00', reason: null, extra: null, diedAt: null };
+const ROW: ScannedRow = {
+  ...{ uuid: '00', service: '00', reason: null, extra: null, diedAt: null },
+  ...{ notBefore: 0, attempts: 0 },
+};
 const ALL_F = 'F'.repeat(32);
 const ALL_0 = '0'.repeat(32);
 

@@ -36,6 +36,8 @@ type Row = readonly [
   reason: string | null,
   extra: Buffer | null,
   diedAt: number | null,
+  notBefore: number,
+  attempts: number,
 ];
 
 type Prepared = Readonly<Record<keyof typeof QUERY_SQL, Database.Statement>>;
@@ -136,8 +138,9 @@ export class QueryRunner {
       service,
       most,
     }) as Row[];
-    return rows.map(([uuid, name, why, fields, died]) => {
-      return { uuid, service: name, reason: why, extra: fields, diedAt: died };
+    return rows.map(([uuid, name, why, fields, died, notBefore, attempts]) => {
+      const row = { uuid, service: name, reason: why, extra: fields, diedAt: died };
+      return { ...row, notBefore, attempts };
     });
   }
 

@@ -23,7 +23,8 @@ const COLUMNS = `${requestColumns((column, { as }) => (as === 'bytes' ? `hex(${c
 /** The columns of `ScannedRow`, a row that is examined. What the filter does not want is not looked up. */
 const SCANNED = `hex(uuid), hex(service), CASE WHEN :reason THEN ${REASON} END,
   CASE WHEN :extra THEN extra END,
-  CASE WHEN :diedAt THEN (SELECT died_at FROM deaths WHERE deaths.number = requests.number) END`;
+  CASE WHEN :diedAt THEN (SELECT died_at FROM deaths WHERE deaths.number = requests.number) END,
+  not_before, attempts`;
 
 /** Newest first: uuids of version 7 are in order of acceptance. */
 const NEWEST = 'ORDER BY uuid DESC';
