@@ -79,10 +79,18 @@ export function troublesOfNode(): Trouble[] {
   }
   if (lost.value !== null) {
     const { at, why } = lost.value;
-    const text = `No answer for ${span(Date.now() - at)}: ${why}. The page keeps trying; the data shown is out of date.`;
-    return [{ grade: 'bad', title: 'No connection to the daemon', text }];
+    const peer = overview.value?.peer ?? null;
+    const other = peer === null ? '' : otherNode(peer);
+    const text = `No answer for ${span(Date.now() - at)}: ${why}. The page keeps trying; the data shown is out of date.${other}`;
+    const elsewhere = peer?.publicUrl ?? null;
+    return [{ grade: 'bad', title: 'No connection to the daemon', text, elsewhere }];
   }
   return overview.value === null ? [] : troublesIn(overview.value);
+}
+
+/** Where the other node is, if nothing leads to its page. */
+function otherNode({ publicUrl, endpoint }: NonNullable<Overview['peer']>): string {
+  return publicUrl === null && endpoint !== null ? ` The other node is at ${endpoint}.` : '';
 }
 
 function troublesIn({ reason, degraded, state, peer }: Overview): Trouble[] {
@@ -97,8 +105,7 @@ function troublesIn({ reason, degraded, state, peer }: Overview): Trouble[] {
     const grade = state !== 'active' && peer?.up === false ? 'bad' : usual;
     const other = state === 'passive' && peer?.up === true ? peer : null;
     const elsewhere = other?.publicUrl ?? null;
-    const at = other?.endpoint ?? null;
-    const where = elsewhere === null && at !== null ? ` The other node is at ${at}.` : '';
+    const where = other === null ? '' : otherNode(other);
     // The title replaces the code.
     const prefix = `${reason.code}: `;
     const said = reason.text.startsWith(prefix) ? reason.text.slice(prefix.length) : reason.text;

@@ -6,8 +6,9 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 import { filter } from './address.js';
 import { Button, Figure, FilterChoice } from './controls.js';
 import { Drawing, pointed, type Series, type Window, zoom } from './drawing.js';
+import { momentAt } from './format.js';
 import { nowMs } from './node.js';
-import type { Sample } from './samples.js';
+import { RESTARTED, type Sample } from './samples.js';
 import { type Axis, heightsOf, timesOf } from './scales.js';
 import { repainted } from './theme.js';
 
@@ -50,10 +51,14 @@ const SPANS = [
 ] as const;
 
 /** The time span of all charts, and a way back from a zoom. */
-export function TimeSpan(): VNode {
+export function TimeSpan({ samples }: { samples: readonly Sample[] }): VNode {
+  const restart = samples.findLast((sample) => (sample[RESTARTED] ?? 0) > 0)?.['at'] ?? null;
   return (
     <div class="bar span">
-      <span class="quiet">Drag over a chart to zoom in</span>
+      <span class="quiet">
+        {restart === null ? '' : `The node was restarted at ${momentAt(restart)}. `}
+        Drag over a chart to zoom in
+      </span>
       {zoom.value === null ? (
         <FilterChoice name="span" label="Time span" options={SPANS} />
       ) : (

@@ -4,7 +4,7 @@ import type { VNode } from 'preact';
 import type { Contracts as Told } from '../admin/api/node-answers.js';
 import { type ComparedRow, comparedContracts } from '../core/schema-rows.js';
 import { get } from './api.js';
-import { Card, Facts } from './controls.js';
+import { Card, Facts, Loading } from './controls.js';
 import { line, NONE, plural } from './format.js';
 import { Name } from './names.js';
 import { usePolled } from './poll.js';
@@ -25,12 +25,13 @@ async function loaded(service: string): Promise<Loaded> {
 
 /** @param count how many there are: if it changes, they are loaded anew */
 export function Contracts({ service, count }: { service: string; count: number }): VNode {
-  const { answer, error } = usePolled(`${service} ${count}`, () => loaded(service), EVERY_MS);
+  const polled = usePolled(`${service} ${count}`, () => loaded(service), EVERY_MS);
+  const { answer, error } = polled;
   const many = (answer?.told.contracts.length ?? 0) > 1;
   const title = many ? 'Contracts' : 'Contract';
   return (
     <Card title={title} status={many ? 'they differ' : ''} error={error}>
-      {answer === null ? null : <Compared {...answer} />}
+      {answer === null ? <Loading of={polled} /> : <Compared {...answer} />}
     </Card>
   );
 }

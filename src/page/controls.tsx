@@ -7,6 +7,7 @@ import { messageOf } from './api.js';
 import { askToken, attempt, toast } from './dialogs.js';
 import { filter, setFilters } from './address.js';
 import { whyNoCommands } from './node.js';
+import type { Polled } from './poll.js';
 
 interface CardOf {
   readonly title: ComponentChildren;
@@ -199,6 +200,26 @@ export function Figure({ value, label, style, about }: FigureOf): VNode {
     <div title={about} class={style === undefined ? 'figure' : `figure marked ${style}`}>
       <strong class="value">{value}</strong>
       <span class="label">{label}</span>
+    </div>
+  );
+}
+
+/** In place of what is not loaded yet, after a moment, or of what could not be loaded. */
+export function Loading({ of: { error, again } }: { of: Polled<unknown> }): VNode {
+  if (error === null) {
+    return (
+      <p class="loading quiet" role="status">
+        Loading…
+      </p>
+    );
+  }
+  return (
+    <div class="empty" role="alert">
+      <strong>Not loaded</strong>
+      <p>{messageOf(error)}</p>
+      <p>
+        <Button label="Try again" act={again} />
+      </p>
     </div>
   );
 }

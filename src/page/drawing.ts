@@ -2,7 +2,7 @@
 import { signal } from '@preact/signals';
 import uPlot from 'uplot';
 
-import type { Sample } from './samples.js';
+import { RESTARTED, type Sample } from './samples.js';
 import type { Heights } from './scales.js';
 
 /**
@@ -21,6 +21,8 @@ export interface Window {
   readonly until: number;
 }
 
+type ToPos = uPlot['valToPos'];
+
 /** The lines. All labels are outside, as text of the page. */
 export class Drawing {
   readonly #plot: uPlot;
@@ -28,6 +30,7 @@ export class Drawing {
   readonly #series: readonly Series[];
   readonly #observer: ResizeObserver;
   #window: Window = { from: 0, until: 1 };
+  #restarts: readonly number[] = [];
   #grid: readonly [times: readonly number[], heights: readonly number[]] = [[], []];
 
   constructor(host: HTMLElement, series: readonly Series[]) {
@@ -58,6 +61,9 @@ export class Drawing {
       heights.labels.map(([share]) => share),
     ];
     const lines = this.#series.map(([column]) => lineOf(rows, column, heights, gapMs));
+    this.#restarts = samples.flatMap((sample) =>
+      (sample[RESTARTED] ?? 0) > 0 ? [sample['at'] ?? 0] : [],
+    );
     this.#plot.setData([rows.map(({ at }) => at ?? 0), ...lines]);
   }
 
@@ -78,6 +84,14 @@ export class Drawing {
     if (label === undefined) return 'transparent';
     const colour = getComputedStyle(label, '::before').backgroundColor;
     return opacity === 1 ? colour : colour.replace(/^rgb\((.*)\)$/, `rgb($1, ${opacity})`);
+  }
+
+  /** A line where the node was restarted. */
+  #drawRestarts(ctx: CanvasRenderingContext2D, { top, height }: uPlot.BBox, pos: ToPos): void {
+    ctx.fillStyle = getComputedStyle(this.#host).color;
+    for (const at of this.#restarts) {
+      ctx.fillRect(Math.round(pos(at, 'x', true)), top, devicePixelRatio, height);
+    }
   }
 
   #options(): uPlot.Options {
@@ -120,6 +134,7 @@ export class Drawing {
         bind: { dblclick: () => () => (zoom.value = null) },
       },
       hooks: {
+        draw: [({ ctx, bbox, valToPos }) => this.#drawRestarts(ctx, bbox, valToPos)],
         setCursor: [
           ({ cursor, data }) => {
             pointed.value = data[0][cursor.idx ?? -1] ?? null;

@@ -12,6 +12,13 @@ import { contact } from './node.js';
 const RETRY_MS = 3000;
 /** The node sends something every 15 s; a connection that is silent for this long is dead. */
 const SILENCE_MS = 40_000;
+/**
+ * A browser has six connections to a node for all its pages, and a page without one believes that the node is gone. So
+ * many pages hold a stream; others read what is new every few seconds.
+ */
+const STREAMS_MAX = 3;
+/** Without a stream, what is kept has been read when nothing more comes for so long. */
+const QUIET_MS = 400;
 /** The most events: as many as the node keeps, and shared among names and services as there. */
 const RETAINED_MAX = 1000;
 const HISTORY = {
@@ -29,7 +36,7 @@ export interface ReceivedEvent extends NodeEvent {
 
 /** Newest first. */
 export const events = signal<readonly ReceivedEvent[]>([]);
-export const isOpen = signal(false);
+export const connection = signal<'live' | 'polled' | 'none'>('none');
 /** Why the node refused to send events; empty: it did not. */
 export const refusal = signal('');
 
@@ -65,26 +72,43 @@ function open(): void {
   const abort = new AbortController();
   current = abort;
   clearTimeout(timer);
-  void read(abort).then((isWorthwhile) => {
+  void withPlace((hasPlace) => read(abort, hasPlace)).then((isWorthwhile) => {
     current = null;
-    isOpen.value = false;
+    if (connection.value === 'live') connection.value = 'none';
     if (isWorthwhile) timer = setTimeout(open, token.peek() === used ? RETRY_MS : 0);
   });
 }
 
+/** Runs with a place for a stream, if one is free. */
+async function withPlace(run: (hasPlace: boolean) => Promise<boolean>): Promise<boolean> {
+  // Other pages have no locks, and so no places.
+  if (globalThis.isSecureContext) {
+    for (let place = 0; place < STREAMS_MAX; place++) {
+      const outcome = await navigator.locks.request(
+        `majordomo.events.${place}`,
+        { ifAvailable: true },
+        async (lock) => (lock === null ? null : await run(true)),
+      );
+      if (outcome !== null) return outcome;
+    }
+  }
+  return await run(false);
+}
+
 /** @returns whether to try again: without the token it is pointless */
-async function read(abort: AbortController): Promise<boolean> {
+async function read(abort: AbortController, hasPlace: boolean): Promise<boolean> {
   try {
-    await follow(abort);
+    await follow(abort, hasPlace);
     return true;
   } catch (error) {
+    if (!abort.signal.aborted) connection.value = 'none';
     // Usually the connection was lost, and the banner shows that.
     refusal.value = statusOf(error) === 0 ? '' : messageOf(error);
     return statusOf(error) !== 401;
   }
 }
 
-async function follow(abort: AbortController): Promise<void> {
+async function follow(abort: AbortController, hasPlace: boolean): Promise<void> {
   const given = token.peek();
   if (given !== used) lastId = null;
   used = given;
@@ -102,12 +126,12 @@ async function follow(abort: AbortController): Promise<void> {
     history = new FairHistory(HISTORY);
     events.value = [];
   }
-  isOpen.value = true;
+  connection.value = hasPlace ? 'live' : 'polled';
   refusal.value = '';
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';
   for (;;) {
-    const silence = setTimeout(() => abort.abort(), SILENCE_MS);
+    const silence = setTimeout(() => abort.abort(), hasPlace ? SILENCE_MS : QUIET_MS);
     const { done, value } = await reader.read().finally(() => clearTimeout(silence));
     if (done) return;
     const blocks = (rest + value).split('\n\n');

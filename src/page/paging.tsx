@@ -5,7 +5,7 @@ import type { VNode } from 'preact';
 import type { Page } from '../admin/api/words.js';
 import { get, messageOf } from './api.js';
 import { Button } from './controls.js';
-import { usePolled } from './poll.js';
+import { type Polled, usePolled } from './poll.js';
 
 const EVERY_MS = 5000;
 const PAGE_ROWS = 50;
@@ -33,11 +33,9 @@ async function loadPage<Item>(
 }
 
 interface Paged<Item> {
-  /** `null`: not loaded yet. */
-  readonly answer: Page<Item> | null;
+  readonly polled: Polled<Page<Item>>;
   /** Whether the shown page is all of the list. */
   readonly isWhole: boolean;
-  readonly error: unknown;
   /** The buttons below the list. */
   readonly pager: VNode;
 }
@@ -51,7 +49,8 @@ export function usePages<Item>(
   const cursors = useSignal<readonly string[]>(['']);
   const cursor = cursors.value.at(-1) ?? '';
   const load = (isOver: () => boolean): Promise<Page<Item>> => loadPage<Item>(path, cursor, isOver);
-  const { answer, error } = usePolled(cursor, load, EVERY_MS);
+  const polled = usePolled(cursor, load, EVERY_MS);
+  const { answer, error } = polled;
   const next = answer?.next ?? null;
   const isFirst = cursors.value.length === 1;
   const said = isFirst ? first : `page ${cursors.value.length}`;
@@ -74,5 +73,5 @@ export function usePages<Item>(
       />
     </nav>
   );
-  return { answer, isWhole: isFirst && answer !== null && next === null, error, pager };
+  return { polled, isWhole: isFirst && answer !== null && next === null, pager };
 }

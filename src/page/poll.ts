@@ -9,6 +9,8 @@ export interface Polled<Answer> {
   readonly answer: Answer | null;
   /** Why the last attempt failed; `null`: it did not. */
   readonly error: unknown;
+  /** Loads it now. */
+  readonly again: () => unknown;
 }
 
 /**
@@ -23,6 +25,7 @@ export function usePolled<Answer>(
 ): Polled<Answer> {
   const answer: Signal<Answer | null> = useSignal<Answer | null>(null);
   const error = useSignal<unknown>(null);
+  const asked = useSignal(0);
   // What only the token showed.
   useLayoutEffect(() => {
     answer.value = null;
@@ -47,6 +50,6 @@ export function usePolled<Answer>(
       clearTimeout(timer);
     };
     // A token shows more, and its loss less.
-  }, [about, token.value, commands.value]);
-  return { answer: answer.value, error: error.value };
+  }, [about, token.value, commands.value, asked.value]);
+  return { answer: answer.value, error: error.value, again: () => asked.value++ };
 }

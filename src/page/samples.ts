@@ -8,6 +8,8 @@ export type Sample = Readonly<Record<string, number | null>>;
 /** What both histories have. */
 type Block = Pick<Overview, 'startedAt' | 'columns' | 'samples' | 'next'>;
 
+/** The column that marks the first sample after a restart of the node. */
+export const RESTARTED = 'restarted';
 /** The page may be open for longer than the node keeps samples. */
 const SAMPLES_MAX = 3600;
 /** Services whose samples stay while other views are shown. */
@@ -19,10 +21,12 @@ export class Samples {
   /** The number of the first missing sample. */
   next = 0;
   #startedAt: string | null = null;
+  /** The next sample is the first one after a restart. */
+  #isRestarted = false;
 
   /**
    * @returns false if the node was restarted: it numbers its samples from 0 again, so this block
-   *   may have too many or too few; all samples are dropped, and the caller must load them again
+   *   may have too many or too few; it is dropped, and the caller must load it again
    */
   take({ startedAt, columns, samples, next }: Block): boolean {
     const isRestarted = this.#startedAt !== null && this.#startedAt !== startedAt;
@@ -31,14 +35,21 @@ export class Samples {
     const known = this.next === 0 ? 0 : this.next - (next - samples.length);
     this.next = isRestarted ? 0 : Math.max(this.next, next);
     if (isRestarted) {
-      this.all = [];
+      this.#isRestarted = this.all.length > 0;
       return false;
     }
+    const newest = this.all.at(-1)?.['at'] ?? 0;
     const added = samples
       .slice(Math.max(0, known))
-      .map((row) =>
+      .map((row): Sample =>
         Object.fromEntries(columns.map((name, index) => [name, row[index] ?? null] as const)),
-      );
+      )
+      .filter(({ at }) => (at ?? 0) > newest);
+    const [first] = added;
+    if (this.#isRestarted && first !== undefined) {
+      added[0] = { ...first, [RESTARTED]: 1 };
+      this.#isRestarted = false;
+    }
     this.all = [...this.all, ...added].slice(-SAMPLES_MAX);
     return true;
   }

@@ -4,7 +4,7 @@ import type { VNode } from 'preact';
 import type { Schedule } from '../admin/api/stored-answers.js';
 import type { Page } from '../admin/api/words.js';
 import { get, withQuery } from './api.js';
-import { Button, Card } from './controls.js';
+import { Button, Card, Loading } from './controls.js';
 import { askPerson, order, toast } from './dialogs.js';
 import { count, line, moment } from './format.js';
 import { linkTo } from './address.js';
@@ -95,11 +95,19 @@ const COLUMNS: readonly Column<Schedule>[] = [
 
 /** A card of the schedules; nothing while there are none. */
 export function Schedules(): VNode | null {
-  const { answer, error } = usePolled(
+  const polled = usePolled(
     'schedules',
     () => get<Page<Schedule>>(withQuery('/api/v1/titanic/schedules', { limit: String(ITEMS_MAX) })),
     EVERY_MS,
   );
+  const { answer, error } = polled;
+  if (answer === null && error !== null) {
+    return (
+      <Card title="Schedules">
+        <Loading of={polled} />
+      </Card>
+    );
+  }
   if (answer === null || answer.items.length === 0) return null;
   const said = answer.next === null ? 'next first' : `only the next ${count(ITEMS_MAX)} are shown`;
   return (

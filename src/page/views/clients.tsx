@@ -3,7 +3,7 @@ import type { VNode } from 'preact';
 
 import type { ClientLoad, Clients } from '../../admin/api/node-answers.js';
 import { get, token, withQuery } from '../api.js';
-import { Card, Empty, FilterChoice, NeedsToken } from '../controls.js';
+import { Card, Empty, FilterChoice, Loading, NeedsToken } from '../controls.js';
 import { bytes, count, line, perSecond } from '../format.js';
 import { filter } from '../address.js';
 import { Breaking } from '../names.js';
@@ -58,11 +58,8 @@ export function ClientsView(): VNode {
 }
 
 function Busiest({ by }: { by: string }): VNode {
-  const { answer, error } = usePolled(
-    by,
-    () => get<Clients>(withQuery('/api/v1/clients', { by })),
-    EVERY_MS,
-  );
+  const polled = usePolled(by, () => get<Clients>(withQuery('/api/v1/clients', { by })), EVERY_MS);
+  const { answer, error } = polled;
   const items = answer?.items ?? [];
   const of = answer === null || answer.total === items.length ? '' : ` of ${count(answer.total)}`;
   return (
@@ -70,10 +67,12 @@ function Busiest({ by }: { by: string }): VNode {
       title="Clients"
       isView
       status={answer === null ? '' : `${count(items.length)}${of}; rates of the last 4 to 8 s`}
-      error={error}
+      error={answer === null ? null : error}
       tools={<FilterChoice name="by" label="Which clients come first" options={ORDERS} />}
     >
-      {answer === null ? null : (
+      {answer === null ? (
+        <Loading of={polled} />
+      ) : (
         <Table
           // Another order starts at its first page, and is not sorted by a column.
           key={by}

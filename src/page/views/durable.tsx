@@ -6,12 +6,12 @@ import { useEffect, useRef } from 'preact/hooks';
 import type { StoredRequest } from '../../admin/api/stored-answers.js';
 import type { Page } from '../../admin/api/words.js';
 import { get, token } from '../api.js';
-import { Button, Card, Empty, FilterChoice, NeedsToken } from '../controls.js';
+import { Button, Card, Empty, FilterChoice, Loading, NeedsToken } from '../controls.js';
 import { count } from '../format.js';
 import { Groups } from '../groups.js';
 import { filter, linkTo, setFilters } from '../address.js';
 import { UUID } from '../names.js';
-import { isElsewhere, overview } from '../node.js';
+import { askNow, isElsewhere, overview } from '../node.js';
 import { usePages } from '../paging.js';
 import { usePolled } from '../poll.js';
 import { RequestTable, StateCounts, STATES } from '../requests.js';
@@ -37,7 +37,13 @@ const STATE_OPTIONS = [
 ] as const;
 
 export function DurableView(): VNode {
-  if (overview.value === null) return <div class="stack" />;
+  if (overview.value === null) {
+    return (
+      <Card title="Durable requests" isView>
+        <Loading of={{ answer: null, error: null, again: askNow }} />
+      </Card>
+    );
+  }
   return (
     <div class="stack">
       {overview.value.stored === null ? (
@@ -100,7 +106,7 @@ function Pages({ selection }: { selection: Selection }): VNode {
   /** A chosen group is chosen as a whole. */
   const isAll = useSignal('pattern' in selection);
   const chosen = useSignal<ReadonlyMap<string, StoredRequest>>(new Map());
-  const { answer, isWhole, pager } = usePages<StoredRequest>(
+  const { polled, isWhole, pager } = usePages<StoredRequest>(
     (page) => withSelection('/api/v1/titanic/requests', selection, page),
     ['newest first', 'Newer', 'Older'],
   );
@@ -129,6 +135,7 @@ function Pages({ selection }: { selection: Selection }): VNode {
     if (group !== '' && filter('group') === group) setFilters({ group: '' });
   };
   const isOpen = token.value !== null;
+  const { answer } = polled;
   const items = answer?.items ?? [];
   return (
     <>
@@ -151,7 +158,9 @@ function Pages({ selection }: { selection: Selection }): VNode {
           )}
         </div>
       ) : null}
-      {answer === null ? null : (
+      {answer === null ? (
+        <Loading of={polled} />
+      ) : (
         <RequestTable
           label="Durable requests"
           items={items}
@@ -159,7 +168,7 @@ function Pages({ selection }: { selection: Selection }): VNode {
           empty={<NoRequests selection={selection} />}
         />
       )}
-      {pager}
+      {answer === null ? null : pager}
     </>
   );
 }

@@ -3,7 +3,7 @@ import { useSignal } from '@preact/signals';
 import type { VNode } from 'preact';
 
 import { Button, Card, Empty, FilterChoice, FilterText } from '../controls.js';
-import { events, isOpen, type ReceivedEvent, refusal } from '../events.js';
+import { connection, events, type ReceivedEvent, refusal } from '../events.js';
 import { EventRow, grouped, serviceOf, textOf } from '../events-list.js';
 import { count, plural } from '../format.js';
 import { filter } from '../address.js';
@@ -16,6 +16,12 @@ const SEVERITIES = [
   ['warn', 'Warnings and errors'],
   ['error', 'Errors'],
 ] as const;
+
+const CONNECTION = {
+  live: 'live',
+  polled: 'read every few seconds: other pages of this browser have the streams',
+  none: 'not connected, retrying',
+} as const;
 
 function matches(received: ReceivedEvent): boolean {
   const [severity, service] = [filter('severity'), filter('service')];
@@ -37,7 +43,7 @@ export function EventsView(): VNode {
   const held = useSignal<readonly ReceivedEvent[] | null>(null);
   const all = held.value ?? events.value;
   const found = all.filter(matches);
-  const live = isOpen.value ? 'live' : 'not connected, retrying';
+  const live = CONNECTION[connection.value];
   const status = refusal.value === '' ? live : `${live}: ${refusal.value}`;
   const of = found.length === all.length ? '' : `${count(found.length)} of `;
   return (

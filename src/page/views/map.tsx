@@ -4,8 +4,8 @@ import type { VNode } from 'preact';
 import { useEffect } from 'preact/hooks';
 
 import type { MapEntry, Status } from '../../admin/api/node-answers.js';
-import { get, messageOf, token, withQuery } from '../api.js';
-import { Card, Empty, FilterChoice, FilterText, NeedsToken } from '../controls.js';
+import { get, token, withQuery } from '../api.js';
+import { Card, Empty, FilterChoice, FilterText, Loading, NeedsToken } from '../controls.js';
 import { about, bytes, line, NONE } from '../format.js';
 import { filter, linkTo } from '../address.js';
 import { Breaking, Name } from '../names.js';
@@ -59,12 +59,13 @@ const COLUMNS: readonly Column<MapEntry>[] = [
 export function MapView(): VNode {
   const wanted = useSettled(filter('key'));
   const match = filter('match');
-  const { answer, error } = usePolled('map', () => get<Status>('/api/v1/status'), STATUS_EVERY_MS);
+  const polled = usePolled('map', () => get<Status>('/api/v1/status'), STATUS_EVERY_MS);
+  const { answer, error } = polled;
   return (
     <Card
       title="Map"
       isView
-      error={error}
+      error={answer === null ? null : error}
       tools={
         <div class="filters" role="search">
           <FilterChoice name="match" label="How the key matches" options={MATCHES} />
@@ -72,7 +73,9 @@ export function MapView(): VNode {
         </div>
       }
     >
-      {answer === null ? null : answer.map === null ? (
+      {answer === null ? (
+        <Loading of={polled} />
+      ) : answer.map === null ? (
         <Empty title="No map">
           This node has no map. To have one, set <code>map.listen</code>, such as{' '}
           <code>map.listen: tcp://127.0.0.1:5570</code>, and start the node again.
@@ -91,12 +94,13 @@ export function MapView(): VNode {
 function Entries({ wanted, match }: { wanted: string; match: string }): VNode {
   // Keys are given as they are shown, so that a sign that begins no escape is meant itself.
   const key = wanted.replaceAll(/%(?![\da-f]{2})/gi, '%25');
-  const { answer, error, pager } = usePages<MapEntry>(
+  const { polled, pager } = usePages<MapEntry>(
     (page) =>
       withQuery('/api/v1/map', { ...page, key, keyMatch: match, valueBytes: String(VALUE_BYTES) }),
     ['in no particular order', 'Back', 'More'],
   );
-  if (answer === null) return <p class="quiet">{error === null ? '' : messageOf(error)}</p>;
+  const { answer } = polled;
+  if (answer === null) return <Loading of={polled} />;
   return (
     <>
       <Table

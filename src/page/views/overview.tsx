@@ -4,8 +4,8 @@ import type { VNode } from 'preact';
 import { byNeed } from '../../core/service-needs.js';
 import { Chart, type ChartOptions, TimeSpan } from '../chart.js';
 import { NODE_CHARTS, SMALL_CHARTS, STORED_CHARTS } from '../charts.js';
-import { Card, Empty, Figure } from '../controls.js';
-import { events, isOpen } from '../events.js';
+import { Card, Empty, Figure, Loading } from '../controls.js';
+import { connection, events } from '../events.js';
 import { EventRow, grouped } from '../events-list.js';
 import { bytes, count, plural } from '../format.js';
 import { linkTo } from '../address.js';
@@ -33,7 +33,7 @@ export function OverviewView(): VNode {
 }
 
 function ServicesByNeed(): VNode {
-  const { answer } = usePolled(
+  const services = usePolled(
     'services',
     allServices,
     (services) => SERVICES_EVERY * servicesDelayMs(services),
@@ -42,11 +42,13 @@ function ServicesByNeed(): VNode {
   const title = 'Services, those that fail first';
   return (
     <Card title={title} tools={<a href={linkTo('services')}>{plural(total, 'service')}</a>}>
-      {answer === null ? null : (
+      {services.answer === null ? (
+        <Loading of={services} />
+      ) : (
         <Table
           label={title}
           columns={[service, failures, share, dead, oldest, queued, workers, rate, p99]}
-          items={byNeed(answer).slice(0, SERVICES_SHOWN)}
+          items={byNeed(services.answer).slice(0, SERVICES_SHOWN)}
           rowKey={({ service: name }) => name}
           isFixed
           empty={
@@ -68,7 +70,7 @@ function Charts(): VNode {
     ));
   return (
     <>
-      <TimeSpan />
+      <TimeSpan samples={samples.value} />
       <div class="grid wide">{drawn(NODE_CHARTS, false)}</div>
       <div class="grid">{drawn(SMALL_CHARTS, true)}</div>
       {overview.value !== null && stored === null ? null : (
@@ -93,7 +95,8 @@ function Charts(): VNode {
 
 function RecentEvents(): VNode {
   const shown = grouped(events.value).slice(0, EVENTS_SHOWN);
-  const none = isOpen.value ? 'No events since this node started.' : 'Connecting…';
+  const isConnected = connection.value !== 'none';
+  const none = isConnected ? 'No events since this node started.' : 'Connecting…';
   return (
     <Card
       title="Recent events"

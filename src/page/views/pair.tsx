@@ -3,7 +3,7 @@ import type { ComponentChildren, VNode } from 'preact';
 
 import type { HaChange, HaStatus } from '../../admin/api/node-answers.js';
 import { get } from '../api.js';
-import { Button, Card, Empty, Facts } from '../controls.js';
+import { Button, Card, Empty, Facts, Loading } from '../controls.js';
 import { askPerson, order, toast } from '../dialogs.js';
 import { millis, moment, NONE } from '../format.js';
 import { OuterLink, StatePill } from '../names.js';
@@ -53,10 +53,18 @@ const CHANGES: readonly Column<HaChange>[] = [
 ];
 
 export function PairView(): VNode {
-  const { answer, error } = usePolled('pair', () => get<HaStatus>('/api/v1/ha'), EVERY_MS);
+  const polled = usePolled('pair', () => get<HaStatus>('/api/v1/ha'), EVERY_MS);
+  const { answer, error } = polled;
   return (
-    <Card title="Pair" isView error={error} tools={answer === null ? null : <Orders {...answer} />}>
-      {answer === null ? null : answer.role === 'standalone' ? (
+    <Card
+      title="Pair"
+      isView
+      error={answer === null ? null : error}
+      tools={answer === null ? null : <Orders {...answer} />}
+    >
+      {answer === null ? (
+        <Loading of={polled} />
+      ) : answer.role === 'standalone' ? (
         <Empty title="This node has no peer">
           A second node can take over if this one fails. To set up a pair, configure{' '}
           <code>bstar.role</code>, <code>bstar.listen</code> and <code>bstar.peer</code> on both

@@ -5,7 +5,7 @@ import type { ComponentChildren, VNode } from 'preact';
 import type { RequestHistory, WorkerFailure } from '../../admin/api/stored-answers.js';
 import { get, messageOf, statusOf } from '../api.js';
 import { Bodies } from '../bodies.js';
-import { Button, Card, Copy, Empty, Facts } from '../controls.js';
+import { Button, Card, Copy, Empty, Facts, Loading } from '../controls.js';
 import { askPerson, order, toast } from '../dialogs.js';
 import { bytes, line, lines, millis, moment, span } from '../format.js';
 import { linkTo } from '../address.js';
@@ -197,7 +197,8 @@ function Actions({ uuid, now }: ActionsOf): VNode {
 
 export function RequestView({ uuid }: { uuid: string }): VNode {
   const path = `/api/v1/titanic/requests/${encodeURIComponent(uuid)}`;
-  const { answer, error } = usePolled(uuid, () => get<RequestHistory>(path), EVERY_MS);
+  const polled = usePolled(uuid, () => get<RequestHistory>(path), EVERY_MS);
+  const { answer, error } = polled;
   return (
     <Card
       title={
@@ -209,9 +210,11 @@ export function RequestView({ uuid }: { uuid: string }): VNode {
       tools={<Copy text={uuid} title="Copy UUID" />}
     >
       <div aria-live="polite">
-        {error !== null ? (
+        {statusOf(error) > 0 ? (
           <NotShown error={error} />
-        ) : answer === null ? null : (
+        ) : answer === null ? (
+          <Loading of={polled} />
+        ) : (
           <>
             <div class="bar">
               <RequestState {...answer} />

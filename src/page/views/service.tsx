@@ -9,7 +9,7 @@ import { get, withQuery } from '../api.js';
 import { Chart, hasData, TimeSpan } from '../chart.js';
 import { SERVICE_CHARTS } from '../charts.js';
 import { Contracts } from '../contracts.js';
-import { Button, Card, Empty, Figure } from '../controls.js';
+import { Button, Card, Empty, Figure, Loading } from '../controls.js';
 import { askPerson, order, toast } from '../dialogs.js';
 import { count, line, millis, moment, NONE, perSecond, span } from '../format.js';
 import { linkTo } from '../address.js';
@@ -54,7 +54,8 @@ async function loaded(service: string, kept: Samples): Promise<Loaded> {
 }
 
 export function ServiceView({ service }: { service: string }): VNode {
-  const { answer, error } = usePolled(service, () => loaded(service, samplesOf(service)), EVERY_MS);
+  const polled = usePolled(service, () => loaded(service, samplesOf(service)), EVERY_MS);
+  const { answer, error } = polled;
   const dead = answer?.service?.durable?.dead ?? 0;
   const contracts = answer?.service?.contracts ?? 0;
   const isKnown = answer === null || answer.service !== undefined || answer.failures.length > 0;
@@ -67,14 +68,16 @@ export function ServiceView({ service }: { service: string }): VNode {
           </>
         }
         isView
-        error={error}
+        error={answer === null ? null : error}
         tools={
           answer?.service === undefined ? null : (
             <PauseButton service={service} isPaused={answer.service.paused} />
           )
         }
       >
-        {answer === null ? null : isKnown ? (
+        {answer === null ? (
+          <Loading of={polled} />
+        ) : isKnown ? (
           <Facts name={service} {...answer} />
         ) : (
           <Empty title="No such service">
@@ -212,17 +215,18 @@ function Failures({ service, failures }: FailuresOf): VNode | null {
 /** The dead requests of one service, and the button to retry all of them. */
 function Dead({ service, dead }: { service: string; dead: number }): VNode {
   const query = { service, state: 'dead', limit: String(DEAD_SHOWN) };
-  const { answer, error } = usePolled(
+  const polled = usePolled(
     service,
     () => get<Page<StoredRequest>>(withQuery('/api/v1/titanic/requests', query)),
     DEAD_EVERY_MS,
   );
+  const { answer, error } = polled;
   const retry = (): Promise<unknown> => actOnAll('retry', { service, state: 'dead' }, dead);
   return (
     <Card
       title="Dead requests"
       status="newest first"
-      error={error}
+      error={answer === null ? null : error}
       tools={
         <>
           <a href={linkTo('durable', undefined, { service, state: 'dead' })}>All</a>
@@ -230,7 +234,9 @@ function Dead({ service, dead }: { service: string; dead: number }): VNode {
         </>
       }
     >
-      {answer === null ? null : (
+      {answer === null ? (
+        <Loading of={polled} />
+      ) : (
         <RequestTable
           label="Dead requests"
           items={answer.items}
@@ -254,7 +260,7 @@ function Charts({ samples, kept }: Loaded): VNode {
   if (shown.length === 0) return <p class="quiet">No charts: nothing has happened yet.</p>;
   return (
     <>
-      <TimeSpan />
+      <TimeSpan samples={samples} />
       <div class="grid wide">
         {shown.map((options) => (
           <Chart key={options.title} {...options} samples={samples} everyMs={SAMPLE_MS} />

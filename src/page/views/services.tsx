@@ -2,7 +2,7 @@
 import type { VNode } from 'preact';
 
 import { byNeed } from '../../core/service-needs.js';
-import { Card, Empty, FilterText } from '../controls.js';
+import { Card, Empty, FilterText, Loading } from '../controls.js';
 import { count } from '../format.js';
 import { filter } from '../address.js';
 import { decoded } from '../names.js';
@@ -13,7 +13,8 @@ import { Table } from '../table.js';
 const PAGE_ROWS = 50;
 
 export function ServicesView(): VNode {
-  const { answer, error } = usePolled('services', allServices, servicesDelayMs);
+  const services = usePolled('services', allServices, servicesDelayMs);
+  const { answer, error } = services;
   const wanted = filter('name').trim().toLowerCase();
   const all = answer ?? [];
   const found = byNeed(all).filter(({ service }) =>
@@ -25,10 +26,12 @@ export function ServicesView(): VNode {
       title="Services"
       isView
       status={answer === null ? '' : `${of}${count(all.length)}, those that fail first`}
-      error={error}
+      error={answer === null ? null : error}
       tools={<FilterText name="name" label="Filter services by name" hint="Filter by name" />}
     >
-      {answer === null ? null : (
+      {answer === null ? (
+        <Loading of={services} />
+      ) : (
         <Table
           // Other items start at their first page.
           key={wanted}
