@@ -7,6 +7,11 @@ const ACT = {
   token: field.string('the name of the token: `http.token` is the own one of the node', 'operator'),
   act: field.string('method and path, as [http.md](http.md) has it: `POST /api/v1/ha/promote`'),
   uuid: field.orNull(field.string("the beginning of the request's, or `null`")),
+  service: field.orNull(field.string('the service that was named, percent-escaped, or `null`')),
+  filter: field.orNull(
+    field.string('of a command for many: which requests were meant, or `null`', 'operator'),
+  ),
+  count: field.orNull(field.number('of a command for many: how many it changed, or `null`')),
   address: field.orNull(field.string('where it came from, or `null`: a local socket', 'peer')),
 } as const;
 type Act = ValuesOf<typeof ACT>;
@@ -30,8 +35,14 @@ function whatOf({ uuid, who }: Act): string {
   return uuid ?? who;
 }
 
-function whoActed({ who, token, act, uuid, address }: Act): string {
+function whoActed({ who, token, act, uuid, service, filter, count, address }: Act): string {
   const by = who === token ? who : `${who}, with the token ${token},`;
   const from = address === null ? 'over a local socket' : `from ${address}`;
-  return `${by} ${from}: ${act}${uuid === null ? '' : ` (${uuid})`}`;
+  const about = [
+    uuid,
+    service === null ? null : `service ${service}`,
+    filter === null || filter === '' ? null : filter,
+    count === null ? null : `${count} requests`,
+  ].filter((each) => each !== null);
+  return `${by} ${from}: ${act}${about.length === 0 ? '' : ` (${about.join('; ')})`}`;
 }

@@ -22,12 +22,13 @@ function read(hash: string): Address {
 
 export const address = signal<Address>(read(''));
 
-/** Reads the address now, and whenever it changes. */
+/** Reads the address now, and whenever it changes. @param changed another view is shown */
 export function followAddress(changed: () => void): void {
   address.value = read(location.hash);
   addEventListener('hashchange', () => {
+    const { view, detail } = address.value;
     address.value = read(location.hash);
-    changed();
+    if (address.value.view !== view || address.value.detail !== detail) changed();
   });
 }
 
@@ -46,7 +47,8 @@ function replace(href: string): void {
 
 /** Leaves the request that is shown: its uuid, which is the credential for its reply, is in the address. */
 export function leaveRequest(): void {
-  if (address.value.view === 'durable') replace(linkTo('durable'));
+  const isOfRequest = /[\da-f]{32}/i.test(location.hash);
+  if (address.value.view === 'durable' && isOfRequest) replace(linkTo('durable'));
 }
 
 /** A filter of the shown view; empty: it is not set. */
@@ -54,9 +56,19 @@ export function filter(name: string): string {
   return address.value.query.get(name) ?? '';
 }
 
-/** Sets filters. They are in the address, to be shared; going back leaves the view. */
-export function setFilters(changed: Readonly<Record<string, string>>): void {
+/** How tables are sorted, and which of their pages are shown: they have other rows with other filters. */
+const OF_TABLES = /^(sort|page|at)(\.|$)/;
+
+/**
+ * Sets filters, and the order and pages of tables. They are in the address, to be shared, and in the history.
+ * @param isTyped while one types: there is no way back to each letter
+ */
+export function setFilters(changed: Readonly<Record<string, string>>, isTyped = false): void {
   const { view, detail, query } = address.value;
-  const all = { ...Object.fromEntries(query), ...changed };
-  replace(linkTo(view, detail ?? undefined, all));
+  const isTurn = Object.keys(changed).every((name) => OF_TABLES.test(name));
+  const kept = [...query].filter(([name]) => isTurn || !/^(page|at)(\.|$)/.test(name));
+  const href = linkTo(view, detail ?? undefined, { ...Object.fromEntries(kept), ...changed });
+  if (isTyped) return replace(href);
+  history.pushState(null, '', href);
+  address.value = read(location.hash);
 }

@@ -11,7 +11,9 @@ import { startEvents } from './events.js';
 import { span } from './format.js';
 import { address, followAddress, leaveRequest, linkTo } from './address.js';
 import { contact, isElsewhere, overview, startNode } from './node.js';
+import { decoded, UUID } from './names.js';
 import { startTheme, switchTheme, theme } from './theme.js';
+import { Schedules, SCHEDULES } from './schedules.js';
 import { forgetEnded, Running } from './triage.js';
 import { ClientsView } from './views/clients.js';
 import { DurableView } from './views/durable.js';
@@ -48,7 +50,13 @@ const VIEWS: readonly ViewOf[] = [
     name: 'durable',
     label: 'Durable',
     show: (detail) =>
-      detail === null ? <DurableView /> : <RequestView key={detail} uuid={detail} />,
+      detail === null ? (
+        <DurableView />
+      ) : detail === SCHEDULES ? (
+        <Schedules isView />
+      ) : (
+        <RequestView key={detail} uuid={detail} />
+      ),
   },
   { name: 'events', label: 'Events', show: () => <EventsView /> },
   { name: 'map', label: 'Map', show: () => <MapView /> },
@@ -97,6 +105,15 @@ function Page(): VNode {
   );
 }
 
+/** What is shown. Of a request it has the end of the uuid: a whole one is a credential. */
+function titleNow(): string {
+  const view = viewNow();
+  const { detail } = address.value;
+  const shown = detail !== null && UUID.test(detail) ? `request …${detail.slice(-8)}` : detail;
+  const what = shown === null ? view?.label : decoded(shown);
+  return view === VIEWS[0] ? '' : `${what ?? ''} – `;
+}
+
 /** What the token may do. */
 const ACCESS = { none: '', read: 'read only', operate: 'operator' } as const;
 
@@ -114,7 +131,7 @@ function Header(): VNode {
   const isGood = contact.value === 'good';
   const grade = overview.value === null ? 'quiet' : (worst?.grade ?? 'good');
   const word = isGood ? state : contact.value === 'first' ? 'connecting' : contact.value;
-  const title = `${isGood && worst === undefined ? '' : '⚠ '}${node} – Majordomo`;
+  const title = `${isGood && worst === undefined ? '' : '⚠ '}${titleNow()}${node} – Majordomo`;
   useEffect(() => {
     document.title = title;
   }, [title]);

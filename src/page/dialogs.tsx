@@ -22,7 +22,7 @@ interface Shown extends Question {
 }
 
 const shown = signal<readonly Shown[]>([]);
-const toasts = signal<readonly { number: number; message: string; kind: string }[]>([]);
+const toasts = signal<readonly { number: number; message: ComponentChildren; kind: string }[]>([]);
 let number = 0;
 const TOAST_MS = 7000;
 const TOASTS_MAX = 3;
@@ -83,7 +83,7 @@ function Dialog(question: Shown): VNode {
         <div class="dialog-actions">
           {isNotice === true ? null : (
             <button type="button" class="button" onClick={() => dialog.current?.close('')}>
-              Cancel
+              Back
             </button>
           )}
           <button type="submit" class={isDangerous === true ? 'button danger' : 'button primary'}>
@@ -189,7 +189,7 @@ async function withToken<Answer>(what: string, run: () => Promise<Answer>): Prom
 }
 
 /** Shows a result for a few seconds. */
-export function toast(message: string, kind: 'good' | 'bad'): void {
+export function toast(message: ComponentChildren, kind: 'good' | 'bad'): void {
   const made = { number: number++, message, kind };
   toasts.value = [...toasts.value, made].slice(-TOASTS_MAX);
   setTimeout(() => {

@@ -55,19 +55,53 @@ function fieldsOf({
   time: _time,
   event: _event,
   severity: _severity,
+  sentence: _sentence,
   ...fields
 }: ReceivedEvent): readonly Field[] {
   return Object.entries(fields).filter(([, value]) => value !== null && value !== false);
 }
 
 function written([name, value]: Field): string {
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  const text = typeof value === 'string' ? localTimes(value) : JSON.stringify(value);
   return line(`${name} ${NAMES.includes(name) ? decoded(text) : text}`);
 }
 
-/** The fields as `field value`, always in one line. */
+/** Times of the node, as a person reads them here. */
+function localTimes(text: string): string {
+  return text.replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, moment);
+}
+
+/** The sentence, and the fields as `field value`, always in one line. */
 export function textOf(received: ReceivedEvent): string {
-  return fieldsOf(received).map(written).join('  ·  ');
+  const { sentence = '' } = received;
+  const fields = fieldsOf(received).map(written).join('  ·  ');
+  return sentence === '' ? fields : `${line(sentence)}  ·  ${fields}`;
+}
+
+/** Where a name stands in a sentence: the last place of it as a whole word. */
+function placeOf(sentence: string, name: string): number {
+  for (let at = sentence.length; at >= 0; at--) {
+    at = sentence.lastIndexOf(name, at);
+    if (at < 0) return -1;
+    const around = `${sentence.charAt(at - 1)} ${sentence.charAt(at + name.length)}`;
+    if (!/[\w%]/.test(around)) return at;
+  }
+  return -1;
+}
+
+/** The sentence of the log, with names as names; the fields below it have links to them. */
+function Sentence({ sentence = '', ...fields }: ReceivedEvent): VNode {
+  const [name, at] = NAMES.map((each) => fields[each])
+    .filter((value) => typeof value === 'string' && value !== '')
+    .map((value) => [String(value), placeOf(sentence, String(value))] as const)
+    .find(([, place]) => place >= 0) ?? ['', sentence.length];
+  return (
+    <span class="sentence">
+      {line(localTimes(sentence.slice(0, at)))}
+      {name === '' ? null : <Name name={name} />}
+      {line(localTimes(sentence.slice(at + name.length)))}
+    </span>
+  );
 }
 
 /** A field, with a link to its service, request or key of the map. */
@@ -92,9 +126,12 @@ function linked([name, value]: Field): ComponentChildren {
 
 function Fields(received: ReceivedEvent): VNode {
   return (
-    <span class="event-fields">
-      {fieldsOf(received).map((field, index) => [index === 0 ? '' : '  ·  ', linked(field)])}
-    </span>
+    <>
+      <Sentence {...received} />
+      <span class="event-fields">
+        {fieldsOf(received).map((field, index) => [index === 0 ? '' : '  ·  ', linked(field)])}
+      </span>
+    </>
   );
 }
 

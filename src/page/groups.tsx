@@ -5,7 +5,7 @@ import type { VNode } from 'preact';
 import type { RequestGroup } from '../admin/api/stored-answers.js';
 import type { Page } from '../admin/api/words.js';
 import { get, messageOf } from './api.js';
-import { count, line, NONE } from './format.js';
+import { count, line, NONE, plural } from './format.js';
 import { filter, setFilters } from './address.js';
 import { usePolled } from './poll.js';
 import { type Selection, withSelection } from './stored-filter.js';
@@ -57,21 +57,22 @@ const COLUMNS: readonly Column<RequestGroup>[] = [
   },
 ];
 
-/** @param stored how many requests there are, of those that the state selects */
-export function Groups({
-  selection,
-  stored,
-}: {
-  selection: Selection;
-  stored: number;
-}): VNode | null {
+interface GroupsOf {
+  readonly selection: Selection;
+  /** Reasons need a token; without one, the requests are only counted. */
+  readonly by: 'reason' | 'service';
+  /** How many requests there are, of those that the state selects. */
+  readonly stored: number;
+}
+
+export function Groups({ selection, by, stored }: GroupsOf): VNode | null {
   const partial = useSignal<Counted | null>(null);
   const load = async (isOver: () => boolean): Promise<Counted> => {
     const found = new Map<string, RequestGroup>();
     let scanned = 0;
     let cursor: string | null = '';
     while (cursor !== null && !isOver()) {
-      const parameters = { by: 'reason', limit: '1000', cursor };
+      const parameters = { by, limit: '1000', cursor };
       const path = withSelection('/api/v1/titanic/groups', selection, parameters);
       const page: Page<RequestGroup> & { readonly scanned: number } = await get(path);
       for (const group of page.items) {
@@ -88,25 +89,31 @@ export function Groups({
   };
   const delay = (now: Counted | null): number =>
     (now?.scanned ?? 0) > MANY ? MANY_EVERY_MS : EVERY_MS;
-  const { answer, error } = usePolled(JSON.stringify(selection), load, delay);
+  const { answer, error } = usePolled(`${by} ${JSON.stringify(selection)}`, load, delay);
   const shown = answer ?? partial.value;
   if (error !== null) return <p class="quiet">{messageOf(error)}</p>;
-  if (shown === null || shown.groups.every(({ filter: { code } }) => code === '')) return null;
+  if (shown === null) return null;
   const of = count(Math.max(shown.scanned, stored));
+  const total = shown.groups.reduce((sum, group) => sum + group.count, 0);
+  const found = `${plural(total, 'request')} found`;
+  const said = answer === null ? `${found}; ${count(shown.scanned)} of ${of} examined` : found;
+  const hasReasons = shown.groups.some(({ filter: { code = '' } }) => code !== '');
   return (
     <>
-      {answer === null ? (
-        <p class="quiet" role="status">{`${count(shown.scanned)} of ${of} examined`}</p>
+      <p class="quiet" role={answer === null ? undefined : 'status'}>
+        {said}
+      </p>
+      {hasReasons ? (
+        <Table
+          label="Reasons"
+          columns={COLUMNS}
+          items={shown.groups}
+          rowKey={keyOf}
+          sortedBy="Requests"
+          pageRows={10}
+          empty={null}
+        />
       ) : null}
-      <Table
-        label="Reasons"
-        columns={COLUMNS}
-        items={shown.groups}
-        rowKey={keyOf}
-        sortedBy="Requests"
-        pageRows={10}
-        empty={null}
-      />
     </>
   );
 }

@@ -1,8 +1,9 @@
 /** Lists that the API gives page by page, in the order that they have there. */
-import { useSignal } from '@preact/signals';
 import type { VNode } from 'preact';
+import { useRef } from 'preact/hooks';
 
 import type { Page } from '../admin/api/words.js';
+import { filter, setFilters } from './address.js';
 import { get, messageOf } from './api.js';
 import { Button } from './controls.js';
 import { type Polled, usePolled } from './poll.js';
@@ -45,15 +46,18 @@ export function usePages<Item>(
   path: PagePath,
   [first, back, on]: readonly [string, string, string],
 ): Paged<Item> {
-  /** The cursors of the pages up to this one. */
-  const cursors = useSignal<readonly string[]>(['']);
-  const cursor = cursors.value.at(-1) ?? '';
+  const cursor = filter('at');
+  const page = cursor === '' ? 1 : Number(filter('page') || 2);
+  /** The cursor of the page before, by that of each page that was reached from it. */
+  const before = useRef(new Map<string, string>());
+  const turn = (to: string, number: number): void =>
+    setFilters({ at: to, page: to === '' ? '' : String(number) });
   const load = (isOver: () => boolean): Promise<Page<Item>> => loadPage<Item>(path, cursor, isOver);
   const polled = usePolled(cursor, load, EVERY_MS);
   const { answer, error } = polled;
   const next = answer?.next ?? null;
-  const isFirst = cursors.value.length === 1;
-  const said = isFirst ? first : `page ${cursors.value.length}`;
+  const isFirst = cursor === '';
+  const said = isFirst ? first : `page ${page}`;
   const pager = (
     <nav class="pager" aria-label="Pages">
       <span class="quiet" role="status">
@@ -63,13 +67,17 @@ export function usePages<Item>(
         label={back}
         style="button small"
         isDisabled={isFirst}
-        act={() => (cursors.value = cursors.value.slice(0, -1))}
+        act={() => turn(before.current.get(cursor) ?? '', page - 1)}
       />
       <Button
         label={on}
         style="button small"
         isDisabled={next === null}
-        act={() => next !== null && (cursors.value = [...cursors.value, next])}
+        act={() => {
+          if (next === null) return;
+          before.current.set(next, cursor);
+          turn(next, page + 1);
+        }}
       />
     </nav>
   );

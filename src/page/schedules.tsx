@@ -1,14 +1,14 @@
 /** The schedules of the node, on the page of durable requests. */
 import type { VNode } from 'preact';
 
-import type { Schedule } from '../admin/api/stored-answers.js';
+import type { Fired, Schedule } from '../admin/api/stored-answers.js';
 import type { Page } from '../admin/api/words.js';
 import { get, withQuery } from './api.js';
-import { Button, Card, Loading } from './controls.js';
+import { Button, Card, Empty, Loading } from './controls.js';
 import { askPerson, order, toast } from './dialogs.js';
 import { count, line, moment } from './format.js';
 import { linkTo } from './address.js';
-import { Breaking, ServiceLink, StatePill, UUID } from './names.js';
+import { Breaking, decoded, ServiceLink, StatePill, UUID } from './names.js';
 import { isElsewhere } from './node.js';
 import { usePolled } from './poll.js';
 import { type Column, numeric, Table } from './table.js';
@@ -17,18 +17,24 @@ const EVERY_MS = 5000;
 /** The most schedules: as many as one page of the API may have. A node has seldom more. */
 const ITEMS_MAX = 1000;
 
-function Commands({ uuid, paused, name }: Schedule): VNode {
+function Commands({ uuid, paused, name, service }: Schedule): VNode {
+  const named = `schedule ${line(name ?? uuid)}`;
   const give = async (path: string, said: string): Promise<void> => {
-    if ((await order(`/api/v1/titanic/${path}`)) !== null) toast(said, 'good');
+    if ((await order(`/api/v1/titanic/${path}`)) !== null) toast(`${said}: ${named}`, 'good');
   };
   const switchOver = (): Promise<void> =>
     paused
       ? give(`schedules/${uuid}/resume`, 'Schedule resumed')
       : give(`schedules/${uuid}/pause`, 'Schedule paused');
-  const fire = (): Promise<void> => give(`schedules/${uuid}/fire`, 'A request is stored');
+  const fire = async (): Promise<void> => {
+    const fired = await order<Fired>(`/api/v1/titanic/schedules/${uuid}/fire`);
+    if (fired === null) return;
+    const stored = <a href={linkTo('durable', fired.uuid)}>A request is stored</a>;
+    toast([stored, ` for ${decoded(service)}, by ${named}`], 'good');
+  };
   const end = async (): Promise<void> => {
-    const body = <p>{`Nothing is stored for ${line(name ?? uuid)} any more.`}</p>;
-    const question = { title: 'End this schedule?', body, confirm: 'End the schedule' };
+    const body = <p>{`It stores nothing for ${decoded(service)} any more.`}</p>;
+    const question = { title: `End the ${named}?`, body, confirm: 'End the schedule' };
     if (!(await askPerson({ ...question, isDangerous: true }))) return;
     await give(`requests/${uuid}/cancel`, 'Schedule ended');
   };
@@ -93,25 +99,36 @@ const COLUMNS: readonly Column<Schedule>[] = [
   },
 ];
 
-/** A card of the schedules; nothing while there are none. */
-export function Schedules(): VNode | null {
+/** Where they are alone, within the durable requests. */
+export const SCHEDULES = 'schedules';
+
+/** A card of the schedules; nothing while there are none, unless it is the view. */
+export function Schedules({ isView = false }: { isView?: boolean }): VNode | null {
   const polled = usePolled(
     'schedules',
     () => get<Page<Schedule>>(withQuery('/api/v1/titanic/schedules', { limit: String(ITEMS_MAX) })),
     EVERY_MS,
   );
   const { answer, error } = polled;
-  if (answer === null && error !== null) {
+  const title = isView ? (
+    <>
+      <a href={linkTo('durable')}>Durable</a> / Schedules
+    </>
+  ) : (
+    <a href={linkTo('durable', SCHEDULES)}>Schedules</a>
+  );
+  if (answer === null) {
+    if (!isView && error === null) return null;
     return (
-      <Card title="Schedules">
+      <Card title={title} isView={isView}>
         <Loading of={polled} />
       </Card>
     );
   }
-  if (answer === null || answer.items.length === 0) return null;
+  if (answer.items.length === 0 && !isView) return null;
   const said = answer.next === null ? 'next first' : `only the next ${count(ITEMS_MAX)} are shown`;
   return (
-    <Card title="Schedules" status={said} error={error}>
+    <Card title={title} isView={isView} status={said} error={error}>
       <Table
         label="Schedules"
         columns={COLUMNS}
@@ -119,7 +136,12 @@ export function Schedules(): VNode | null {
         rowKey={({ uuid, name }) => `${uuid} ${name ?? ''}`}
         sortedBy="Next"
         pageRows={20}
-        empty={null}
+        empty={
+          <Empty title="No schedules">
+            A client makes one with <code>client.schedule</code> or{' '}
+            <code>majordomo durable schedule</code>.
+          </Empty>
+        }
       />
     </Card>
   );

@@ -12,13 +12,14 @@ const PLAIN = {
   code: 'code',
   header: 'header',
   uuid: 'uuid',
+  uuidEnd: 'uuidEnd',
   since: 'acceptedAfter',
   before: 'acceptedBefore',
   diedSince: 'diedAfter',
   diedBefore: 'diedBefore',
   kind: 'kind',
 } as const;
-const NEED_TOKEN = ['reason', 'code', 'header', 'pattern'];
+const NEED_TOKEN = ['reason', 'code', 'header', 'pattern', 'uuidEnd'];
 
 /** `NAME`, `PREFIX*` or `*PART*`. */
 function serviceOf(typed: string): Selection {

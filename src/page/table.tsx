@@ -3,6 +3,7 @@ import { type Signal, useSignal } from '@preact/signals';
 import { type ComponentChildren, Fragment, type VNode } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 
+import { filter, setFilters } from './address.js';
 import { Button } from './controls.js';
 import { count } from './format.js';
 
@@ -65,14 +66,38 @@ interface Sort {
   readonly isReversed: boolean;
 }
 
+/** The names of a table's order and page in the address. */
+function sortName(label: string): string {
+  return `sort.${nameOf(label)}`;
+}
+
+function pageName(label: string): string {
+  return `page.${nameOf(label)}`;
+}
+
+function nameOf(label: string): string {
+  return label.toLowerCase().replaceAll(/\W+/g, '-');
+}
+
+/** The order in the address, `Head` or `-Head` from large to small; otherwise the first one of the table. */
+function sortOf<Item>(
+  written: string,
+  columns: readonly Column<Item>[],
+  sortedBy: string | undefined,
+): Sort | null {
+  const chosen = columns.find(
+    ({ head, by }) => by !== undefined && written.replace(/^-/, '') === head,
+  );
+  if (chosen !== undefined) return { head: chosen.head, isReversed: written.startsWith('-') };
+  const first = columns.find(({ head }) => head === sortedBy);
+  return first === undefined ? null : { head: first.head, isReversed: first.isLargeFirst === true };
+}
+
 export function Table<Item>(given: TableOf<Item>): VNode {
   const { label, items, rowKey, sortedBy, pageRows, empty } = given;
   const isFixed = given.isFixed === true;
-  const first = given.columns.find(({ head }) => head === sortedBy);
-  const sort = useSignal<Sort | null>(
-    first === undefined ? null : { head: first.head, isReversed: first.isLargeFirst === true },
-  );
-  const page = useSignal(0);
+  const sort = sortOf(filter(sortName(label)), given.columns, sortedBy);
+  const page = Number(filter(pageName(label)) || 1) - 1;
   const width = useSignal(Infinity);
   if (items.length === 0) return <div class="table">{empty}</div>;
   const isShown = ({ drop }: Column<Item>): boolean => width.value >= (WIDTHS[drop ?? 0] ?? 0);
@@ -81,30 +106,28 @@ export function Table<Item>(given: TableOf<Item>): VNode {
   const below = hidden.filter(({ isBelow }) => isBelow === true);
   const sortsBelow = isFixed ? [] : below.filter(({ by }) => by !== undefined);
   const dropped = hidden.filter(({ isBelow }) => isBelow !== true).map(({ head }) => head);
-  const sorted = sortedItems(items, given.columns, sort.value);
+  const sorted = isFixed ? items : sortedItems(items, given.columns, sort);
   const rows = pageRows ?? sorted.length;
   const pages = Math.ceil(sorted.length / rows);
-  const at = Math.min(page.value, pages - 1);
+  const at = Math.max(0, Math.min(page, pages - 1)) || 0;
   const from = at * rows;
   const shown = sorted.slice(from, from + rows);
-  const press = ({ head, isLargeFirst }: Column<Item>): Sort => {
-    const isSame = sort.value?.head === head;
-    const isReversed = isSame ? sort.value?.isReversed !== true : isLargeFirst === true;
-    page.value = 0;
-    return (sort.value = { head, isReversed });
+  const press = ({ head, isLargeFirst }: Column<Item>): void => {
+    const isReversed = sort?.head === head ? !sort.isReversed : isLargeFirst === true;
+    setFilters({ [sortName(label)]: `${isReversed ? '-' : ''}${head}`, [pageName(label)]: '' });
   };
   const head = (column: Column<Item>): VNode => (
     <Head
       key={column.head}
       column={column}
-      sort={sort.value}
+      sort={sort}
       press={isFixed || column.by === undefined ? null : press}
     />
   );
-  const turn = (label: string, to: number): VNode => {
+  const turn = (said: string, to: number): VNode => {
     const isDisabled = to < 0 || to >= pages;
-    const act = (): number => (page.value = to);
-    return <Button label={label} style="button small" isDisabled={isDisabled} act={act} />;
+    const act = (): void => setFilters({ [pageName(label)]: to === 0 ? '' : String(to + 1) });
+    return <Button label={said} style="button small" isDisabled={isDisabled} act={act} />;
   };
   return (
     <div class="table">
@@ -112,7 +135,7 @@ export function Table<Item>(given: TableOf<Item>): VNode {
         <table aria-label={label}>
           <thead>
             <tr class={sortsBelow.length === 0 ? undefined : 'upper'}>{columns.map(head)}</tr>
-            <SortsBelow columns={sortsBelow} all={columns.length} sort={sort.value} press={press} />
+            <SortsBelow columns={sortsBelow} all={columns.length} sort={sort} press={press} />
           </thead>
           <tbody>
             {shown.map((item, index) => (

@@ -60,6 +60,8 @@ export interface RowFilter {
   readonly phase: Phase | null;
   /** The present, for `phase`; null without it. */
   readonly at: number | null;
+  /** Hexadecimal digits with which the uuid ends, in upper case. */
+  readonly uuidEnd: string | null;
 }
 
 export type Phase = 'waiting' | 'delayed' | 'retrying';
@@ -108,6 +110,7 @@ export interface ScannedRow {
 export function matches(filter: RowFilter, row: ScannedRow): boolean {
   const { reason, extra, diedAt } = row;
   const { diedAfter, diedBefore, header, phase, at } = filter;
+  if (filter.uuidEnd !== null && !row.uuid.endsWith(filter.uuidEnd)) return false;
   if (phase !== null && phase !== phaseOf(row, at ?? 0)) return false;
   if (diedAfter !== null && !(diedAt !== null && diedAt >= diedAfter)) return false;
   if (diedBefore !== null && !(diedAt !== null && diedAt < diedBefore)) return false;

@@ -124,7 +124,7 @@ describe('the page (issue 6.2)', () => {
     await seen.readsCell('later', 'Pending', '1');
     await seen.readsCell('later', 'Dead', '0');
     // `later` has a due request and no worker; `pay` has no waiting request.
-    await seen.reads(seen.row('later').locator('td.bad'), ['0 no worker']);
+    await seen.reads(seen.row('later').locator('td.bad'), ['0 no worker', '1']);
     await seen.readsCell('pay', 'Workers', '1');
     const dead = seen.page.locator('#banner', { hasText: '2 durable requests failed for good' });
     await seen.sees(dead.locator('a[href="#/durable?state=dead"]'));

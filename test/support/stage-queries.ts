@@ -42,6 +42,7 @@ const ANY: RequestFilter = {
   },
   ...{ header: null, acceptedAfter: null, acceptedBefore: null, diedAfter: null, diedBefore: null },
   phase: null,
+  uuidEnd: null,
 };
 
 /** Which requests, as tests write it: what is not given is any. */

@@ -3,7 +3,7 @@ import type { RowFilter, StoredFilter } from '../../src/store/stored-filter.js';
 
 export const ANY_ROW: RowFilter = {
   ...{ reason: null, pattern: null, code: null, header: null },
-  ...{ diedAfter: null, diedBefore: null, phase: null, at: null },
+  ...{ diedAfter: null, diedBefore: null, phase: null, at: null, uuidEnd: null },
 };
 
 export const ANY_REQUEST: StoredFilter = {

@@ -89,6 +89,12 @@ const FIELDS = {
       .transform((given) => given.toUpperCase()),
     'Only requests whose uuid begins with this. Without a token at most 16 characters.',
   ],
+  uuidEnd: [
+    string()
+      .regex(/^[0-9A-Fa-f]{1,32}$/, 'must be 1 to 32 hexadecimal characters')
+      .transform((given) => given.toUpperCase()),
+    'Only requests whose uuid ends with this. Needs a token.',
+  ],
   acceptedAfter: [moment, 'Only requests accepted at this time or later: a time, or an age.'],
   acceptedBefore: [moment, 'Only requests accepted before this time: a time, or an age.'],
   diedAfter: [moment, 'Only requests that are dead since this time or later: a time, or an age.'],

@@ -338,6 +338,9 @@ export const NodeEvent = z
     time: moment(),
     event: text('`noun.participle`, as in the log.'),
     severity: z.enum(['info', 'warn', 'error']),
+    sentence: text(
+      'The line of the log; `…` in place of what needs a token. Absent: a node of 0.1.0.',
+    ).optional(),
   })
   .describe(
     'An event, with its own fields beside these; who a peer is, names of schedules and of keys of the map, and texts of workers only with a token.',

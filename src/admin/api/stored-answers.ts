@@ -232,7 +232,11 @@ export type Schedule = Json<typeof Schedule>;
 
 export const Paused = object({ paused: flag() });
 
-export const Fired = object({ fired: flag() });
+export const Fired = object({
+  fired: flag(),
+  uuid: uuid.describe('UUID of the request that is stored.'),
+});
+export type Fired = Json<typeof Fired>;
 
 export const Changed = object({ uuid, state: z.enum(['pending', 'closed']) });
 

@@ -11,6 +11,12 @@ export interface Answer {
   readonly headers: Headers;
   /** Set in the answer to a POST that only asked: there is no event of it. */
   readonly changesNothing?: true;
+  /** Of a command for many: what was meant, in words, and how many were changed. */
+  readonly did?: {
+    readonly service: string | null;
+    readonly filter: string;
+    readonly count: number;
+  };
   /** Set if whoever made it counts its memory until it is sent. */
   readonly isCounted?: true;
   /** What is answered if there is no room for this; default: that it may be asked for again later. */

@@ -4,7 +4,7 @@
  * bounded, however many events and readers there are.
  */
 import { FairHistory } from '../../core/fair-history.js';
-import type { EventTable, Level, NamedEvent } from '../../core/event-table.js';
+import { type EventTable, type Level, type NamedEvent, textOf } from '../../core/event-table.js';
 import type { NodeEvent } from '../api/node-answers.js';
 import { httpError } from './errors.js';
 
@@ -27,6 +27,8 @@ const TEXT_MAX = 1024;
 const HEARTBEAT_MS = 15_000;
 const HEARTBEAT = ': heartbeat\n\n';
 /** `retry` is how soon a browser reconnects, in milliseconds. */
+/** In a sentence, in place of what only readers with a token get. */
+const WITHHELD = '…';
 const GREETING = 'retry: 2000\n: recent events of this node, then new ones as they happen\n\n';
 
 /** Sends text to one reader. It handles a slow or lost connection itself. */
@@ -203,16 +205,25 @@ function rendered(
   table: EventTable,
 ): Pick<RetainedEvent, 'whole' | 'open'> {
   const time = new Date(at).toISOString();
-  const data: NodeEvent = { time, event: name, severity, ...fields };
+  const kind = table[name];
+  const said = (seen: object): string | undefined =>
+    kind === undefined ? undefined : textOf(kind, { name, ...seen });
+  const data: NodeEvent = { time, event: name, severity, sentence: said(fields), ...fields };
   const head = `${id === null ? '' : `id: ${id}\n`}event: ${name}\ndata: `;
   const whole = `${head}${JSON.stringify(data, cut)}\n\n`;
-  const kinds = table[name]?.fields ?? {};
+  const kinds = kind?.fields ?? {};
   // A field that its table does not have is withheld, too.
   const isHidden = (field: string): boolean =>
     kinds[field] === undefined || kinds[field].author !== undefined;
   const hidden = new Set(Object.keys(fields).filter(isHidden));
   if (hidden.size === 0) return { whole, open: whole };
-  const shown = Object.fromEntries(Object.entries(data).filter(([field]) => !hidden.has(field)));
+  const given = Object.entries(data).filter(([field]) => !hidden.has(field));
+  // What is withheld is not in the sentence either.
+  const seen = Object.entries(fields).map(([field, value]) => [
+    field,
+    hidden.has(field) && value !== null ? WITHHELD : value,
+  ]);
+  const shown = { ...Object.fromEntries(given), sentence: said(Object.fromEntries(seen)) };
   return { whole, open: `${head}${JSON.stringify(shown, cut)}\n\n` };
 }
 

@@ -112,9 +112,9 @@ export function storedRoutes(ports: Ports, pace: Pace, cursors: Cursors): Route[
     jsonRoute(OPERATIONS.resumeSchedule, ({ parts: { uuid }, ...actor }) =>
       pause({ kind: 'schedule', of: uuid }, false, actor),
     ),
-    jsonRoute(OPERATIONS.fireSchedule, async ({ parts: { uuid }, ...actor }) => {
-      requireDone(await operatorApi().fireSchedule(uuid, actorName(actor)));
-      return { fired: true };
+    jsonRoute(OPERATIONS.fireSchedule, async ({ parts: { uuid }, caller, ...actor }) => {
+      const stored = requireDone(await operatorApi().fireSchedule(uuid, actorName(actor)));
+      return { fired: true, uuid: shownUuid(stored, caller) };
     }),
     route(OPERATIONS.schedules, (request) => scheduled(operatorApi(), request, pace, cursors)),
     jsonRoute(OPERATIONS.retry, async ({ parts: { uuid }, caller, ...actor }) => {

@@ -59,8 +59,8 @@ export function selectionOf(
 /** @throws ERR_HTTP_TOKEN if it would tell what lists do not show such a caller; ERR_HTTP_PARAMETER */
 function filterOf(given: Filters, caller: Caller): RequestFilter {
   const { service, serviceMatch, kind, uuid, reason, pattern, code, header, olderThanMs } = given;
-  const { acceptedAfter, acceptedBefore, diedAfter, diedBefore, phase } = given;
-  const secret = Object.entries({ reason, pattern, code, header }).find(
+  const { acceptedAfter, acceptedBefore, diedAfter, diedBefore, phase, uuidEnd } = given;
+  const secret = Object.entries({ reason, pattern, code, header, uuidEnd }).find(
     ([, value]) => value !== null,
   );
   if (caller === 'anyone') {
@@ -91,6 +91,7 @@ function filterOf(given: Filters, caller: Caller): RequestFilter {
     diedAfter,
     diedBefore,
     phase,
+    uuidEnd,
     acceptedBefore: olderThanMs === null ? acceptedBefore : { agoMs: olderThanMs },
   };
 }
@@ -185,5 +186,27 @@ async function bulk(
     : requireDone(await operatorApi().bulk(act, selection, limit, actorName(actor)));
   const rest = next === null ? null : cursors.shown(next, caller);
   const answer = json({ count, more: next !== null, next: rest, scanned } satisfies BulkResult);
-  return dryRun ? { ...answer, changesNothing: true } : answer;
+  const named = body.service !== null && (body.serviceMatch ?? 'exact') === 'exact';
+  const service = named && body.service !== null ? escapeName(body.service) : null;
+  return dryRun
+    ? { ...answer, changesNothing: true }
+    : { ...answer, did: { service, filter: inWords(body), count } };
+}
+
+/** The filter of a command for many, in words. */
+function inWords({
+  limit: _limit,
+  cursor: _cursor,
+  dryRun: _dryRun,
+  ...filter
+}: BulkOrder): string {
+  const given = Object.entries(filter).filter(([, value]) => value !== null);
+  return given.map(([name, value]) => `${name} ${worded(value)}`).join(', ');
+}
+
+function worded(value: BulkOrder[keyof BulkOrder]): string {
+  if (typeof value !== 'object' || value === null) return String(value);
+  if (Buffer.isBuffer(value)) return escapeName(value);
+  if ('at' in value) return new Date(value.at).toISOString();
+  return 'agoMs' in value ? `${value.agoMs} ms ago` : `${value.name}=${value.value}`;
 }

@@ -5,6 +5,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
+import { escapeName, unescapeName } from '../../core/escape.js';
 import { present } from '../../core/assert.js';
 import { monotonicMs } from '../../core/clock.js';
 import { codeOf } from '../../core/errors.js';
@@ -268,11 +269,15 @@ export class Shell implements Answering {
     answer: Answer | Stream,
   ): void {
     const uuid = uuidBytes(parts['uuid'] ?? '');
+    const { service = null, filter = null, count = null } = ('did' in answer && answer.did) || {};
     const what = {
       who: actorName(actor),
       token: actor.tokenName ?? '',
       act: `${route.method} ${route.path}`,
       uuid: uuid === null ? null : shownUuid(uuid, 'anyone'),
+      service: service ?? serviceIn(parts['service']),
+      filter,
+      count,
       address: addressOf(request),
     };
     const status = 'status' in answer ? answer.status : 200;
@@ -354,4 +359,10 @@ async function quietly(discarded: Promise<boolean>): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** The service that a path names, as lists show it. */
+function serviceIn(part: string | undefined): string | null {
+  const name = part === undefined ? null : unescapeName(part);
+  return name === null ? null : escapeName(name);
 }

@@ -85,15 +85,19 @@ function Requests(): VNode {
         <p class="quiet">
           <NeedsToken what="Reasons and commands" />
         </p>
-      ) : (
+      ) : null}
+      {isLocked && needsToken(selection) ? null : (
         <Groups
           key={JSON.stringify(filters)}
           selection={filters}
+          by={isLocked ? 'service' : 'reason'}
           stored={storedIn(filter('state') === 'dead' ? 'dead' : '')}
         />
       )}
       {isLocked && needsToken(selection) ? (
-        <Empty title="Token needed">Filters by reason, code and header need a token.</Empty>
+        <Empty title="Token needed">
+          Filters by reason, code and header need a token. So does the end of a uuid.
+        </Empty>
       ) : (
         <Pages key={key} selection={selection} />
       )}
@@ -168,7 +172,7 @@ function Pages({ selection }: { selection: Selection }): VNode {
           empty={<NoRequests selection={selection} />}
         />
       )}
-      {answer === null ? null : pager}
+      {pager}
     </>
   );
 }
@@ -279,10 +283,11 @@ const FIELDS = [
   ['code', 'Code'],
   ['header', 'Header, key=value'],
   ['uuid', 'UUID begins with'],
+  ['uuidEnd', 'UUID ends with'],
   ['since', 'Since: 1h, 2026-11-26T17:00Z'],
   ['before', 'Before: 7d, 2026-11-26'],
-  ['diedSince', 'Died since: 1h'],
-  ['diedBefore', 'Died before: 7d'],
+  ['diedSince', 'Dead from: 1h'],
+  ['diedBefore', 'Dead until: 7d'],
 ] as const;
 
 function Filters(): VNode {

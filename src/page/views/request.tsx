@@ -147,6 +147,7 @@ interface ActionsOf {
 /** The commands that the state of the request allows. */
 function Actions({ uuid, now }: ActionsOf): VNode {
   const { state } = now;
+  const named = `request …${uuid.slice(-8)} for ${decoded(now.service)}`;
   /** The request to which the last command was given: it is off until the page knows what came of it. */
   const changed = useSignal<RequestHistory | null>(null);
   const isDisabled = isElsewhere() || changed.value === now;
@@ -154,7 +155,7 @@ function Actions({ uuid, now }: ActionsOf): VNode {
     const path = `/api/v1/titanic/requests/${encodeURIComponent(uuid)}/${what}`;
     if ((await order(path)) === null) return;
     changed.value = now;
-    toast(said, 'good');
+    toast(`${said} (${named})`, 'good');
   };
   const retry = (): Promise<void> =>
     give('retry', 'The request is pending again, with its attempt count reset.');
@@ -164,7 +165,7 @@ function Actions({ uuid, now }: ActionsOf): VNode {
       <p>The broker deletes the request. A client that asks for it gets 400 (unknown request).</p>
     );
     const confirm = 'Cancel the request';
-    const title = 'Cancel this request?';
+    const title = `Cancel the ${named}?`;
     if (!(await askPerson({ title, body, confirm, isDangerous: true }))) return;
     await give('cancel', 'Request cancelled.');
   };

@@ -13,7 +13,7 @@ import { Button, Card, Empty, Figure, Loading } from '../controls.js';
 import { askPerson, order, toast } from '../dialogs.js';
 import { count, line, millis, moment, NONE, perSecond, span } from '../format.js';
 import { linkTo } from '../address.js';
-import { Breaking, Name, StatePill } from '../names.js';
+import { Breaking, decoded, Name, StatePill } from '../names.js';
 import { usePolled } from '../poll.js';
 import { RequestTable, StateCounts } from '../requests.js';
 import { historyOf, type Sample, type Samples, samplesOf } from '../samples.js';
@@ -105,11 +105,13 @@ function PauseButton({ service, isPaused }: { service: string; isPaused: boolean
     const body = (
       <p>New requests wait, those that its workers have go on. Plain ones expire as always.</p>
     );
-    const question = { title: 'Pause this service?', body, confirm: 'Pause the service' };
+    const question = { title: `Pause ${decoded(service)}?`, body, confirm: 'Pause the service' };
     if (!isPaused && !(await askPerson(question))) return;
     const verb = isPaused ? 'resume' : 'pause';
     const done = await order(`/api/v1/services/${encodeURIComponent(service)}/${verb}`);
-    if (done !== null) toast(isPaused ? 'Service resumed' : 'Service paused', 'good');
+    if (done !== null) {
+      toast(`Service ${isPaused ? 'resumed' : 'paused'}: ${decoded(service)}`, 'good');
+    }
   };
   return <Button label={isPaused ? 'Resume' : 'Pause'} isCommand act={act} />;
 }

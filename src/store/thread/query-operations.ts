@@ -36,6 +36,7 @@ const SCAN_QUERY = struct<ScanQuery>({
     diedBefore: MAYBE_NUMBER,
     phase: maybe(oneOf('waiting', 'delayed', 'retrying')),
     at: MAYBE_NUMBER,
+    uuidEnd: MAYBE_TEXT,
   }),
   states: NUMBER,
   only: MAYBE_BYTES,

@@ -1,3 +1,4 @@
+import type { FireCallback } from './schedules.js';
 import type { ServiceWorkers } from '../../broker/ports.js';
 import type { TitanicContext } from './context.js';
 import type { ChangeCallback, OpenRequests } from './open-requests.js';
@@ -15,7 +16,7 @@ export interface OperatorHost {
   /** The schedule with this uuid, or `null`. */
   schedule(uuid: RequestUuid): Schedule | null;
   /** See `Schedules.fire`. */
-  fire(uuid: RequestUuid, decided: ChangeCallback): void;
+  fire(uuid: RequestUuid, decided: FireCallback): void;
   isPaused(target: PauseTarget): boolean;
   /** See `DeliveryPort.workersOf`. */
   workersOf(service: Buffer): ServiceWorkers;

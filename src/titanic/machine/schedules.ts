@@ -73,6 +73,12 @@ interface Made {
   readonly bytes: number;
 }
 
+/** @param stored the request that is stored; `null`: none */
+export type FireCallback = (
+  result: Parameters<ChangeCallback>[0],
+  stored: RequestUuid | null,
+) => void;
+
 export class Schedules {
   readonly #context: TitanicContext;
   readonly #requests: OpenRequests;
@@ -193,30 +199,25 @@ export class Schedules {
    * Stores its request now, beside those of its due times, also if it is paused.
    * @param decided `passed`: there is no such schedule
    */
-  fire(uuid: RequestUuid, broker: DeliveryPort, decided: ChangeCallback): void {
+  fire(uuid: RequestUuid, broker: DeliveryPort, decided: FireCallback): void {
     const schedule = this.#table.find(uuid);
     if (schedule === null) {
-      decided('passed');
+      decided('passed', null);
       return;
     }
     this.#read([uuid], (bodies) => {
       const stored = bodies?.[0] ?? null;
-      if (bodies === null) decided({ kind: 'busy', message: 'the store cannot be read' });
-      else if (stored === null) decided('passed');
+      if (bodies === null) decided({ kind: 'busy', message: 'the store cannot be read' }, null);
+      else if (stored === null) decided('passed', null);
       else this.#fireNow(schedule, unpacked(stored.body), broker, decided);
     });
   }
 
-  #fireNow(
-    schedule: Schedule,
-    frames: Frames,
-    broker: DeliveryPort,
-    decided: ChangeCallback,
-  ): void {
+  #fireNow(schedule: Schedule, frames: Frames, broker: DeliveryPort, decided: FireCallback): void {
     const { owner } = schedule;
     const read = readScheduled(frames);
     if (read.fault !== null) {
-      decided({ kind: 'busy', message: read.fault });
+      decided({ kind: 'busy', message: read.fault }, null);
       return;
     }
     const { accept, webhook, bytes } = this.#requestAt(schedule, this.#context.wall, frames, read);
@@ -227,7 +228,7 @@ export class Schedules {
       this.#requests.obstacle() ??
       this.#acceptances.limit(who, bytes, service, webhook === null ? 1 : 2);
     if (obstacle !== null) {
-      decided({ kind: 'busy', message: obstacle });
+      decided({ kind: 'busy', message: obstacle }, null);
       return;
     }
     this.#acceptances.count(who, bytes, 1, service);
@@ -235,7 +236,8 @@ export class Schedules {
       this.#acceptances.count(who, bytes, -1, service);
       if (result !== null) this.#acceptances.stored(accept, webhook, owner, result);
     };
-    this.#requests.order(accept, ended, decided, webhook);
+    const { uuid } = accept.request;
+    this.#requests.order(accept, ended, (result) => decided(result, uuid), webhook);
   }
 
   // ---------------------------------------------------------------- schedules come and go

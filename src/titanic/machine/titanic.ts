@@ -348,7 +348,7 @@ export class Titanic implements InternalService, InternalClient {
       schedule: (uuid) => present().schedules.find(uuid),
       fire: (uuid, decided) => {
         const broker = this.#broker;
-        if (broker === null) decided('passed');
+        if (broker === null) decided('passed', null);
         else present().schedules.fire(uuid, broker, decided);
       },
       isPaused: (target) => present().schedules.isPaused(target),

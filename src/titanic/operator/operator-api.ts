@@ -179,8 +179,8 @@ export interface OperatorApi {
    * known yet. Nothing is stored for a schedule when it is due, or again.
    */
   setPaused(target: PauseTarget, isOn: boolean, by: string): Promise<OperatorResult<null>>;
-  /** Stores its request now, beside those of its due times, also if it is paused. */
-  fireSchedule(uuid: RequestUuid, by: string): Promise<OperatorResult<null>>;
+  /** Stores its request now, beside those of its due times, also if it is paused; answers with its uuid. */
+  fireSchedule(uuid: RequestUuid, by: string): Promise<OperatorResult<RequestUuid>>;
   /** Makes a dead request pending again and resets its attempts. */
   retry(uuid: RequestUuid, by: string): Promise<OperatorResult<null>>;
   /** Makes a request due that is to run later. */

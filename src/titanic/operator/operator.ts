@@ -213,14 +213,15 @@ export class Operator {
     });
   }
 
-  fireSchedule(uuid: RequestUuid, by: string, answer: Answer<null>): void {
+  fireSchedule(uuid: RequestUuid, by: string, answer: Answer<RequestUuid>): void {
     if (this.#isRefused(answer)) return;
     const schedule = this.#host.schedule(uuid);
-    this.#host.fire(uuid, (result) => {
+    this.#host.fire(uuid, (result, stored) => {
       if (result === 'done' && schedule !== null) {
         this.#host.context.events.emit({ name: 'schedule.fired', ...schedule.named, who: by });
       }
-      answer(result === 'passed' ? UNKNOWN_SCHEDULE : outcomeOf(result));
+      if (result === 'passed' || stored === null) answer(UNKNOWN_SCHEDULE);
+      else answer(result === 'done' ? { kind: 'done', value: stored } : trouble(result));
     });
   }
 

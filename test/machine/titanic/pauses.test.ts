@@ -372,8 +372,8 @@ describe('a schedule', () => {
     const uuid = scheduleOf(s);
     setsSchedule(s, uuid, true);
     const fires = (of: Buffer): unknown =>
-      s.operates<null>((operator, answer) => operator.fireSchedule(of, 'alice', answer))();
-    expect(fires(uuid)).toEqual(DONE);
+      s.operates<Buffer>((operator, answer) => operator.fireSchedule(of, 'alice', answer))();
+    expect(fires(uuid)).toEqual({ kind: 'done', value: expect.any(Buffer) as unknown });
     expect(stored(s)).toBe(1);
     expect(s.told('schedule.fired')).toMatchObject([{ schedule: 'n', service: 'echo' }]);
     const w = s.worker('w').ready('echo');

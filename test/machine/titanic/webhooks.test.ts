@@ -413,7 +413,7 @@ describe('the webhook of a schedule (D80)', () => {
   it('is told of a request that an operator has it store at once', () => {
     const { s, hooks } = scheduled();
     const row = s.store.disk.rows.find(({ request }) => request.kind === 'schedule');
-    s.operates<null>((operator, answer) => {
+    s.operates<Buffer>((operator, answer) => {
       operator.fireSchedule(row?.request.uuid ?? Buffer.alloc(16), 'alice', answer);
     });
     const [uuid = ''] = made(s);

@@ -37,12 +37,18 @@ describe('who acted', () => {
     expect(await purge(daemon, { token: ALICE })).toBe(200);
     expect(await daemon.waitFor('operator.acted')).toMatchObject({
       ...{ who: 'alice', token: 'alice', act: `POST ${PATH}`, address: '127.0.0.1' },
-      msg: `alice from 127.0.0.1: POST ${PATH}`,
+      msg: `alice from 127.0.0.1: POST ${PATH} (0 requests)`,
+    });
+    // Which requests were meant, and how many they were.
+    const body = JSON.stringify({ service: 'a b', state: 'dead' });
+    expect(await purge(daemon, { token: ALICE, body })).toBe(200);
+    expect(await daemon.waitFor('operator.acted', 2)).toMatchObject({
+      ...{ service: 'a b', filter: 'service a b, state dead', count: 0 },
     });
     expect(await purge(daemon, { token: ALICE, body: '{"limit":0}' })).toBe(400);
     expect(await daemon.waitFor('operator.refused')).toMatchObject({ who: 'alice', status: 400 });
     expect(await purge(daemon, { token: tokenOf(daemon) })).toBe(200);
-    expect(await daemon.waitFor('operator.acted', 2)).toMatchObject({
+    expect(await daemon.waitFor('operator.acted', 3)).toMatchObject({
       ...{ who: 'http.token', token: 'http.token' },
     });
     expect(daemon.stdout).not.toContain(ALICE);
@@ -61,7 +67,7 @@ describe('who acted', () => {
     expect(await purge(daemon, { token, headers })).toBe(200);
     expect(await daemon.waitFor('operator.acted')).toMatchObject({
       ...{ who: 'carol', token: 'http.token' },
-      msg: `carol, with the token http.token, from 127.0.0.1: POST ${PATH}`,
+      msg: `carol, with the token http.token, from 127.0.0.1: POST ${PATH} (0 requests)`,
     });
     // The name is no right.
     expect(await purge(daemon, { headers })).toBe(401);

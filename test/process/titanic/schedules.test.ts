@@ -114,7 +114,10 @@ describe('majordomo durable schedule', () => {
     };
     expect(await order(first, 'pause')).toEqual({ paused: true });
     expect(await service(first, 'pause')).toBe('tick is paused\n');
-    expect(await order(first, 'fire')).toEqual({ fired: true });
+    expect(await order(first, 'fire')).toEqual({
+      fired: true,
+      uuid: expect.stringMatching(/^[\dA-F]{32}$/) as unknown,
+    });
     expect(await stored(first)).toBe(1);
     await first.kill();
     const { endpoint, dataDir } = first;
