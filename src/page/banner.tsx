@@ -10,6 +10,7 @@ import { linkTo } from './address.js';
 import { Name, OuterLink, UUID } from './names.js';
 import { askNow, contact, lost, overview, READING } from './node.js';
 import { usePolled } from './poll.js';
+import { SCHEDULES } from './schedules.js';
 import { servicesDelayMs, waitingWords } from './services.js';
 import { watch, type Watched } from './watch.js';
 
@@ -186,7 +187,7 @@ function troublesOfRequests({ stored }: Overview, watched: Watched | null): Trou
     service,
     link: UUID.test(uuid)
       ? [linkTo('durable', uuid), 'Show the schedule']
-      : [linkTo('durable'), 'Show the schedules'],
+      : [linkTo('durable', SCHEDULES), 'Show the schedules'],
     isDismissible: true,
     also: ['other schedule is also paused', 'other schedules are also paused'],
   }));
@@ -242,12 +243,16 @@ export function Banner(): VNode {
   const again = contact.value === 'locked' || contact.value === 'lost';
   const isMany = shown.length > UNFOLDED_MAX;
   return (
-    <div
+    <section
       id="banner"
-      role="alert"
+      aria-label="Problems"
       class={`${isOpen.value ? 'open' : ''} ${isMany ? 'many' : ''}`}
       hidden={shown.length === 0}
     >
+      {/* The texts count on: only what is new is read out. */}
+      <p class="unseen" role="alert">
+        {shown.map(({ title }) => title).join('. ')}
+      </p>
       <FoldButton shown={shown} isOpen={isOpen} />
       {shown.map((trouble) => (
         <TroubleLine
@@ -259,7 +264,7 @@ export function Banner(): VNode {
       {again ? (
         <Button label={contact.value === 'lost' ? 'Try now' : 'Enter the token'} act={askNow} />
       ) : null}
-    </div>
+    </section>
   );
 }
 
@@ -341,8 +346,9 @@ function TroubleLine({ trouble, dismiss }: { trouble: Told; dismiss: () => unkno
   const { grade, title, elsewhere = null, link, isDismissible } = trouble;
   return (
     <div class={`trouble ${grade}`}>
-      <Said {...trouble} /> <OuterLink href={elsewhere} label="Open its page" style="outer" />
-      {link === undefined ? null : <a href={link[0]}>{link[1]}</a>} <Others {...trouble} />
+      <Said {...trouble} /> <Others {...trouble} />
+      <OuterLink href={elsewhere} label="Open its page" style="outer" />
+      {link === undefined ? null : <a href={link[0]}>{link[1]}</a>}
       {isDismissible === true ? (
         <Button label="×" title={`Dismiss: ${title}`} style="dismiss" act={dismiss} />
       ) : null}

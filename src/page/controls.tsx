@@ -25,7 +25,7 @@ export function Card({ title, isView, status = '', error = null, tools, children
     <section class="card">
       <header class="bar">
         {isView === true ? <h1>{title}</h1> : <h2>{title}</h2>}
-        <span class="quiet" role="status">
+        <span class="quiet" role={error === null ? undefined : 'status'}>
           {error === null ? status : messageOf(error)}
         </span>
         {tools}
@@ -166,7 +166,7 @@ export function FilterText({
       aria-label={label}
       data-search
       value={filter(name)}
-      onInput={({ currentTarget }) => setFilters({ [name]: currentTarget.value })}
+      onInput={({ currentTarget }) => setFilters({ [name]: currentTarget.value }, true)}
     />
   );
 }

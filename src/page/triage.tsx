@@ -73,7 +73,8 @@ export function Running(): VNode | null {
   const close = (): unknown => (run.value = null);
   return (
     <section id="run" aria-label="Command">
-      <span role="status">{said}</span>
+      {/* The bar says how far it is: a count that runs is not read out. */}
+      <span role={of === null ? 'status' : undefined}>{said}</span>
       {of === null ? null : <progress aria-label="Progress" value={at} max={Math.max(1, of)} />}
       <Button
         label={of === null ? 'Close' : 'Stop'}
