@@ -8,6 +8,7 @@ import type {
   Clients,
   Contracts,
   HaStatus,
+  DayHistory,
   Overview,
   Reason,
   Service,
@@ -99,6 +100,8 @@ export interface NodeHistory {
    * @param isWhole with what workers said of their failures: for holders of a token
    */
   historyOf(service: Buffer, since: number, isWhole: boolean): Omit<ServiceHistory, 'startedAt'>;
+  /** The samples of the last day, one for each minute. @param service `null`: of the node */
+  dayOf(service: Buffer | null): Promise<DayHistory>;
 }
 
 /** Everything that the routes need. */

@@ -297,6 +297,8 @@ export class Node implements Host {
       );
       this.#http = http;
       this.#renewTokens = (next) => renewTokens(http, next, this.dataDir, log);
+      const { DayFile } = await import('./io/day-file.js');
+      this.#closing.push(this.#metrics.timeSeries.keepDay(new DayFile(this.dataDir)));
       this.#closing.push(() => http.close());
     }
     for (const each of enabled) if (each.isFirst === true) await this.#attach(each);

@@ -4,14 +4,19 @@ import type { FigureSource } from '../broker/listing.js';
 import type { Config } from '../config/config.js';
 import { monotonicMs } from '../core/clock.js';
 import { escapeName } from '../core/escape.js';
+import type { DayHistory } from '../admin/api/node-answers.js';
 import type { SampleBlock, NodeHistory as TimeSeriesPort } from '../admin/ports.js';
 import {
+  NODE_COLUMNS,
   TimeSeries,
   type TimeSeriesSources,
   SAMPLE_EVERY_MS,
 } from '../admin/metrics/time-series.js';
 import { FailureCodes } from '../admin/metrics/failure-codes.js';
 import { serviceFigures } from '../admin/metrics/service-figures.js';
+import { SERVICE_COLUMNS } from '../admin/metrics/service-history.js';
+import { Day } from './day.js';
+import type { DayFile } from './io/day-file.js';
 
 interface NodeSources extends TimeSeriesSources {
   readonly broker: Pick<Broker, 'counters' | 'load' | 'measure' | 'listing'>;
@@ -25,6 +30,7 @@ export class NodeTimeSeries implements TimeSeriesPort {
   readonly #series: TimeSeries;
   readonly #failures = new FailureCodes();
   readonly #timer: NodeJS.Timeout;
+  #day: Day | null = null;
 
   constructor({ bstar }: Config, sources: NodeSources) {
     this.peerEndpoint = bstar.peer;
@@ -37,6 +43,7 @@ export class NodeTimeSeries implements TimeSeriesPort {
     this.#timer = setInterval(() => {
       const now = monotonicMs();
       if (this.#series.sample(now, Date.now())) listing.mark(now);
+      this.#day?.tick(Date.now());
     }, SAMPLE_EVERY_MS).unref();
   }
 
@@ -61,6 +68,19 @@ export class NodeTimeSeries implements TimeSeriesPort {
   ): ReturnType<TimeSeriesPort['historyOf']> {
     const shown = escapeName(service);
     return { failures: this.#failures.of(shown, isWhole), ...this.#series.historyOf(shown, since) };
+  }
+
+  /** Keeps a day of samples in this file. @returns what ends that */
+  keepDay(file: DayFile): () => Promise<void> {
+    const day = new Day(file, () => this.#series.lastMinute(), Date.now());
+    this.#day = day;
+    return () => day.close();
+  }
+
+  async dayOf(service: Buffer | null): Promise<DayHistory> {
+    const columns = service === null ? NODE_COLUMNS : SERVICE_COLUMNS;
+    const name = service === null ? null : escapeName(service);
+    return { columns, samples: (await this.#day?.of(name, columns, Date.now())) ?? [] };
   }
 
   /** Takes each event of the node, and counts those of failed requests. */

@@ -68,7 +68,10 @@ export function setFilters(changed: Readonly<Record<string, string>>, isTyped = 
   const isTurn = Object.keys(changed).every((name) => OF_TABLES.test(name));
   const kept = [...query].filter(([name]) => isTurn || !/^(page|at)(\.|$)/.test(name));
   const href = linkTo(view, detail ?? undefined, { ...Object.fromEntries(kept), ...changed });
-  if (isTyped) return replace(href);
+  if (isTyped) {
+    replace(href);
+    return;
+  }
   history.pushState(null, '', href);
   address.value = read(location.hash);
 }

@@ -8,7 +8,8 @@ import { Button, Figure, FilterChoice } from './controls.js';
 import { Drawing, pointed, type Series, type Window, zoom } from './drawing.js';
 import { momentAt } from './format.js';
 import { nowMs } from './node.js';
-import { RESTARTED, type Sample } from './samples.js';
+import { usePolled } from './poll.js';
+import { dayOf, RESTARTED, type Sample } from './samples.js';
 import { type Axis, heightsOf, timesOf } from './scales.js';
 import { repainted } from './theme.js';
 
@@ -34,12 +35,28 @@ const MISSING_MAX = 3;
 const WINDOW_MS_MIN = 120_000;
 const WINDOW_MS_USUAL = 600_000;
 const WINDOW_STEP_MS = 30_000;
+const DAY_MS = 86_400_000;
+const MINUTE_MS = 60_000;
+
+/** What charts show of the samples, and their interval: with the last day, that of the node's file. */
+export function useSpan(
+  service: string | null,
+  now: readonly Sample[],
+  everyMs: number,
+): { readonly samples: readonly Sample[]; readonly everyMs: number } {
+  const isDay = filter('span') === 'day';
+  const about = isDay ? `day ${service ?? ''}` : '';
+  const load = (): Promise<readonly Sample[]> => (isDay ? dayOf(service) : Promise.resolve([]));
+  const { answer } = usePolled(about, load, MINUTE_MS);
+  return isDay ? { samples: answer ?? [], everyMs: MINUTE_MS } : { samples: now, everyMs };
+}
 
 function windowOf(samples: readonly Sample[]): Window {
   if (zoom.value !== null) return { from: zoom.value[0], until: zoom.value[1] };
   const until = nowMs();
   const age = until - (samples[0]?.['at'] ?? until);
   const grown = Math.ceil(age / WINDOW_STEP_MS) * WINDOW_STEP_MS;
+  if (filter('span') === 'day') return { from: until - DAY_MS, until };
   const most = filter('span') === 'all' ? Infinity : Number(filter('span') || WINDOW_MS_USUAL);
   return { from: until - Math.min(most, Math.max(WINDOW_MS_MIN, grown)), until };
 }
@@ -48,6 +65,7 @@ const SPANS = [
   ['120000', 'Last 2 min'],
   ['', 'Last 10 min'],
   ['all', 'All that is kept'],
+  ['day', 'Last day'],
 ] as const;
 
 /** The time span of all charts, and a way back from a zoom. */

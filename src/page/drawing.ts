@@ -21,8 +21,6 @@ export interface Window {
   readonly until: number;
 }
 
-type ToPos = uPlot['valToPos'];
-
 /** The lines. All labels are outside, as text of the page. */
 export class Drawing {
   readonly #plot: uPlot;
@@ -87,10 +85,12 @@ export class Drawing {
   }
 
   /** A line where the node was restarted. */
-  #drawRestarts(ctx: CanvasRenderingContext2D, { top, height }: uPlot.BBox, pos: ToPos): void {
+  #drawRestarts(plot: uPlot): void {
+    const { ctx, bbox } = plot;
     ctx.fillStyle = getComputedStyle(this.#host).color;
     for (const at of this.#restarts) {
-      ctx.fillRect(Math.round(pos(at, 'x', true)), top, devicePixelRatio, height);
+      const left = Math.round(plot.valToPos(at, 'x', true));
+      ctx.fillRect(left, bbox.top, devicePixelRatio, bbox.height);
     }
   }
 
@@ -134,7 +134,7 @@ export class Drawing {
         bind: { dblclick: () => () => (zoom.value = null) },
       },
       hooks: {
-        draw: [({ ctx, bbox, valToPos }) => this.#drawRestarts(ctx, bbox, valToPos)],
+        draw: [(plot) => this.#drawRestarts(plot)],
         setCursor: [
           ({ cursor, data }) => {
             pointed.value = data[0][cursor.idx ?? -1] ?? null;

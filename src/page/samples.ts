@@ -1,5 +1,5 @@
 /** The samples of a node or of one of its services that the page has loaded. */
-import type { Overview, ServiceHistory } from '../admin/api/node-answers.js';
+import type { DayHistory, Overview, ServiceHistory } from '../admin/api/node-answers.js';
 import { get, withQuery } from './api.js';
 
 /** A sample, by column name. */
@@ -41,9 +41,7 @@ export class Samples {
     const newest = this.all.at(-1)?.['at'] ?? 0;
     const added = samples
       .slice(Math.max(0, known))
-      .map((row): Sample =>
-        Object.fromEntries(columns.map((name, index) => [name, row[index] ?? null] as const)),
-      )
+      .map((row) => named(columns, row))
       .filter(({ at }) => (at ?? 0) > newest);
     const [first] = added;
     if (this.#isRestarted && first !== undefined) {
@@ -72,6 +70,18 @@ export function samplesOf(service: string): Samples {
   ofServices.set(service, known);
   for (const name of [...ofServices.keys()].slice(0, -SERVICES_MAX)) ofServices.delete(name);
   return known;
+}
+
+/** The samples of the last day. @param service `null`: of the node */
+export async function dayOf(service: string | null): Promise<readonly Sample[]> {
+  const { columns, samples } = await get<DayHistory>(
+    withQuery('/api/v1/history', { service: service ?? '' }),
+  );
+  return samples.map((row) => named(columns, row));
+}
+
+function named(columns: readonly string[], row: readonly (number | null)[]): Sample {
+  return Object.fromEntries(columns.map((name, index) => [name, row[index] ?? null] as const));
 }
 
 /** Loads the samples of a service that `kept` does not have yet, and its failures. */

@@ -91,7 +91,7 @@ function logHeights({ words }: Scale, from: number, to: number): Heights {
   };
 }
 
-const STEPS_MIN = [1, 2, 5, 10, 15, 30, 60];
+const STEPS_MIN = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360];
 
 /** The labels below a chart: minutes before its right end. */
 export function timesOf(
@@ -100,11 +100,12 @@ export function timesOf(
 ): readonly (readonly [share: number, label: string])[] {
   const minutes = windowMs / MINUTE;
   const whole = Math.floor(minutes);
-  const fits = STEPS_MIN.find((step) => minutes / step <= 5) ?? 60;
+  const fits = STEPS_MIN.find((step) => minutes / step <= 5) ?? 360;
   const step = isSmall ? Math.max(1, whole) : fits;
   const labels: (readonly [number, string])[] = [];
   for (let back = 0; back <= minutes; back += step) {
-    labels.push([1 - back / minutes, back === 0 ? 'now' : `−${back} min`]);
+    const said = minutes > 600 ? `−${short(back / 60)} h` : `−${back} min`;
+    labels.push([1 - back / minutes, back === 0 ? 'now' : said]);
   }
   return labels;
 }

@@ -1,5 +1,16 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import {
+  DaySeries,
+  MINUTE_MS,
+  packedRow,
+  rowPosition,
+  SERIES_BYTES,
+} from '../../src/admin/metrics/day-samples.js';
 import { startDaemon } from '../support/daemon.js';
 import { freePorts } from '../support/free-ports.js';
+import { temporaryDirectory } from '../support/daemon.js';
 import { itWithTool } from '../support/tools.js';
 import { cleanUp, closeBrowser, look, openBrowser, Stand } from './support.js';
 
@@ -125,5 +136,29 @@ describe('a page that stays open (issue 82.3)', () => {
     await seen.goes('#/durable');
     await seen.sees(seen.row('later'));
     await seen.sees(seen.row('later').locator('td', { hasText: /^\d+ (s|min)$/ }));
+  });
+
+  itWithTool('chromium', 'shows the night in the morning', async () => {
+    const dataDir = temporaryDirectory();
+    const hours = 3;
+    const minute = Math.floor(Date.now() / MINUTE_MS) - hours * 60;
+    const series = new DaySeries();
+    const head = series.head();
+    const position = series.find('') ?? 0;
+    const row = packedRow(minute, [40, 40, 0, 2, 2, 2, 0, 0, 1, 0, 1, 0, 0, 0, 0]);
+    const file = Buffer.alloc(position + SERIES_BYTES);
+    head.copy(file);
+    for (let at = minute; at < minute + 30; at++) {
+      row.writeUInt32LE(at, 0);
+      row.copy(file, position + rowPosition(at));
+    }
+    writeFileSync(join(dataDir, 'samples.day'), file, { mode: 0o600 });
+    const stand = await Stand.open({ dataDir });
+    const seen = await look(stand);
+    await seen.sees(seen.page.locator('.chart'));
+    await seen.page.getByLabel('Time span').selectOption('Last day');
+    await seen.draws('Requests per second', 'replied');
+    await seen.seesText('−18 h');
+    expect(seen.page.url()).toContain('span=day');
   });
 });

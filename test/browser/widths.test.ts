@@ -61,8 +61,9 @@ describe('the page at four widths (issue 82.1)', () => {
       for (const [place, text] of views) {
         await seen.goes(`#/${place}`);
         await seen.seesText(text);
-        if (place === 'durable')
+        if (place === 'durable') {
           await seen.sees(seen.page.getByRole('table', { name: 'Schedules' }));
+        }
         const outside = await hidden(seen);
         if (outside.length > 0) found.push([width, place, outside]);
       }

@@ -30,6 +30,7 @@ const PORTS: Ports = {
     present: never,
     samples: never,
     historyOf: never,
+    dayOf: never,
   },
 };
 

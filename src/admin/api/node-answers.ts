@@ -332,6 +332,12 @@ export const ServiceHistory = object(
 );
 export type ServiceHistory = Json<typeof ServiceHistory>;
 
+export const DayHistory = object(
+  { columns: block.columns, samples: block.samples },
+  'The last day of the node or of one of its services, also before a restart: a sample for each minute in which it ran, of rates the mean, of what waits and of latencies the worst.',
+);
+export type DayHistory = Json<typeof DayHistory>;
+
 /** `data` of a server-sent event. */
 export const NodeEvent = z
   .looseObject({

@@ -6,6 +6,7 @@ import { CancelBody, GroupsQuery, PurgeBody, RetryBody, StoredQuery } from './fi
 import type { Operation, SchemaName } from './operation.js';
 import {
   ClientQuery,
+  DayQuery,
   HistoryQuery,
   MapQuery,
   RefusalQuery,
@@ -187,6 +188,12 @@ export const OPERATIONS = {
       'ServiceHistory',
     ],
     { query: HistoryQuery },
+  ),
+  day: read(
+    '/api/v1/history',
+    'Show the last day of the node, or of a service with a label in the metrics, a sample for each minute',
+    ['The samples that are kept.', 'DayHistory'],
+    { query: DayQuery },
   ),
   request: {
     method: 'POST',

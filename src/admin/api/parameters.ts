@@ -155,6 +155,15 @@ export const HistoryQuery = lazily(() => ({
   since,
 }));
 
+export const DayQuery = lazily(() => ({
+  service: z
+    .string()
+    .transform(serviceName)
+    .optional()
+    .describe('Name of the service, as in lists; absent: the node.')
+    .transform(orAbsent),
+}));
+
 export const RefusalQuery = lazily(() => ({
   limit: digits(1, REFUSALS_MAX).default(REFUSALS_MAX).describe('Maximum number of items.'),
 }));

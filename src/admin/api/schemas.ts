@@ -32,6 +32,7 @@ export const SCHEMAS = {
   Ha: node.HaStatus,
   Overview: node.Overview,
   ServiceHistory: node.ServiceHistory,
+  DayHistory: node.DayHistory,
   NodeEvent: node.NodeEvent,
   StoredRequest: stored.StoredRequest,
   StoredRequestPage,

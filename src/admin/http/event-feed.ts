@@ -223,7 +223,10 @@ function rendered(
     field,
     hidden.has(field) && value !== null ? WITHHELD : value,
   ]);
-  const shown = { ...Object.fromEntries(given), sentence: said(Object.fromEntries(seen)) };
+  const shown = {
+    ...Object.fromEntries(given),
+    sentence: said(Object.fromEntries(seen) as object),
+  };
   return { whole, open: `${head}${JSON.stringify(shown, cut)}\n\n` };
 }
 

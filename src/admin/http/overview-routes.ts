@@ -3,7 +3,7 @@ import { OPERATIONS } from '../api/operations.js';
 import type { Overview } from '../api/node-answers.js';
 import { Pace } from './pace.js';
 import type { Ports } from '../ports.js';
-import { type Caller, pacedRoute, type Route } from './route.js';
+import { type Caller, pacedRoute, readingRoute, type Route } from './route.js';
 
 /** What the page requests every second: cheap, however many pages are open. */
 export function overviewRoutes(ports: Ports): Route[] {
@@ -18,6 +18,12 @@ export function overviewRoutes(ports: Ports): Route[] {
       startedAt: timeSeries.startedAt,
       ...timeSeries.historyOf(service, since, caller !== 'anyone'),
     })),
+    readingRoute(
+      OPERATIONS.day,
+      pace,
+      ({ query: { service } }) => timeSeries.dayOf(service),
+      (day) => day,
+    ),
   ];
 }
 

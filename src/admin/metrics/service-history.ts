@@ -32,7 +32,7 @@ const VALUES = [
   'dead',
 ] as const;
 
-const COLUMNS = ['at', ...VALUES] as const;
+export const SERVICE_COLUMNS = ['at', ...VALUES] as const;
 
 /** A sample of one service. `null`: nothing to measure. */
 export type ServiceSample = Readonly<Record<(typeof VALUES)[number], number | null>>;
@@ -71,7 +71,7 @@ export class ServiceSamples {
   of(service: CountedService | null, since: number): SampleBlock {
     const row = service === null ? undefined : this.#rows.get(service);
     const next = this.#next;
-    if (row === undefined) return { columns: COLUMNS, samples: [], next };
+    if (row === undefined) return { columns: SERVICE_COLUMNS, samples: [], next };
     const first = Math.max(0, next - SAMPLES_MAX);
     // A higher number comes from an earlier process: its reader has none of these.
     const from = since > next ? first : Math.max(first, since);
@@ -80,7 +80,14 @@ export class ServiceSamples {
       const values = row.subarray(slot * VALUES.length, (slot + 1) * VALUES.length);
       return [this.#at[slot] ?? 0, ...Array.from(values, shown)];
     });
-    return { columns: COLUMNS, samples, next };
+    return { columns: SERVICE_COLUMNS, samples, next };
+  }
+
+  /** The latest samples of each service that has any. */
+  *latest(count: number): Generator<readonly [service: string, block: SampleBlock]> {
+    for (const service of this.#rows.keys()) {
+      yield [service.shown, this.of(service, Math.max(0, this.#next - count))];
+    }
   }
 
   #begin(service: CountedService): Float32Array {

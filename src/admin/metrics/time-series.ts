@@ -11,6 +11,7 @@ import type { TitanicCounters } from '../../titanic/machine/counters.js';
 import type { DurableRates, PlainFigures } from '../../wire/mmi-answers.js';
 import type { BrokerSource } from './broker-metrics.js';
 import { durableRates, plainFigures, rounded } from './rates.js';
+import { NODE_SERIES } from './day-samples.js';
 import { type ServiceSample, ServiceSamples } from './service-history.js';
 import type { TitanicSource } from './titanic-metrics.js';
 
@@ -20,8 +21,11 @@ const SAMPLES_MAX = 600;
 const LATENCY_SAMPLES = 10;
 /** How often single services are sampled. Rates in lists are from the last one to two of these. */
 const MARK_EVERY_MS = 4000;
+/** More than a minute has, of both kinds of samples. */
+const MINUTE_SAMPLES = 70;
+const MINUTE_MARKS = 18;
 
-const COLUMNS = [
+export const NODE_COLUMNS = [
   'at',
   'received',
   'replied',
@@ -101,7 +105,7 @@ export class TimeSeries {
     const first = this.#next - this.#samples.length;
     // A higher number comes from an earlier process: its reader has none of these.
     const from = since > this.#next ? 0 : Math.max(0, since - first);
-    return { columns: COLUMNS, samples: this.#samples.slice(from), next: this.#next };
+    return { columns: NODE_COLUMNS, samples: this.#samples.slice(from), next: this.#next };
   }
 
   /**
@@ -111,6 +115,12 @@ export class TimeSeries {
   historyOf(shown: string, since: number): Omit<ServiceHistory, 'startedAt' | 'failures'> {
     const service = this.#counted.find(shown);
     return { kept: service?.hasLabel === true, ...this.#history.of(service, since) };
+  }
+
+  /** The samples of the last minute and a little more, of the node and of each service with a label. */
+  *lastMinute(): Generator<readonly [series: string, block: SampleBlock]> {
+    yield [NODE_SERIES, this.samples(Math.max(0, this.#next - MINUTE_SAMPLES))];
+    yield* this.#history.latest(MINUTE_MARKS);
   }
 
   /** Rates of one service in the last seconds. @param now monotonic milliseconds */

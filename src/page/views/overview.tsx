@@ -2,7 +2,7 @@
 import type { VNode } from 'preact';
 
 import { byNeed } from '../../core/service-needs.js';
-import { Chart, type ChartOptions, TimeSpan } from '../chart.js';
+import { Chart, type ChartOptions, TimeSpan, useSpan } from '../chart.js';
 import { NODE_CHARTS, SMALL_CHARTS, STORED_CHARTS } from '../charts.js';
 import { Card, Empty, Figure, Loading } from '../controls.js';
 import { connection, events } from '../events.js';
@@ -64,10 +64,9 @@ function ServicesByNeed(): VNode {
 
 function Charts(): VNode {
   const stored = overview.value?.stored ?? null;
+  const span = useSpan(null, samples.value, 1000);
   const drawn = (all: readonly ChartOptions[], isSmall: boolean): VNode[] =>
-    all.map((each) => (
-      <Chart key={each.title} {...each} samples={samples.value} everyMs={1000} isSmall={isSmall} />
-    ));
+    all.map((each) => <Chart key={each.title} {...each} {...span} isSmall={isSmall} />);
   return (
     <>
       <TimeSpan samples={samples.value} />

@@ -6,7 +6,7 @@ import type { StoredRequest } from '../../admin/api/stored-answers.js';
 import type { Page } from '../../admin/api/words.js';
 import { waitingOf, WEBHOOK_SERVICE } from '../../core/service-needs.js';
 import { get, withQuery } from '../api.js';
-import { Chart, hasData, TimeSpan } from '../chart.js';
+import { Chart, hasData, TimeSpan, useSpan } from '../chart.js';
 import { SERVICE_CHARTS } from '../charts.js';
 import { Contracts } from '../contracts.js';
 import { Button, Card, Empty, Figure, Loading } from '../controls.js';
@@ -90,7 +90,7 @@ export function ServiceView({ service }: { service: string }): VNode {
         <>
           <Failures service={service} failures={answer.failures} />
           {dead > 0 ? <Dead service={service} dead={dead} /> : null}
-          <Charts {...answer} />
+          <Charts name={service} {...answer} />
           {service === WEBHOOK_SERVICE ? null : <Workers {...answer.workers} />}
           {contracts > 0 ? <Contracts service={service} count={contracts} /> : null}
           {service === WEBHOOK_SERVICE ? null : <TestRequest service={service} />}
@@ -250,7 +250,8 @@ function Dead({ service, dead }: { service: string; dead: number }): VNode {
   );
 }
 
-function Charts({ samples, kept }: Loaded): VNode {
+function Charts({ name, samples: now, kept }: Loaded & { readonly name: string }): VNode {
+  const { samples, everyMs } = useSpan(name, now, SAMPLE_MS);
   const shown = SERVICE_CHARTS.filter((options) => hasData(options, samples));
   if (!kept) {
     return (
@@ -259,13 +260,13 @@ function Charts({ samples, kept }: Loaded): VNode {
       </p>
     );
   }
-  if (shown.length === 0) return <p class="quiet">No charts: nothing has happened yet.</p>;
   return (
     <>
       <TimeSpan samples={samples} />
+      {shown.length === 0 ? <p class="quiet">No charts: nothing has happened yet.</p> : null}
       <div class="grid wide">
         {shown.map((options) => (
-          <Chart key={options.title} {...options} samples={samples} everyMs={SAMPLE_MS} />
+          <Chart key={options.title} {...options} samples={samples} everyMs={everyMs} />
         ))}
       </div>
     </>
