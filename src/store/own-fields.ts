@@ -100,8 +100,9 @@ export function ownOf<Kind extends KnownKind>(kind: Kind, packed: Buffer): OwnOf
 }
 
 /** What a request of this group has of its own; `null`: none. */
-export function ownOfGroup(group: string | null): Buffer {
-  return group === null ? NO_OWN : packOwn('request', { group: Buffer.from(group) });
+export function ownOfGroup(group: string | Buffer | null): Buffer {
+  if (group === null) return NO_OWN;
+  return packOwn('request', { group: typeof group === 'string' ? Buffer.from(group) : group });
 }
 
 /** The group of a stored request; empty: none. */

@@ -3,6 +3,7 @@
  * they read for a page or for groups.
  */
 import { GroupCounts } from './group-counts.js';
+import { ownOfGroup } from './own-fields.js';
 import type { PageQuery, RequestGroup, Scan } from './queries.js';
 import type { StoredState } from './record-kind.js';
 import { STATES } from './request.js';
@@ -37,14 +38,18 @@ export interface ScanQuery
   readonly to: string;
   /** See `numberOfFilter`. */
   readonly kind: number;
+  /** What requests of the group have of their own; empty: of any. */
+  readonly own: Buffer;
   /** A bit for each, by its number in the columns of both engines: see `bitOf`. */
   readonly states: number;
 }
 
 export function scanQueryOf({ filter, states, after, ...query }: PageQuery): ScanQuery {
+  const { group, ...others } = filter;
   return {
     ...query,
-    ...filter,
+    ...others,
+    own: ownOfGroup(group),
     ...boundsOf(filter, after),
     kind: numberOfFilter(filter.kind),
     states: states.reduce((bits, state) => bits | bitOf(state), 0),

@@ -1,7 +1,7 @@
 /**
  * Which stored requests an operator means: the one filter of lists, groups, retry, purge and cancel.
  *
- * What an index serves (state, uuid and time of acceptance) and the name of the service are conditions of
+ * What an index serves (state, uuid and time of acceptance), the name of the service and the group are conditions of
  * the engines' statements. The rest is decided here, row by row.
  */
 import { WALL_MS_MAX } from '../core/numbers.js';
@@ -39,6 +39,7 @@ export interface StoredFilter {
   readonly service: Buffer | null;
   readonly serviceMatch: ServiceMatch;
   readonly kind: KindFilter;
+  readonly group: Buffer | null;
   /** Hexadecimal digits with which the uuid begins, in upper case. */
   readonly uuid: string | null;
   readonly acceptedAfter: number | null;

@@ -1,12 +1,13 @@
 /** What every store promises about filters and groups. */
 import { packFailure } from '../../src/store/failure-codec.js';
 import { extraOf } from '../../src/store/fields.js';
+import { groupOf, ownOfGroup, packOwn } from '../../src/store/own-fields.js';
 import type { Change } from '../../src/store/store.js';
 import type { StoredFilter } from '../../src/store/stored-filter.js';
 import type { GroupPage } from '../../src/store/queries.js';
 import { encodeHeaders } from '../../src/wire/headers.js';
 import type { QueriesSubject } from './queries-contract.js';
-import { numbersOf } from './queries-user.js';
+import { type Given, numbersOf } from './queries-user.js';
 import { accept, attempt, dead, NOON, reply, uuidOf } from './store-changes.js';
 
 function diedOf(n: number, reason: string, at = NOON + 6): Change {
@@ -25,6 +26,28 @@ function withHeaders(n: number, headers: Record<string, string>): Change {
 
 export function describeFilters(subject: QueriesSubject): void {
   const pages: QueriesSubject['queries']['pages'] = (query) => subject.queries.pages(query);
+
+  it('finds the requests of a group, byte by byte (D118)', async () => {
+    const grouped = (n: number, group: string | null): Change =>
+      accept(n, { own: ownOfGroup(group) });
+    const pause = { service: Buffer.from('a'), schedule: Buffer.alloc(0) };
+    await subject.user.commit(
+      ...[grouped(1, 'a'), grouped(2, null), grouped(3, 'a'), grouped(4, 'A'), grouped(5, 'ab')],
+      // Its own fields are the same bytes.
+      accept(6, { kind: 'pause', own: packOwn('pause', pause) }),
+    );
+    const found = async (group: string, more: Given = {}) =>
+      (await pages({ group: Buffer.from(group), ...more })).flat();
+    expect(await found('a')).toEqual([3, 1]);
+    expect(await found('a', { limit: 1 })).toEqual([3, 1]);
+    expect(await found('A')).toEqual([4]);
+    expect(await found('a', { service: Buffer.from('other') })).toEqual([]);
+    expect(await found('a', { kind: 'pause' })).toEqual([]);
+    expect(await found('a', { only: Buffer.concat([uuidOf(1), uuidOf(2)]) })).toEqual([1]);
+    expect(await found('b')).toEqual([]);
+    const page = await subject.queries.page({ group: Buffer.from('ab') });
+    expect(page.requests.map((request) => groupOf(request).toString())).toEqual(['ab']);
+  });
 
   it('finds services by their whole name, their beginning, or a part, byte by byte', async () => {
     const names = ['bulk', 'bulk.%', 'bulk_x', 'a.bulk', 'titanic.schedule'].map((name) =>

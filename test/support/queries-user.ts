@@ -19,8 +19,9 @@ export type Given = Partial<
 > & { readonly state?: StoredState };
 
 export function queryOf({ state, after, limit, only, except, ...filter }: Given): PageQuery {
-  const { service, serviceMatch, kind, uuid, acceptedAfter, acceptedBefore, ...row } = filter;
-  const indexed = { service, serviceMatch, kind, uuid, acceptedAfter, acceptedBefore };
+  const { service, serviceMatch, kind, group, uuid, acceptedAfter, acceptedBefore, ...row } =
+    filter;
+  const indexed = { service, serviceMatch, kind, group, uuid, acceptedAfter, acceptedBefore };
   const named = Object.entries(indexed).filter(([, value]) => value !== undefined);
   return {
     filter: { ...ANY_REQUEST, ...Object.fromEntries(named), more: { ...ANY_ROW, ...row } },

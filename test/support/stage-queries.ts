@@ -1,4 +1,5 @@
 /** The query port on a stage's disk, as simple as possible; it answers when the stage lets it. */
+import { groupOf } from '../../src/store/own-fields.js';
 import { isWork, type RecordKind } from '../../src/store/record-kind.js';
 import { type Bodies, shownBody } from '../../src/store/bodies.js';
 import { unpackFailure } from '../../src/store/failure-codec.js';
@@ -35,6 +36,7 @@ const ANY: RequestFilter = {
     service: null,
     serviceMatch: 'exact',
     kind: null,
+    group: null,
     uuid: null,
     reason: null,
     pattern: null,
@@ -136,6 +138,7 @@ export class StageQueries implements StoreQueries {
       .filter(({ row }) => states.includes(row.request.state))
       .filter(({ row }) => isOfKind(filter, row.request.kind))
       .filter(({ row }) => isService(filter, row.request.service))
+      .filter(({ row }) => filter.group === null || groupOf(row.request).equals(filter.group))
       .filter(({ scanned: { uuid } }) => uuid < from && uuid >= to)
       .filter(({ row }) => only === null || isAmong(row.request.uuid, only))
       .filter(({ row }) => except === null || !isAmong(row.request.uuid, except))

@@ -7,6 +7,6 @@ export const ANY_ROW: RowFilter = {
 };
 
 export const ANY_REQUEST: StoredFilter = {
-  ...{ service: null, serviceMatch: 'exact', kind: 'listed', uuid: null },
+  ...{ service: null, serviceMatch: 'exact', kind: 'listed', group: null, uuid: null },
   ...{ acceptedAfter: null, acceptedBefore: null, more: ANY_ROW },
 };

@@ -10,6 +10,7 @@ import {
   CURSOR_LENGTH_MAX,
   digits,
   integer,
+  named,
   NO_CURSOR,
   orAbsent,
   pageShape,
@@ -67,6 +68,10 @@ const FIELDS = {
       )
       .transform((given) => readKind(given) ?? 'request'),
     'Only records of this kind; absent: all but those that are not sent to workers, such as schedules; for commands, requests and webhooks.',
+  ],
+  group: [
+    string().transform(named('a group')),
+    'Only requests of this group, with its name as in lists. Needs a token.',
   ],
   reason: [
     string()

@@ -44,7 +44,7 @@ export function choice<const Options extends readonly [string, ...string[]]>(
 }
 
 /** The bytes of a name, which is given as lists show it (D3). @param what it names */
-function named(what: string): (shown: string, context: z.RefinementCtx) => Buffer {
+export function named(what: string): (shown: string, context: z.RefinementCtx) => Buffer {
   return (shown, context) => {
     const isLong = shown.length > ESCAPED_CHARACTERS * NAME_BYTES_MAX;
     const name = isLong ? Buffer.alloc(0) : unescapeName(shown);

@@ -81,6 +81,7 @@ const item = {
   service: text(SERVICE_NAME),
   state: z.enum(['pending', 'dispatched', 'replied', 'dead']),
   ...facts,
+  group: orNull(text(), 'Its group, escaped as names are; null: none, or read without a token.'),
   reason: orNull(
     text(),
     'Why the request is dead or its last attempt failed, the first 256 characters; null: no attempt ' +
@@ -188,8 +189,8 @@ export const Bodies = object({
   reply: orNull(storedBody),
   own: orNull(
     z.record(z.string(), z.string()),
-    'What only its kind has: of a schedule its name, line and time zone, of a pause what is paused, of a ' +
-      'webhook its URL; null: nothing, as of a request.',
+    'What only its kind has: of a request its group, of a schedule its name, line and time zone, of a pause ' +
+      'what is paused, of a webhook its URL; null: nothing.',
   ),
 });
 export type Bodies = Json<typeof Bodies>;

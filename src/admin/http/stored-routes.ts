@@ -11,6 +11,7 @@ import type {
   ShownSchedule,
 } from '../../titanic/operator/operator-api.js';
 import type { PauseTarget } from '../../titanic/machine/pauses.js';
+import { groupOf } from '../../store/own-fields.js';
 import { SHOWN_ROWS } from '../../store/request.js';
 import type { Owner } from '../../store/store.js';
 import { KEPT_ROWS, type KeptOptions } from '../../wire/job-option-table.js';
@@ -190,11 +191,13 @@ function cursorIn(packed: Buffer): ScheduleCursor {
 
 function itemOf(request: ShownRequest, caller: Caller): StoredRequest {
   const { uuid, service, state, reason, reasonAt, isShared, partner } = request;
+  const group = groupOf(request);
   return {
     uuid: shownUuid(uuid, caller),
     service: escapeName(service),
     state,
     ...(shownOf(SHOWN_ROWS, { ...request, generation: request.retries }, caller) as ShownFacts),
+    group: group.length === 0 || caller === 'anyone' ? null : escapeName(group),
     reason: caller === 'anyone' ? null : reason,
     reasonAt: reasonAt === null ? null : timeOf(reasonAt),
     shared: isShared,

@@ -58,9 +58,10 @@ export function selectionOf(
 
 /** @throws ERR_HTTP_TOKEN if it would tell what lists do not show such a caller; ERR_HTTP_PARAMETER */
 function filterOf(given: Filters, caller: Caller): RequestFilter {
-  const { service, serviceMatch, kind, uuid, reason, pattern, code, header, olderThanMs } = given;
-  const { acceptedAfter, acceptedBefore, diedAfter, diedBefore, phase, uuidEnd } = given;
-  const secret = Object.entries({ reason, pattern, code, header, uuidEnd }).find(
+  const { service, serviceMatch, kind, group, uuid, reason, pattern, code, header } = given;
+  const { olderThanMs, acceptedAfter, acceptedBefore, diedAfter, diedBefore, phase, uuidEnd } =
+    given;
+  const secret = Object.entries({ group, reason, pattern, code, header, uuidEnd }).find(
     ([, value]) => value !== null,
   );
   if (caller === 'anyone') {
@@ -82,6 +83,7 @@ function filterOf(given: Filters, caller: Caller): RequestFilter {
     service,
     serviceMatch: serviceMatch ?? 'exact',
     kind,
+    group,
     uuid,
     reason,
     pattern,

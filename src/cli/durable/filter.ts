@@ -11,6 +11,7 @@ export interface FilterOptions {
   readonly service?: ServiceFilter;
   readonly state?: string;
   readonly kind?: string;
+  readonly group?: string;
   readonly reason?: string;
   readonly pattern?: string;
   readonly code?: string;
@@ -40,8 +41,8 @@ const TIMEOUT_MS = 30_000;
 
 export const FILTER_TEXT = `
 --service 'pay*' takes the services whose names begin so, '*pay*' those with it anywhere; %2A is the character *.
-AGE|TIME is an age (90s, 15m, 2h, 7d) or a time (2026-11-26, 2026-11-26T17:00Z). --reason, --pattern, --code and
---header need the token.
+AGE|TIME is an age (90s, 15m, 2h, 7d) or a time (2026-11-26, 2026-11-26T17:00Z). --group, --reason, --pattern, --code
+and --header need the token.
 `;
 
 /** A command below `durable`, with the options for the broker and the output. */
@@ -67,6 +68,7 @@ export function addFilters(command: Command, states: readonly string[]): Command
     )
     .addOption(new Option('--state <state>', 'only requests in this state').choices(states))
     .option('--kind <kind>', `only this kind: ${KINDS[0]}; in lists also ${KINDS[1]}`)
+    .option('--group <name>', 'only requests of this group, named as in lists')
     .option('--reason <text>', 'only requests whose reason has this text in it')
     .option('--pattern <pattern>', 'only requests of a group: its PATTERN in --group-by reason')
     .option('--code <code>', "only requests that failed with this code; '': not failed yet")
@@ -99,11 +101,12 @@ function readService(text: string): ServiceFilter {
 
 /** The filter as fields of HTTP; empty: none is given. */
 export function filterOf(options: FilterOptions): Readonly<Record<string, string>> {
-  const { service, state, kind, reason, pattern, code, header, uuid } = options;
+  const { service, state, kind, group, reason, pattern, code, header, uuid } = options;
   return given({
     ...service,
     state,
     kind,
+    group,
     reason,
     pattern,
     code,

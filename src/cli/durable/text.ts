@@ -33,6 +33,7 @@ export const LIST: readonly Column<Listed>[] = [
   { head: 'FAILED', cell: ({ item }) => failedOf(item), right: true, drop: 3 },
   { head: 'AGE', cell: ({ item, now }) => ageOf(item['acceptedAt'], now), right: true, drop: 4 },
   { head: 'SIZE', cell: ({ item }) => sizeText(item['bodyBytes']), right: true, drop: 2 },
+  { head: 'GROUP', cell: ({ item }) => printable(item['group'] ?? '-'), drop: 7 },
   { head: 'REASON', cell: ({ item }) => reasonOf(item), cut: REASON_WIDTH_MIN },
 ];
 
@@ -43,8 +44,9 @@ function reasonOf({ reason, reasonAt }: Facts): string {
 
 /** @param now milliseconds since 1970 */
 export function listText(items: readonly Facts[], now: number, width: number): string {
+  const hasGroups = items.some(({ group }) => typeof group === 'string');
   return table(
-    LIST,
+    LIST.filter(({ head }) => head !== 'GROUP' || hasGroups),
     items.map((item) => ({ item, now })),
     width,
   );
@@ -94,6 +96,9 @@ export function historyText(history: Facts, now: number, width: number): string 
   const lines: (readonly [name: string, value: string])[] = [
     ['uuid', printable(history['uuid'])],
     ['service', printable(history['service'])],
+    ...(typeof history['group'] === 'string'
+      ? [['group', printable(history['group'])] as const]
+      : []),
     ['owner', ownerOf(history)],
     ['state', style === undefined ? state : styled(state, style)],
     ['accepted', timeOf(history['acceptedAt'], now)],
@@ -119,6 +124,7 @@ const KNOWN = [
     'uuid',
     'kind',
     'service',
+    'group',
     'owner',
     'shared',
     'partner',

@@ -21,6 +21,7 @@ import {
   type ScannedRow,
   wantedBy,
 } from '../../store/stored-filter.js';
+import { numberOfKind } from '../../store/record-kind.js';
 import type { ResultOf } from '../../store/thread/operations.js';
 import { packListed } from '../../store/thread/request-messages.js';
 import type { Row } from './changes.js';
@@ -54,6 +55,7 @@ const COUNT = `SELECT count(*) ${FROM} WHERE ${WITHIN}`;
 
 /** A bit for each state. */
 const IS_IN_STATE = '$3::integer >> r.state & 1 = 1';
+const IS_OF_GROUP = `(length($11::bytea) = 0 OR r.own = $11::bytea AND r.kind = ${numberOfKind('request')})`;
 const IS_OF_KIND = kindCondition('$10::integer', 'r.kind');
 /** How the service has to match, byte by byte: nothing in a name is a wildcard. */
 const ANY = 0;
@@ -64,16 +66,17 @@ const IS_SERVICE = `CASE $4::integer WHEN ${ANY} THEN TRUE
     ELSE position($5::bytea IN r.service) > 0 END`;
 /**
  * `ScannedRow`. Parameters: from, to, states, how the service has to match, its name, the maximum; 1 for
- * each of reason, fields and time of death that is wanted; the number of the kind.
+ * each of reason, fields and time of death that is wanted; the number of the kind; what requests of a group have
+ * of their own.
  */
 const SLICE = `SELECT r.id, r.service, CASE WHEN $7::integer = 1 THEN ${REASON} END,
     CASE WHEN $8::integer = 1 THEN r.extra END,
     CASE WHEN $9::integer = 1 THEN
       (SELECT b.at FROM ${SCHEMA}.body b WHERE b.id = r.id AND b.kind = ${DEAD}) END,
     r.not_before, r.attempts
-  ${FROM} WHERE ${WITHIN} AND ${IS_IN_STATE} AND ${IS_OF_KIND} AND ${IS_SERVICE}
+  ${FROM} WHERE ${WITHIN} AND ${IS_IN_STATE} AND ${IS_OF_KIND} AND ${IS_OF_GROUP} AND ${IS_SERVICE}
   ${NEWEST} LIMIT $6::bigint`;
-const THESE = SLICE.replace('WHERE r.id', 'WHERE r.id = ANY ($11::uuid[]) AND r.id');
+const THESE = SLICE.replace('WHERE r.id', 'WHERE r.id = ANY ($12::uuid[]) AND r.id');
 const ROWS = `SELECT ${LISTED_COLUMNS} ${FROM} WHERE r.id = ANY ($1::uuid[]) ${NEWEST}`;
 
 export async function pageOf(connection: Connection, query: ScanQuery): Promise<ResultOf<'page'>> {
@@ -146,7 +149,7 @@ function forStates(statement: string, states: number): string {
 }
 
 function parameters(
-  { states, service, serviceMatch, kind, more, only }: ScanQuery,
+  { states, service, serviceMatch, kind, own, more, only }: ScanQuery,
   by: Grouping | null,
   from: string,
   to: string,
@@ -156,7 +159,7 @@ function parameters(
   return [
     ...[bytesOf(from), bytesOf(to), states],
     ...[service === null ? ANY : MATCHES[serviceMatch], service ?? Buffer.alloc(0), most],
-    ...[Number(reason), Number(extra), Number(diedAt), kind],
+    ...[Number(reason), Number(extra), Number(diedAt), kind, own],
     ...(only === null ? [] : [uuids(uuidsOf(only).map(bytesOf))]),
   ];
 }

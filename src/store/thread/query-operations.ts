@@ -27,6 +27,7 @@ const SCAN_QUERY = struct<ScanQuery>({
   service: MAYBE_BYTES,
   serviceMatch: oneOf('exact', 'prefix', 'substring'),
   kind: NUMBER,
+  own: BYTES,
   more: struct<RowFilter>({
     reason: MAYBE_TEXT,
     pattern: MAYBE_TEXT,

@@ -44,7 +44,7 @@ export function selected(
   kinds: 'listed' | 'work',
 ): Selection {
   const { acceptedAfter, acceptedBefore, diedAfter, diedBefore, ...others } = filter;
-  const { service, serviceMatch, uuid, kind, ...row } = others;
+  const { service, serviceMatch, uuid, kind, group, ...row } = others;
   const states = new Set((state === null ? usual : [state]).map(storedState));
   const timeOf = (moment: Moment | null): number | null => {
     if (moment === null) return null;
@@ -57,6 +57,7 @@ export function selected(
       service,
       serviceMatch,
       uuid,
+      group,
       kind: kind ?? kinds,
       acceptedAfter: timeOf(acceptedAfter),
       acceptedBefore: timeOf(acceptedBefore),

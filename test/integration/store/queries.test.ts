@@ -37,6 +37,7 @@ const LOCKS = '/proc/locks';
 /** All requests. */
 const ALL: ScanQuery = {
   ...{ from: 'F'.repeat(32), to: '0'.repeat(32), service: null, serviceMatch: 'exact', kind: -1 },
+  own: Buffer.alloc(0),
   ...{ more: ANY_ROW, states: 0b1110, only: null, except: null, limit: 1000 },
 };
 

@@ -120,7 +120,7 @@ export class QueryRunner {
   }
 
   #rows(
-    { states, service, serviceMatch, kind, more }: ScanQuery,
+    { states, service, serviceMatch, kind, own, more }: ScanQuery,
     by: Grouping | null,
     within: { readonly from: Buffer; readonly to: Buffer },
     most: number,
@@ -134,6 +134,7 @@ export class QueryRunner {
       diedAt: Number(diedAt),
       states,
       kind,
+      own,
       match: service === null ? 'any' : serviceMatch,
       service,
       most,

@@ -2,6 +2,7 @@
 import { REASON_CHARACTERS_MAX } from '../../queries.js';
 import { SHOWN_BYTES_MAX } from '../../bodies.js';
 import { requestColumns } from '../../rows.js';
+import { numberOfKind } from '../../record-kind.js';
 import { kindCondition } from '../../stored-filter.js';
 import { DEAD, REPLIED } from '../file/schema.js';
 
@@ -33,7 +34,8 @@ const MATCHES = `(:states >> state) & 1 AND ${kindCondition(':kind')} AND CASE :
     WHEN 'any' THEN TRUE
     WHEN 'exact' THEN service = :service
     WHEN 'prefix' THEN substr(service, 1, length(:service)) = :service
-    ELSE instr(service, :service) > 0 END`;
+    ELSE instr(service, :service) > 0 END
+  AND (length(:own) = 0 OR own = :own AND kind = ${numberOfKind('request')})`;
 const WITHIN = 'uuid < :from AND uuid >= :to';
 const DEAD_ONES = `requests INDEXED BY requests_dead WHERE state = ${DEAD} AND`;
 
