@@ -39,6 +39,33 @@ describe('majordomo durable show', () => {
     });
   });
 
+  it('and the list have the group of a request, if there is one; --group selects it (D118)', async () => {
+    const post = await Post.open();
+    const stored = ['--durable', '--no-wait', '--endpoint', post.daemon.endpoint];
+    const { stdout } = await run(['request', '--group', 'tenant 7', 'idle', 'x', ...stored]);
+    const uuid = stdout.trim();
+    expect(await post.done('show', uuid)).toMatch(/^group +tenant 7$/m);
+    const schedule = ['durable', 'schedule', 'n', '* * * * * *', 'idle', 'x', '--group', 'tick'];
+    const at = ['--endpoint', post.daemon.endpoint];
+    expect(await run([...schedule, ...at])).toMatchObject({ status: 0 });
+    await until(async () => {
+      const { items } = await post.listed('--group', 'tick');
+      return items.length > 0;
+    }, 'the schedule has made one');
+    const [plain = ''] = await post.submits('plain', 1);
+    expect(await post.done('show', plain)).not.toMatch(/^group/m);
+    expect(await post.done('ls', '--service', 'plain')).not.toContain('GROUP');
+    expect(await post.done('ls', '--group', 'tenant 7')).toMatch(
+      new RegExp(`GROUP +REASON\n${uuid} .* tenant 7 +-\n$`),
+    );
+    const stranger = ['--admin', httpOf(post.daemon)];
+    const { stdout: shown } = await run(['durable', 'ls', ...stranger]);
+    expect(shown).not.toMatch(/tenant 7|tick/);
+    const refused = await run(['durable', 'ls', '--group', 'tick', ...stranger]);
+    expect(refused).toMatchObject({ stdout: '', stderr: expect.stringContaining('token') });
+    expect(await post.done('cancel', '--group', 'tenant 7')).toBe('1 cancelled\n');
+  });
+
   it('without a token says of reasons that they need one, and where it is', async () => {
     const post = await Post.open();
     const [uuid = ''] = await post.dead('work', 1);

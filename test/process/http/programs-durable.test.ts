@@ -65,6 +65,31 @@ describe('a durable request over HTTP', () => {
     expect(uuids.map((uuid) => uuids.indexOf(uuid))).toEqual([0, 1, 2, 1]);
   });
 
+  it('has its group, which is part of what its key names, and differs on a kept connection (D118)', async () => {
+    const stand = await openStand();
+    const headers = { 'idempotency-key': 'k', 'majordomo-group': 'tenant 7' };
+    const uuid = uuidOf(await stand.request(BODY, { headers }, '?durable=true'));
+    const others = { ...headers, 'majordomo-group': 'b' };
+    const other = await stand.request(BODY, { headers: others }, '?durable=true');
+    expect(failed(other)).toEqual([422, 'ERR_HTTP_KEY_REUSED']);
+    await stand.requestsOnOne(
+      ['a', 'b', 'a'].map((group) => ({ 'majordomo-group': group })),
+      '?durable=true',
+    );
+    const listed = async (query: string, token = tokenOf(stand.daemon)): Promise<unknown[]> => {
+      const { json } = await stand.get(`/titanic/requests${query}`, { token });
+      return (json as { readonly items: { readonly group: unknown }[] }).items.map(
+        ({ group }) => group,
+      );
+    };
+    expect((await listed('')).sort()).toEqual(['a', 'a', 'b', 'tenant 7']);
+    expect(await listed('?group=a')).toEqual(['a', 'a']);
+    const { json } = await stand.get(`/titanic/requests/${uuid}`, { token: tokenOf(stand.daemon) });
+    expect(json).toMatchObject({ group: 'tenant 7' });
+    const wrong = await stand.request(BODY, { headers: { 'majordomo-group': '' } });
+    expect(failed(wrong)).toEqual([400, 'ERR_HTTP_PARAMETER']);
+  });
+
   it('with its idempotency key in quotation marks is the same as without them', async () => {
     const stand = await openStand();
     const send = async (key: string): Promise<Reply> => {

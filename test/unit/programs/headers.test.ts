@@ -1,6 +1,8 @@
 import {
+  groupIn,
   headersFrame,
   idempotencyKey,
+  mayDiffer,
   onceIn,
   prefersAsync,
   refuseOptions,
@@ -50,6 +52,7 @@ describe('headers of a program’s request', () => {
     ['majordomo-timeout-ms', 'timeoutMs: use the parameter timeoutMs of the URL'],
     ['majordomo-header-idempotency-key', 'idempotencyKey: use the header Idempotency-Key'],
     ['majordomo-backoff', 'backoff: HTTP does not have it'],
+    ['majordomo-header-group', 'group: use the header Majordomo-Group'],
   ])('are refused with a stored request if they look like an option: %s', (name, said) => {
     expect(() => {
       refuseOptions({ [name]: ['x'] });
@@ -110,10 +113,26 @@ describe('headers of a program’s request', () => {
     expect(() => onceIn({ 'majordomo-once': ['true'] }, true)).toThrow('maxAttempts=1');
   });
 
+  it('name a group, in UTF-8', () => {
+    const group = (...values: string[]): string | null => groupIn({ 'majordomo-group': values });
+    expect(groupIn({})).toBeNull();
+    expect(group('tenant 7')).toBe('tenant 7');
+    expect(group(Buffer.from('Gerät').toString('latin1'))).toBe('Gerät');
+    for (const wrong of [[''], ['x'.repeat(256)], ['a', 'a']]) {
+      expect(() => group(...wrong)).toThrow('Majordomo-Group: must be a string of valid Unicode');
+    }
+    expect(() => group('\xff')).toThrow('Majordomo-Group: its bytes are not UTF-8');
+    // It is read anew for each request of a kept connection.
+    expect(mayDiffer('majordomo-group')).toBe(true);
+    expect(() => {
+      refuseOptions({ 'majordomo-group': ['a'] });
+    }).not.toThrow();
+  });
+
   it('make two requests different, but for the trace, and for the boundary and order of what is sent', () => {
     const given = {
       ...{ 'content-type': ['text/plain'], 'majordomo-header-a': ['1'] },
-      ...{ accept: ['a/b'], 'majordomo-once': ['1'] },
+      ...{ accept: ['a/b'], 'majordomo-once': ['1'], 'majordomo-group': ['a'] },
     };
     const { 'content-type': type, ...others } = given;
     const trace = { traceparent: ['00-1'], tracestate: ['x'], 'x-request-id': ['7'] };
