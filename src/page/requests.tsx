@@ -43,6 +43,12 @@ const STATE: Column<StoredRequest> = {
   head: 'State',
   cell: (item) => <RequestState {...item} />,
 };
+const GROUP: Column<StoredRequest> = {
+  head: 'Group',
+  cell: ({ group }) => line(group ?? ''),
+  drop: 3,
+  isBelow: true,
+};
 
 /** What a pending request waits for: its time, its next attempt, or a worker. */
 export function phaseOf({ notBefore, attempts }: StoredRequest): string {
@@ -122,7 +128,8 @@ interface RequestTableOf {
 
 export function RequestTable({ label, items, isOfOne, choice, empty }: RequestTableOf): VNode {
   const first = choice === undefined ? [ID] : [choice, ID];
-  const columns = [...first, ...(isOfOne === true ? [] : [SERVICE, STATE]), ...REST];
+  const grouped = items.some(({ group }) => group !== null) ? [GROUP] : [];
+  const columns = [...first, ...(isOfOne === true ? [] : [SERVICE, STATE]), ...grouped, ...REST];
   // Without a token, two requests may show the same half of their uuids.
   const key = ({ uuid }: StoredRequest, index: number): string =>
     UUID.test(uuid) ? uuid : `${uuid} ${index}`;

@@ -8,6 +8,8 @@ export type Selection = Readonly<Record<string, string>>;
 /** The names of filters in the address, and what the API calls them. */
 const PLAIN = {
   state: 'state',
+  // In the address, `group` is one of failures.
+  of: 'group',
   reason: 'reason',
   code: 'code',
   header: 'header',
@@ -19,7 +21,7 @@ const PLAIN = {
   diedBefore: 'diedBefore',
   kind: 'kind',
 } as const;
-const NEED_TOKEN = ['reason', 'code', 'header', 'pattern', 'uuidEnd'];
+const NEED_TOKEN = ['group', 'reason', 'code', 'header', 'pattern', 'uuidEnd'];
 
 /** `NAME`, `PREFIX*` or `*PART*`. */
 function serviceOf(typed: string): Selection {

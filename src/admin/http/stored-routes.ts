@@ -11,7 +11,6 @@ import type {
   ShownSchedule,
 } from '../../titanic/operator/operator-api.js';
 import type { PauseTarget } from '../../titanic/machine/pauses.js';
-import { groupOf } from '../../store/own-fields.js';
 import { SHOWN_ROWS } from '../../store/request.js';
 import type { Owner } from '../../store/store.js';
 import { KEPT_ROWS, type KeptOptions } from '../../wire/job-option-table.js';
@@ -190,8 +189,7 @@ function cursorIn(packed: Buffer): ScheduleCursor {
 // ---------------------------------------------------------------- answers
 
 function itemOf(request: ShownRequest, caller: Caller): StoredRequest {
-  const { uuid, service, state, reason, reasonAt, isShared, partner } = request;
-  const group = groupOf(request);
+  const { uuid, service, state, group, reason, reasonAt, isShared, partner } = request;
   return {
     uuid: shownUuid(uuid, caller),
     service: escapeName(service),

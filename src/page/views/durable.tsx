@@ -96,7 +96,7 @@ function Requests(): VNode {
       )}
       {isLocked && needsToken(selection) ? (
         <Empty title="Token needed">
-          Filters by reason, code and header need a token. So does the end of a uuid.
+          Filters by group, reason, code and header need a token. So does the end of a uuid.
         </Empty>
       ) : (
         <Pages key={key} selection={selection} />
@@ -279,6 +279,7 @@ const KINDS = [
 
 /** The fields of the filter; each is in the address by its name. */
 const FIELDS = [
+  ['of', 'Group'],
   ['reason', 'Reason has'],
   ['code', 'Code'],
   ['header', 'Header, key=value'],

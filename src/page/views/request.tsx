@@ -125,12 +125,13 @@ function Timeline({ history }: { history: RequestHistory }): VNode {
 }
 
 function Properties(history: RequestHistory): VNode {
-  const { service, attempts, maxAttempts, priority, hasKey, expiresAt, owner } = history;
+  const { service, attempts, maxAttempts, priority, hasKey, expiresAt, owner, group } = history;
   const rows: readonly (readonly [string, ComponentChildren])[] = [
     ['Service', <ServiceLink service={service} />],
     ['Failed attempts', `${attempts} of ${maxAttempts}`],
     ['Priority', priority],
     ['Idempotency key', hasKey ? 'yes' : 'no'],
+    ...(group === null ? [] : [['Group', line(group)] as const]),
     ...(owner === null ? [] : [['Stored by', line(owner)] as const]),
     ['Kept until', moment(expiresAt)],
   ];

@@ -20,6 +20,8 @@ export interface ShownRequest extends Omit<ListedRequest, 'state'> {
   readonly state: ShownState;
   /** How often an operator retried it. */
   readonly retries: number;
+  /** Empty: none. */
+  readonly group: Buffer;
 }
 
 /** The bodies of a request, and what only its kind has. */

@@ -3,6 +3,7 @@
  * through the writer; changes go through it like any other change. Each is answered once.
  */
 import { escapeName } from '../../core/escape.js';
+import { groupOf } from '../../store/own-fields.js';
 import { retriesOf } from '../machine/webhooks.js';
 import { ownText } from './own-text.js';
 import { BulkCommands, Reopening, selected } from './bulk-commands.js';
@@ -90,6 +91,7 @@ export class Operator {
           ...request,
           state: state ?? this.#stateOf(request),
           retries: retriesOf(request),
+          group: groupOf(request),
         });
         const value = {
           next,
@@ -119,7 +121,8 @@ export class Operator {
       else {
         const now = history.request.state === 'pending' ? this.#deliveryOf(uuid) : null;
         const state: ShownState = now === null ? history.request.state : 'dispatched';
-        const request = { ...history.request, state, retries: retriesOf(history.request) };
+        const found = history.request;
+        const request = { ...found, state, retries: retriesOf(found), group: groupOf(found) };
         const delivery = now && { worker: storedWorker(now.worker), startedAt: now.startedAt };
         const waiting = (): Waiting | null =>
           state === 'pending' ? waitingOf(this.#host, request) : null;
