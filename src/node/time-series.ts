@@ -67,7 +67,9 @@ export class NodeTimeSeries implements TimeSeriesPort {
     isWhole: boolean,
   ): ReturnType<TimeSeriesPort['historyOf']> {
     const shown = escapeName(service);
-    return { failures: this.#failures.of(shown, isWhole), ...this.#series.historyOf(shown, since) };
+    const failuresByWorker = this.#failures.byWorker(shown);
+    const failures = this.#failures.of(shown, isWhole);
+    return { failures, failuresByWorker, ...this.#series.historyOf(shown, since) };
   }
 
   /** Keeps a day of samples in this file. @returns what ends that */

@@ -25,6 +25,7 @@ import { PairView } from './views/pair.js';
 import { RequestView } from './views/request.js';
 import { ServiceView } from './views/service.js';
 import { ServicesView } from './views/services.js';
+import { WorkerView } from './views/worker.js';
 
 interface ViewOf {
   readonly name: string;
@@ -67,6 +68,15 @@ const VIEWS: readonly ViewOf[] = [
     isOffered: () => overview.value !== null && overview.value.role !== 'standalone',
   },
   { name: 'clients', label: 'Clients', show: () => <ClientsView /> },
+  {
+    name: 'workers',
+    label: 'Worker',
+    show: (detail) =>
+      detail === null ? <ServicesView /> : <WorkerView key={detail} number={detail} />,
+    isOfActive: true,
+    // Others lead to it.
+    isOffered: () => false,
+  },
 ];
 
 function viewNow(): ViewOf | undefined {

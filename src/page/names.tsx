@@ -80,6 +80,15 @@ export function ServiceLink({ service }: { service: string }): VNode {
   );
 }
 
+/** A link to the page of a worker. */
+export function WorkerLink({ worker, name }: { worker: string; name: string | null }): VNode {
+  return (
+    <a href={linkTo('workers', worker)}>
+      {name === null ? `worker ${worker}` : <Name name={name} />}
+    </a>
+  );
+}
+
 /** A link to the history of a request. It shows the end of the uuid, which begins with the time. */
 export function UuidLink({ uuid }: { uuid: string }): VNode {
   return (

@@ -5,7 +5,7 @@ import type { StoredRequest } from '../admin/api/stored-answers.js';
 import { askToken } from './dialogs.js';
 import { about, bytes, count, line, moment } from './format.js';
 import { linkTo } from './address.js';
-import { ServiceLink, StatePill, UUID, UuidLink } from './names.js';
+import { ServiceLink, StatePill, UUID, UuidLink, WorkerLink } from './names.js';
 import { ageOf, nowMs } from './node.js';
 import { type Column, numeric, Table } from './table.js';
 
@@ -58,11 +58,18 @@ export function phaseOf({ notBefore, attempts }: StoredRequest): string {
 
 /** The state of a request, and of a pending one what it waits for. */
 export function RequestState(request: StoredRequest): VNode {
-  const { state, notBefore } = request;
+  const { state, notBefore, delivery } = request;
   const phase = state === 'pending' ? phaseOf(request) : null;
   return (
     <>
       <StatePill state={state} />
+      {delivery === null ? null : (
+        <span class="phase">
+          {' at '}
+          <WorkerLink worker={delivery.worker} name={delivery.workerName} />
+          {` for ${about(ageOf(delivery.startedAt))}`}
+        </span>
+      )}
       {phase === null ? null : (
         <span class="phase" title={phase === 'waiting' ? undefined : `until ${moment(notBefore)}`}>
           {` ${phase}`}

@@ -160,6 +160,7 @@ export type WorkerStatus = Json<typeof WorkerStatus>;
 
 /** A worker as shown to operators. */
 export const WorkerSeen = WorkerStatus.extend({
+  number: count('Number of the worker, as in the log; it is another one after each registration.'),
   address: orNull(text(), 'Source address; null over HTTP without a token.'),
 });
 export type WorkerSeen = Json<typeof WorkerSeen>;

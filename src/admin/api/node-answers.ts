@@ -325,6 +325,15 @@ export const ServiceHistory = object(
       }),
       'Every failure of the service, counted by code: the 20 codes that came first, and the rest together.',
     ),
+    failuresByWorker: listOf(
+      object({
+        worker: text('Number of the worker, as in the log.'),
+        workerName: orNull(text(), 'The name that the worker gave itself; null: none.'),
+        count: count('Since it registered.'),
+        lastAt: moment('Time of the last one.'),
+      }),
+      'Failures that workers reported, by worker: the 20 that failed last.',
+    ),
     ...block,
   },
   'Rates are per second, since the previous sample; p50Ms, p99Ms and maxMs are of the last two samples, p99Ms of at least 100 replies. `failed`, p50Ms, p99Ms and maxMs are about plain requests; ' +

@@ -93,6 +93,10 @@ const item = {
     uuid,
     'Of a request the uuid of its webhook, of a webhook that of the request that it tells of; null: there is none.',
   ),
+  delivery: orNull(
+    object({ ...whose, startedAt: moment() }),
+    'The delivery in progress: which worker has the request, and since when; null: there is none.',
+  ),
 };
 
 export const StoredRequest = object(item);
@@ -136,10 +140,6 @@ export const RequestHistory = object({
     }),
     'The last 20 deliveries that ended without a reply, and between them the retries by operators, ' +
       'oldest first.',
-  ),
-  delivery: orNull(
-    object({ ...whose, startedAt: moment() }),
-    'The delivery in progress; null: there is none.',
   ),
   waiting: orNull(
     object({

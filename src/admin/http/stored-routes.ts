@@ -189,7 +189,7 @@ function cursorIn(packed: Buffer): ScheduleCursor {
 // ---------------------------------------------------------------- answers
 
 function itemOf(request: ShownRequest, caller: Caller): StoredRequest {
-  const { uuid, service, state, group, reason, reasonAt, isShared, partner } = request;
+  const { uuid, service, state, group, reason, reasonAt, isShared, partner, delivery } = request;
   return {
     uuid: shownUuid(uuid, caller),
     service: escapeName(service),
@@ -200,6 +200,10 @@ function itemOf(request: ShownRequest, caller: Caller): StoredRequest {
     reasonAt: reasonAt === null ? null : timeOf(reasonAt),
     shared: isShared,
     partner: partner.length === 0 ? null : shownUuid(partner, caller),
+    delivery:
+      delivery === null
+        ? null
+        : { ...workerOf(delivery.worker, caller), startedAt: timeOf(delivery.startedAt) },
   };
 }
 
@@ -230,7 +234,7 @@ function historyOf(
 ): Omit<RequestHistory, 'showsBodies'> {
   const isStranger = caller === 'anyone';
   return {
-    ...itemOf(request, caller),
+    ...itemOf({ ...request, delivery }, caller),
     hasKey: facts.hasKey,
     ...(shownOf(KEPT_ROWS, facts, caller) as KeptOptions),
     // Each retry has an entry of its own.
@@ -245,13 +249,6 @@ function historyOf(
           ? null
           : { ...failure, detail: failure.detail.map(frameJson) },
     })),
-    delivery:
-      delivery === null
-        ? null
-        : {
-            ...workerOf(delivery.worker, caller),
-            startedAt: timeOf(delivery.startedAt),
-          },
     waiting: waiting && {
       ...waiting,
       text:

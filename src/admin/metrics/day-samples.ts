@@ -12,7 +12,7 @@ const ROW_BYTES = 4 + 4 * VALUES_MAX;
 export const SERIES_BYTES = MINUTES * ROW_BYTES;
 export const HEAD_BYTES = 128 * 1024;
 /** With the head, less than 16 MiB. */
-export const SERIES_MAX = 137;
+const SERIES_MAX = 137;
 /** The name of the node's own series; no service has an empty name. */
 export const NODE_SERIES = '';
 const VERSION = 1;

@@ -44,9 +44,20 @@ interface Counted {
   lastAt: number;
 }
 
+type OfWorker = ServiceHistory['failuresByWorker'][number];
+
+interface CountedWorker {
+  readonly worker: string;
+  readonly workerName: string | null;
+  count: number;
+  lastAt: number;
+}
+
 export class FailureCodes {
   /** The codes by service, as shown; the one that failed last comes last. */
   readonly #services = new Map<string, Map<string, Counted>>();
+  /** The workers that failed, by service; of each service the latest. */
+  readonly #workers = new Map<string, Map<string, CountedWorker>>();
 
   /** @param wall milliseconds since 1970 */
   note(event: { readonly name: string }, wall: number): void {
@@ -62,6 +73,7 @@ export class FailureCodes {
     const counted = known ?? this.#begin(codes, ending, named);
     counted.count++;
     counted.lastAt = wall;
+    if (ending === 'request.failed') this.#noteWorker(service, event, wall);
     counted.text = textOf(text ?? (isRefusal ? undefined : (WORDS.get(String(reason)) ?? reason)));
   }
 
@@ -83,12 +95,36 @@ export class FailureCodes {
     });
   }
 
+  /** Who failed, the latest last. @param shown the name of the service, percent-escaped */
+  byWorker(shown: string): OfWorker[] {
+    return Array.from(this.#workers.get(shown)?.values() ?? [], ({ lastAt, ...counted }) => ({
+      ...counted,
+      lastAt: new Date(lastAt).toISOString(),
+    }));
+  }
+
+  #noteWorker(service: string, event: object, wall: number): void {
+    const { worker, workerName } = event as Readonly<Record<string, unknown>>;
+    if (typeof worker !== 'number') return;
+    const workers = this.#workers.get(service) ?? new Map<string, CountedWorker>();
+    const number = String(worker);
+    const count = (workers.get(number)?.count ?? 0) + 1;
+    workers.delete(number);
+    workers.set(number, { worker: number, workerName: textOf(workerName), count, lastAt: wall });
+    this.#workers.set(service, workers);
+    const [oldest] = workers.keys();
+    if (workers.size > CODES_MAX && oldest !== undefined) workers.delete(oldest);
+  }
+
   #of(service: string): Map<string, Counted> {
     const codes = this.#services.get(service) ?? new Map<string, Counted>();
     this.#services.delete(service);
     this.#services.set(service, codes);
     const [oldest] = this.#services.keys();
-    if (this.#services.size > SERVICES_MAX && oldest !== undefined) this.#services.delete(oldest);
+    if (this.#services.size > SERVICES_MAX && oldest !== undefined) {
+      this.#services.delete(oldest);
+      this.#workers.delete(oldest);
+    }
     return codes;
   }
 

@@ -112,7 +112,10 @@ export class TimeSeries {
    * Samples of one service from number `since` on; none if it was not used yet.
    * @param shown its name, percent-escaped
    */
-  historyOf(shown: string, since: number): Omit<ServiceHistory, 'startedAt' | 'failures'> {
+  historyOf(
+    shown: string,
+    since: number,
+  ): Omit<ServiceHistory, 'startedAt' | 'failures' | 'failuresByWorker'> {
     const service = this.#counted.find(shown);
     return { kept: service?.hasLabel === true, ...this.#history.of(service, since) };
   }

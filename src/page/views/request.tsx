@@ -9,7 +9,7 @@ import { Button, Card, Copy, Empty, Facts, Loading } from '../controls.js';
 import { askPerson, order, toast } from '../dialogs.js';
 import { bytes, line, lines, millis, moment, span } from '../format.js';
 import { linkTo } from '../address.js';
-import { decoded, ServiceLink } from '../names.js';
+import { decoded, ServiceLink, WorkerLink } from '../names.js';
 import { ageOf, isElsewhere } from '../node.js';
 import { usePolled } from '../poll.js';
 import { phaseOf, RequestState } from '../requests.js';
@@ -89,7 +89,12 @@ function stepsOf(history: RequestHistory): Step[] {
   ];
   if (delivery !== null) {
     const title = `At ${workerOf(delivery)} now`;
-    const more = `for ${span(ageOf(delivery.startedAt))}`;
+    const more = (
+      <>
+        {`for ${span(ageOf(delivery.startedAt))}, held by `}
+        <WorkerLink worker={delivery.worker} name={delivery.workerName} />
+      </>
+    );
     steps.push({ at: delivery.startedAt, grade: 'info', title, more });
   }
   if (reply !== null) {

@@ -13,7 +13,7 @@ import { Button, Card, Empty, Figure, Loading } from '../controls.js';
 import { askPerson, order, toast } from '../dialogs.js';
 import { count, line, millis, moment, NONE, perSecond, span } from '../format.js';
 import { linkTo } from '../address.js';
-import { Breaking, decoded, Name, StatePill } from '../names.js';
+import { Breaking, decoded, Name, StatePill, WorkerLink } from '../names.js';
 import { usePolled } from '../poll.js';
 import { RequestTable, StateCounts } from '../requests.js';
 import { historyOf, type Sample, type Samples, samplesOf } from '../samples.js';
@@ -31,6 +31,7 @@ const DEAD_SHOWN = 20;
 const WORKERS_SHOWN = 200;
 
 type Failure = ServiceHistory['failures'][number];
+type FailureOfWorker = ServiceHistory['failuresByWorker'][number];
 
 interface Loaded {
   /** Absent: the node does not know it. */
@@ -38,6 +39,7 @@ interface Loaded {
   readonly workers: Page<Worker>;
   readonly samples: readonly Sample[];
   readonly failures: readonly Failure[];
+  readonly failuresByWorker: readonly FailureOfWorker[];
   /** Whether the node keeps samples of it. */
   readonly kept: boolean;
 }
@@ -49,8 +51,9 @@ async function loaded(service: string, kept: Samples): Promise<Loaded> {
     get<Page<Worker>>(withQuery('/api/v1/workers', { service, limit })),
     historyOf(service, kept),
   ]);
-  const { failures, kept: isKept } = past;
-  return { service: services.items[0], workers, samples: kept.all, failures, kept: isKept };
+  const { failures, failuresByWorker, kept: isKept } = past;
+  const figures = { samples: kept.all, failures, failuresByWorker, kept: isKept };
+  return { service: services.items[0], workers, ...figures };
 }
 
 export function ServiceView({ service }: { service: string }): VNode {
@@ -89,6 +92,7 @@ export function ServiceView({ service }: { service: string }): VNode {
       {answer !== null && isKnown ? (
         <>
           <Failures service={service} failures={answer.failures} />
+          <FailuresByWorker failures={answer.failuresByWorker} />
           {dead > 0 ? <Dead service={service} dead={dead} /> : null}
           <Charts name={service} {...answer} />
           {service === WEBHOOK_SERVICE ? null : <Workers {...answer.workers} />}
@@ -214,6 +218,35 @@ function Failures({ service, failures }: FailuresOf): VNode | null {
   );
 }
 
+const BY_WORKER: readonly Column<FailureOfWorker>[] = [
+  numeric('Failures', (failure) => failure.count),
+  {
+    head: 'Worker',
+    cell: ({ worker, workerName }) => <WorkerLink worker={worker} name={workerName} />,
+    by: ({ workerName, worker }) => workerName ?? worker,
+  },
+  { head: 'Last seen', cell: ({ lastAt }) => moment(lastAt), by: ({ lastAt }) => lastAt, drop: 4 },
+];
+
+function FailuresByWorker({ failures }: { failures: readonly FailureOfWorker[] }): VNode | null {
+  if (failures.length === 0) return null;
+  return (
+    <Card
+      title="Failures by worker"
+      status="those that workers reported, of the 20 that failed last"
+    >
+      <Table
+        label="Failures by worker"
+        columns={BY_WORKER}
+        items={failures}
+        rowKey={({ worker }) => worker}
+        sortedBy="Failures"
+        empty={null}
+      />
+    </Card>
+  );
+}
+
 /** The dead requests of one service, and the button to retry all of them. */
 function Dead({ service, dead }: { service: string; dead: number }): VNode {
   const query = { service, state: 'dead', limit: String(DEAD_SHOWN) };
@@ -276,7 +309,7 @@ function Charts({ name, samples: now, kept }: Loaded & { readonly name: string }
 const WORKER_COLUMNS: readonly Column<Worker>[] = [
   {
     head: 'Name',
-    cell: ({ name }) => (name === null ? NONE : <Name name={name} />),
+    cell: ({ number, name }) => <WorkerLink worker={String(number)} name={name} />,
     by: ({ name }) => name ?? '',
   },
   { head: 'State', cell: ({ state }) => <StatePill state={state} />, by: ({ state }) => state },

@@ -22,6 +22,8 @@ export interface ShownRequest extends Omit<ListedRequest, 'state'> {
   readonly retries: number;
   /** Empty: none. */
   readonly group: Buffer;
+  /** The attempt in progress: `workerText`; milliseconds since 1970. `null`: there is none. */
+  readonly delivery: { readonly worker: string; readonly startedAt: number } | null;
 }
 
 /** The bodies of a request, and what only its kind has. */
@@ -82,9 +84,8 @@ export interface Waiting {
 }
 
 export interface ShownHistory extends Omit<RequestHistory, 'request'> {
-  readonly request: ShownRequest;
-  /** The attempt in progress: `workerText`; milliseconds since 1970. */
-  readonly delivery: { readonly worker: string; readonly startedAt: number } | null;
+  readonly request: Omit<ShownRequest, 'delivery'>;
+  readonly delivery: ShownRequest['delivery'];
   /** `null`: it is at a worker, or has ended. Made when this is read. */
   readonly waiting: Waiting | null;
 }

@@ -92,6 +92,7 @@ export class Operator {
           state: state ?? this.#stateOf(request),
           retries: retriesOf(request),
           group: groupOf(request),
+          delivery: shownDelivery(this.#deliveryOf(request.uuid)),
         });
         const value = {
           next,
@@ -123,7 +124,7 @@ export class Operator {
         const state: ShownState = now === null ? history.request.state : 'dispatched';
         const found = history.request;
         const request = { ...found, state, retries: retriesOf(found), group: groupOf(found) };
-        const delivery = now && { worker: storedWorker(now.worker), startedAt: now.startedAt };
+        const delivery = shownDelivery(now);
         const waiting = (): Waiting | null =>
           state === 'pending' ? waitingOf(this.#host, request) : null;
         const value = {
@@ -384,6 +385,10 @@ function byDue(a: ScheduleCursor, b: ScheduleCursor): number {
 
 function trouble({ message }: StoreFailure): OperatorRefusal {
   return { kind: 'trouble', text: message };
+}
+
+function shownDelivery(delivery: Delivery | null): ShownRequest['delivery'] {
+  return delivery && { worker: storedWorker(delivery.worker), startedAt: delivery.startedAt };
 }
 
 function wrongState(state: ShownState, what: 'retried' | 'cancelled'): OperatorRefusal {

@@ -1,0 +1,143 @@
+/** A worker: what it serves, what it holds and since when, and its failures. */
+import type { VNode } from 'preact';
+
+import type { ServiceHistory, Worker } from '../../admin/api/node-answers.js';
+import type { StoredRequest } from '../../admin/api/stored-answers.js';
+import type { Page } from '../../admin/api/words.js';
+import { get, withQuery } from '../api.js';
+import { linkTo } from '../address.js';
+import { Card, Empty, Facts, Loading } from '../controls.js';
+import { count, moment, NONE, span } from '../format.js';
+import { Breaking, Name, ServiceLink, StatePill, WorkerLink } from '../names.js';
+import { usePolled } from '../poll.js';
+import { RequestTable } from '../requests.js';
+import { type Column, numeric, Table } from '../table.js';
+
+const EVERY_MS = 2000;
+const ASKED = '1000';
+const PAGES_MAX = 10;
+
+interface Loaded {
+  /** Absent: it has left. */
+  readonly worker: Worker | undefined;
+  /** Those of the same name and address: usually the same program, which registers once for each service. */
+  readonly others: readonly Worker[];
+  readonly held: readonly StoredRequest[];
+  readonly failure: ServiceHistory['failuresByWorker'][number] | undefined;
+}
+
+async function allWorkers(): Promise<readonly Worker[]> {
+  const all: Worker[] = [];
+  let cursor: string | null = '';
+  for (let page = 0; page < PAGES_MAX && cursor !== null; page++) {
+    const path: string = withQuery('/api/v1/workers', { limit: ASKED, cursor });
+    const answer: Page<Worker> = await get(path);
+    all.push(...answer.items);
+    cursor = answer.next;
+  }
+  return all;
+}
+
+async function loaded(number: string): Promise<Loaded> {
+  const workers = await allWorkers();
+  const worker = workers.find((each) => String(each.number) === number);
+  if (worker === undefined) return { worker, others: [], held: [], failure: undefined };
+  const { service, name, address } = worker;
+  const query = { service, state: 'dispatched', limit: ASKED };
+  const [stored, history] = await Promise.all([
+    // Without a store there is nothing durable to hold.
+    get<Page<StoredRequest>>(withQuery('/api/v1/titanic/requests', query)).catch(() => null),
+    get<ServiceHistory>(withQuery('/api/v1/services/history', { service })),
+  ]);
+  return {
+    worker,
+    others: workers.filter(
+      (each) => each !== worker && name !== null && each.name === name && each.address === address,
+    ),
+    held: (stored?.items ?? []).filter(({ delivery }) => delivery?.worker === number),
+    failure: history.failuresByWorker.find((each) => each.worker === number),
+  };
+}
+
+const OTHERS: readonly Column<Worker>[] = [
+  {
+    head: 'Worker',
+    cell: ({ number, name }) => <WorkerLink worker={String(number)} name={name} />,
+  },
+  { head: 'Service', cell: ({ service }) => <ServiceLink service={service} /> },
+  { head: 'State', cell: ({ state }) => <StatePill state={state} /> },
+  numeric('In flight', ({ inFlight }) => inFlight),
+];
+
+export function WorkerView({ number }: { number: string }): VNode {
+  const polled = usePolled(`worker ${number}`, () => loaded(number), EVERY_MS);
+  const { answer, error } = polled;
+  const worker = answer?.worker;
+  return (
+    <div class="stack">
+      <Card
+        title={
+          <>
+            {'Worker '}
+            <Name name={worker?.name ?? number} />
+          </>
+        }
+        isView
+        error={answer === null ? null : error}
+      >
+        {answer === null ? (
+          <Loading of={polled} />
+        ) : worker === undefined ? (
+          <Empty title="No such worker">
+            It has left. Each registration has a number of its own.{' '}
+            <a href={linkTo('services')}>Services</a>
+          </Empty>
+        ) : (
+          <Facts rows={factsOf(worker, answer.failure)} />
+        )}
+      </Card>
+      {answer === null || worker === undefined ? null : (
+        <>
+          {answer.others.length === 0 ? null : (
+            <Card title="Other services of the same name and address">
+              <Table
+                label="Other services"
+                columns={OTHERS}
+                items={answer.others}
+                rowKey={({ number: each }) => String(each)}
+                isFixed
+                empty={null}
+              />
+            </Card>
+          )}
+          <Card title="Durable requests that it holds">
+            <RequestTable
+              label="Held"
+              items={answer.held}
+              empty={<Empty title="None">It has no durable request now.</Empty>}
+            />
+          </Card>
+        </>
+      )}
+    </div>
+  );
+}
+
+function factsOf(worker: Worker, failure: Loaded['failure']): Parameters<typeof Facts>[0]['rows'] {
+  const { number, service, state, inFlight, credit, sinceMs, version, key, address } = worker;
+  const failed =
+    failure === undefined
+      ? 'none that the node remembers'
+      : `${count(failure.count)}, the last at ${moment(failure.lastAt)}`;
+  return [
+    ['Number', String(number)],
+    ['Service', <ServiceLink key="service" service={service} />],
+    ['State', <StatePill key="state" state={state} />],
+    ['Requests that it holds', `${count(inFlight)}, and room for ${count(credit)}`],
+    ['Registered for', span(sinceMs)],
+    ['Failures', failed],
+    ['Protocol', version],
+    ['Key', <Breaking key="key" text={key ?? NONE} />],
+    ['Address', <Breaking key="address" text={address ?? NONE} />],
+  ];
+}
