@@ -43,12 +43,6 @@ const STATE: Column<StoredRequest> = {
   head: 'State',
   cell: (item) => <RequestState {...item} />,
 };
-const GROUP: Column<StoredRequest> = {
-  head: 'Group',
-  cell: ({ group }) => line(group ?? ''),
-  drop: 3,
-  isBelow: true,
-};
 
 /** What a pending request waits for: its time, its next attempt, or a worker. */
 export function phaseOf({ notBefore, attempts }: StoredRequest): string {
@@ -79,6 +73,7 @@ export function RequestState(request: StoredRequest): VNode {
   );
 }
 const REST: readonly Column<StoredRequest>[] = [
+  { head: 'Group', cell: ({ group }) => group, drop: 3, isBelow: true },
   {
     head: 'Reason',
     cell: ({ reason, reasonAt }) => (
@@ -135,8 +130,9 @@ interface RequestTableOf {
 
 export function RequestTable({ label, items, isOfOne, choice, empty }: RequestTableOf): VNode {
   const first = choice === undefined ? [ID] : [choice, ID];
-  const grouped = items.some(({ group }) => group !== null) ? [GROUP] : [];
-  const columns = [...first, ...(isOfOne === true ? [] : [SERVICE, STATE]), ...grouped, ...REST];
+  // The first is that of groups.
+  const rest = REST.slice(items.some(({ group }) => group !== null) ? 0 : 1);
+  const columns = [...first, ...(isOfOne === true ? [] : [SERVICE, STATE]), ...rest];
   // Without a token, two requests may show the same half of their uuids.
   const key = ({ uuid }: StoredRequest, index: number): string =>
     UUID.test(uuid) ? uuid : `${uuid} ${index}`;

@@ -204,7 +204,7 @@ describe('triage on the page (issue 37)', () => {
     expect(await seen.page.getByLabel('Since').inputValue()).toBe('1h');
     // A wrong value is told, and nothing is asked that needs a token the page does not have.
     await seen.button('Forget the token').click();
-    await seen.seesText('Filters by reason, code and header need a token.');
+    await seen.seesText('These filters need a token.');
     await seen.seesText('Reasons and commands need a token.');
     seen.mayLose = true;
     await seen.goes('#/durable?since=yesterday');

@@ -95,9 +95,7 @@ function Requests(): VNode {
         />
       )}
       {isLocked && needsToken(selection) ? (
-        <Empty title="Token needed">
-          Filters by group, reason, code and header need a token. So does the end of a uuid.
-        </Empty>
+        <Empty title="Token needed">These filters need a token.</Empty>
       ) : (
         <Pages key={key} selection={selection} />
       )}

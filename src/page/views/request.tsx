@@ -136,7 +136,7 @@ function Properties(history: RequestHistory): VNode {
     ['Failed attempts', `${attempts} of ${maxAttempts}`],
     ['Priority', priority],
     ['Idempotency key', hasKey ? 'yes' : 'no'],
-    ...(group === null ? [] : [['Group', line(group)] as const]),
+    ...(group === null ? [] : [['Group', group] as const]),
     ...(owner === null ? [] : [['Stored by', line(owner)] as const]),
     ['Kept until', moment(expiresAt)],
   ];
