@@ -20,6 +20,8 @@ const KEPT = new Map([
   ['src/extensions/postgres/session.ts: FREE', 'the test of query plans'],
   ['src/extensions/postgres/session.ts: NEW_FENCING_TOKEN', 'the test of query plans'],
   ['src/extensions/postgres/looks.ts: UNCLAIMED', 'the test of query plans'],
+  ['src/extensions/postgres/server.ts: lockLimitMs', 'the simulated database waits as long'],
+  ['src/extensions/postgres/sql-tables.ts: tablesOver', 'tests use a connection of their own'],
   ['src/extensions/postgres/recount.ts: pauseAfter', 'the benchmark of counts'],
   ['src/extensions/postgres/lease.ts: Watch', 'a clock that a script moves'],
   ['src/extensions/fleet/checkup.ts: answering', 'servers that no test can have off loopback'],
