@@ -1,3 +1,5 @@
+import { IPC_PATH_BYTES_MAX } from '../core/system.js';
+
 /** The parts of an endpoint; with `port` 0 the operating system chooses. */
 export type Endpoint =
   | { readonly scheme: 'tcp'; readonly host: string; readonly port: number }
@@ -7,8 +9,6 @@ export type Endpoint =
 export type Parsed<T> =
   { readonly ok: true; readonly value: T } | { readonly ok: false; readonly why: string };
 
-/** Longest path of a Unix socket on Linux, in bytes: `sun_path` without its final zero. */
-const IPC_PATH_BYTES_MAX = 107;
 const PORT_MAX = 65_535;
 const NAME = /^(?=.{1,253}$)[A-Za-z0-9_]([\w-]{0,62})(\.[A-Za-z0-9_][\w-]{0,62})*\.?$/;
 const ONLY_NUMBERS = /^[\d.]+$/;

@@ -1,5 +1,7 @@
 /** Files that hold secrets: only their owner may use them; if root owns one, its group may read it. */
 
+import { HAS_MODES } from './system.js';
+
 /** The HTTP token's file, in the data directory. */
 export const TOKEN_FILE = 'http.token';
 
@@ -15,7 +17,7 @@ const OTHERS_IF_OF_ROOT = 0o037;
 
 /** @param mode and uid: of the file, from `stat` */
 export function mayOthersUse({ mode, uid }: Mode): boolean {
-  return (mode & (uid === 0 ? OTHERS_IF_OF_ROOT : OTHERS)) !== 0;
+  return HAS_MODES && (mode & (uid === 0 ? OTHERS_IF_OF_ROOT : OTHERS)) !== 0;
 }
 
 /** The shell command that gives a file a mode with which nobody else may use it. @param file its name */
@@ -28,5 +30,5 @@ const OTHERS_WRITE = 0o022;
 
 /** Whether others may write to a directory, and so replace our files with their own. */
 export function mayOthersWrite(mode: number): boolean {
-  return (mode & OTHERS_WRITE) !== 0;
+  return HAS_MODES && (mode & OTHERS_WRITE) !== 0;
 }

@@ -8,6 +8,7 @@ import inspect
 import os
 import random
 import re
+import sys
 import types
 from typing import Any, Callable, Iterable, Mapping, Optional, Sequence, TypeVar, Union
 
@@ -21,7 +22,7 @@ Kind = TypeVar("Kind")
 DAY_MS = 86_400_000
 _YEAR_MS = 365 * DAY_MS
 _ENDPOINT = re.compile(r"tcp://(\[[^\]\s\0]+\]|[^\s:/*\[\]\0]+):([0-9]{1,5})|ipc://[^\s\0]+")
-_PATH_BYTES_MAX = 107  # the system's
+_PATH_BYTES_MAX = 103 if sys.platform == "darwin" else 107  # the system's
 _HEADER_NAME = re.compile(r"[a-z0-9-]{1,64}")
 
 

@@ -152,6 +152,8 @@ function place(draft: string, file: string): void {
 }
 
 function sync(path: string): void {
+  // Windows syncs no directory, and no file that is open for reading; the text itself was flushed.
+  if (process.platform === 'win32') return;
   const descriptor = openSync(path, 'r');
   try {
     fsyncSync(descriptor);

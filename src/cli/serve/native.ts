@@ -30,6 +30,28 @@ export async function requireNativeModules({ broker: { listen } }: Config): Prom
   if (listen.some(({ transport }) => transport === 'libzmq')) await load('zeromq', require);
 }
 
+/**
+ * Refuses a system on which no broker runs, before anything of it is looked at.
+ * @throws ERR_NATIVE_MODULE
+ */
+export function requireSystem(platform: string, arch: string): void {
+  if (platform === 'win32') {
+    throw unfit('the broker does not run on Windows: use WSL 2 or a container');
+  }
+  if (arch === 'arm' || arch === 'ia32') {
+    throw unfit(`the broker runs on 64-bit systems only, and this is ${arch}`);
+  }
+}
+
+function unfit(text: string): MajordomoError {
+  return new MajordomoError('ERR_NATIVE_MODULE', text);
+}
+
+function glibc(): string {
+  const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
+  return header.glibcVersionRuntime ?? 'none';
+}
+
 async function load(name: NativeModule, loaded: (name: NativeModule) => unknown): Promise<void> {
   try {
     await loaded(name);
@@ -47,8 +69,15 @@ export function nativeFailure(error: unknown): MajordomoError | null {
   return name !== undefined && NOT_LOADED.test(text) ? notLoaded(name, error) : null;
 }
 
+/** What the loader says on a system that is older than the binary. */
+const OLD_GLIBC = /version `GLIBC_([\d.]+)' not found/;
+
 function notLoaded(name: NativeModule, error: unknown): MajordomoError {
-  const text = `${name} does not load: ${reasonOf(error)}; ${REINSTALL}`;
+  const [, needed] = OLD_GLIBC.exec(messageOf(error)) ?? [];
+  const text =
+    needed === undefined
+      ? `${name} does not load: ${reasonOf(error)}; ${REINSTALL}`
+      : `${name} needs glibc ${needed} or newer, and this system has ${glibc()}: use the container image, or a newer system`;
   return new MajordomoError('ERR_NATIVE_MODULE', text, { cause: error });
 }
 

@@ -5,7 +5,7 @@ import type { Config } from '../../config/config.js';
 import { refuseExposed } from '../../config/io/exposure.js';
 import { BROKER_ENDPOINT, HTTP_ADDRESS } from '../../core/defaults.js';
 import { load } from '../common/load-config.js';
-import { requireNativeModules } from './native.js';
+import { requireNativeModules, requireSystem } from './native.js';
 import { addConfigOptions, type ConfigOptions, type Done, examples } from '../common/options.js';
 import { commandName } from '../common/output.js';
 import type { Program } from '../program.js';
@@ -42,6 +42,7 @@ export function define(command: Command, done: Done, program: Program): void {
     .option('--new-store', 'accept a store other than the one that the data directory records')
     .addHelpText('after', AFTER)
     .action(async (options: ServeOptions) => {
+      requireSystem(process.platform, process.arch);
       const reload = (): ReturnType<typeof load> => load(options);
       const loaded = reload();
       await refuseExposed(loaded);

@@ -1,14 +1,12 @@
 import type { TcpNetConnectOpts, IpcNetConnectOpts } from 'node:net';
 
+import { IPC_PATH_BYTES_MAX } from '../../core/system.js';
 import { endpointError } from '../endpoints.js';
 import type { Place } from '../sockets/listener.js';
 
 const TCP = /^tcp:\/\/(?:([^;]+);)?(?:\[([^\]]+)\]|([^:;[\]]+)):([0-9]{1,5}|\*)$/;
 const SOURCE = /^(?:\[([^\]]+)\]|([0-9.]+)):([0-9]{1,5}|\*)$/;
 const IPC = 'ipc://';
-
-/** The system's limit; Node truncates longer paths silently. */
-const IPC_PATH_BYTES_MAX = 107;
 
 /** An abstract socket's name begins with a zero byte in the system and with `@` in an endpoint. */
 function ipcPath(endpoint: string): string {

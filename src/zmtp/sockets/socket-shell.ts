@@ -102,7 +102,10 @@ export class SocketShell implements Reading, Writing, Watched {
     this.#readTurns = turns?.reading ?? null;
     this.#writeTurns = turns?.writing ?? null;
     socket.setNoDelay(true);
-    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    // Windows refuses it before there is a connection.
+    const keepAlive = (): void => void socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    if (socket.connecting) socket.once('connect', keepAlive);
+    else keepAlive();
     source.read((bytes, size) => {
       const now = monotonicMs();
       if (turns === null) {
