@@ -20,7 +20,10 @@ import type { Page } from './api/words.js';
 import type { EventFeed } from './http/event-feed.js';
 
 /** The requested samples, as far as they are kept. */
-export type SampleBlock = Omit<ServiceHistory, 'startedAt' | 'kept' | 'failures' | 'failuresByWorker'>;
+export type SampleBlock = Omit<
+  ServiceHistory,
+  'startedAt' | 'kept' | 'failures' | 'failuresByWorker'
+>;
 
 /** Whether this node serves clients, and what does not work although it does. */
 export interface Health {

@@ -64,16 +64,16 @@ export function stateOf(now: Service | undefined, samples: readonly Sample[]): S
   const oldest = now === undefined || stuck === 0 ? null : oldestOf(now);
   const waits = `${plural(stuck, 'request')} waiting${oldest === null ? '' : `, the oldest for ${span(oldest)}`}`;
   if (now !== undefined && isUnserved(now)) return told('bad', 'No worker', waits);
+  if (share !== null && share > 0) {
+    const grade = share > BAD_SHARE ? 'bad' : 'warn';
+    const failing = `${percent(share)} of the last minute’s requests failed`;
+    return told(grade, 'Failing', stuck > 0 ? `${failing}; all workers busy; ${waits}` : failing);
+  }
   const always = failingIn(samples);
   if (always !== null) {
     const { failures, since } = always;
     const text = `all ${count(failures)} requests since ${momentAt(since)} failed`;
     return told('bad', 'Failing always', stuck > 0 ? `${text}; ${waits}` : text);
-  }
-  if (share !== null && share > 0) {
-    const grade = share > BAD_SHARE ? 'bad' : 'warn';
-    const failing = `${percent(share)} of the last minute’s requests failed`;
-    return told(grade, 'Failing', stuck > 0 ? `${failing}; all workers busy; ${waits}` : failing);
   }
   const isBad = dead > 0 || (now !== undefined && isLate(now));
   if (stuck > 0) return told(isBad ? 'warn' : 'good', 'All workers busy', waits);
