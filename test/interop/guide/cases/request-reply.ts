@@ -1,4 +1,5 @@
 /** Chapters 1 and 2: REQ clients that name no service. */
+import { MAIN } from '../../../support/child.js';
 import type { Case } from '../support/case.js';
 import { clientsAt, ECHO, expectPrinted, type Place } from '../support/place.js';
 
@@ -9,7 +10,21 @@ async function greets(place: Place, program: string, port: number, last: string)
   await expectPrinted(place.program(program), last);
 }
 
+/** Behind a worker that nobody wrote (D119). */
+async function answers(place: Place): Promise<void> {
+  const daemon = await place.broker({ listen: [] });
+  place.program('hwserver');
+  const to = ['--endpoint', daemon.endpoint, '--to', 'tcp://localhost:5555'];
+  place.execute(process.execPath, MAIN, 'worker', ECHO, ...to);
+  expect((await place.client(daemon).request(ECHO, 'Hello')).text()).toBe('World');
+}
+
 export const REQUEST_REPLY: readonly Case[] = [
+  {
+    programs: ['hwserver'],
+    shows: 'a REP server answers a request, behind majordomo worker --to',
+    run: answers,
+  },
   {
     programs: ['hwclient'],
     shows: `ten requests of a REQ socket are answered by a worker of the SDK for ${ECHO}`,
