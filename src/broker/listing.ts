@@ -236,8 +236,9 @@ export class Listing implements Registry {
         lookedAt++;
         last = worker.number;
         const status = workerStatus(worker, now);
-        if (isWanted(status))
+        if (isWanted(status)) {
           items.push({ ...status, number: worker.number, address: worker.peer.address });
+        }
       }
       if (lookedAt > LOOKED_AT_MAX) return { items, next: { service: service.id + 1, worker: 0 } };
     }

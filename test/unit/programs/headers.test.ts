@@ -124,9 +124,7 @@ describe('headers of a program’s request', () => {
     expect(() => group('\xff')).toThrow('Majordomo-Group: its bytes are not UTF-8');
     // It is read anew for each request of a kept connection.
     expect(mayDiffer('majordomo-group')).toBe(true);
-    expect(() => {
-      refuseOptions({ 'majordomo-group': ['a'] });
-    }).not.toThrow();
+    expect(() => refuseOptions({ 'majordomo-group': ['a'] })).not.toThrow();
   });
 
   it('make two requests different, but for the trace, and for the boundary and order of what is sent', () => {
