@@ -152,7 +152,7 @@ export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
     table.setTime(id, REFERENCE, reference);
     if (group !== undefined && group.length > 0) requests.setGroup(id, group);
     table.raise(id, QUEUED);
-    if (isFirst) service.waiting.pushFront(id);
+    if (isFirst) service.waiting.pushReturned(id);
     else service.waiting.push(id);
     if (origin === BRIDGED) service.waiting.storedOfOthers++;
     workers.schedule(service);

@@ -93,6 +93,8 @@ export const ONCE: number = 1 << 19;
 export const UNSERVED: number = 1 << 20;
 /** The request is of a group (D118). */
 export const GROUPED: number = 1 << 21;
+/** A stored request of a group that was at a worker before: those behind it in its group were not. */
+export const RETURNED: number = 1 << 22;
 
 const NO_PAGE = new Int32Array(0);
 
@@ -274,6 +276,21 @@ export class RequestList {
     else table.page(this.head)[recordAt(this.head) + this.#next + 1] = id;
     this.head = id;
     this.count++;
+  }
+
+  /** @param behind in this list; NONE: it is the first one */
+  insertBehind(id: RequestId, behind: RequestId): void {
+    if (behind === NONE) this.pushFront(id);
+    else if (behind === this.tail) this.pushBack(id);
+    else {
+      const table = this.#table;
+      const next = this.next(behind);
+      table.set(id, this.#next, next);
+      table.set(id, this.#next + 1, behind);
+      table.set(behind, this.#next, id);
+      table.set(next, this.#next + 1, id);
+      this.count++;
+    }
   }
 
   remove(id: RequestId): void {

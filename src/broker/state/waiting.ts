@@ -12,6 +12,7 @@ import {
   type RequestId,
   RequestList,
   type RequestTable,
+  RETURNED,
   STORED,
 } from './request-table.js';
 
@@ -137,12 +138,23 @@ export class Waiting {
   // ---------------------------------------------------------------- requests
 
   push(id: RequestId): void {
+    this.#table.lower(id, RETURNED);
     this.#listFor(id).pushBack(id);
   }
 
   /** A request comes back from a worker: it is the next of its group. */
   pushFront(id: RequestId): void {
     this.#listFor(id).pushFront(id);
+  }
+
+  /** A stored request was at a worker before: it comes before those of its group that were not. */
+  pushReturned(id: RequestId): void {
+    const table = this.#table;
+    const list = this.#listFor(id);
+    table.raise(id, RETURNED);
+    let behind: RequestId = NONE;
+    for (let at = list.head; at !== NONE && table.is(at, RETURNED); at = list.next(at)) behind = at;
+    list.insertBehind(id, behind);
   }
 
   /** Where the request comes, which is counted from now on. */
@@ -236,15 +248,16 @@ export class Waiting {
   oldestAt(): number | null {
     if (this.plainCount === 0) return null;
     let oldest = Infinity;
-    const look = (id: RequestId): void => {
-      if (id === NONE || this.#table.is(id, STORED)) return;
-      oldest = Math.min(oldest, this.#table.getTime(id, ARRIVED_AT));
-    };
-    look(this.#plain.head);
     let looks = 0;
-    for (const group of this.#turns.all()) {
-      look(group.head);
-      if (++looks === LOOKS_MAX) break;
+    for (const list of [this.#plain, ...this.#turns.all()]) {
+      // Stored ones may stand before its first plain one.
+      for (let id = list.head; id !== NONE && looks < LOOKS_MAX; id = list.next(id)) {
+        looks++;
+        if (this.#table.is(id, STORED)) continue;
+        oldest = Math.min(oldest, this.#table.getTime(id, ARRIVED_AT));
+        break;
+      }
+      if (looks === LOOKS_MAX) break;
     }
     return oldest === Infinity ? null : oldest;
   }
