@@ -255,7 +255,8 @@ export interface DeliveryPort {
   room(service: Buffer): number;
   /**
    * Of how many groups of a service a request may wait here, besides what `room` says: a group whose requests are not
-   * here has no turn among the others.
+   * here has no turn among the others. 0 while no plain request waits: then it costs nothing to leave them where their
+   * priority counts.
    */
   window(service: Buffer): number;
   /** The names of all services that have workers here. */

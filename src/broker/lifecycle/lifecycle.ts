@@ -65,6 +65,7 @@ export class Lifecycle {
       tracer.step(id, { name: 'request.received', service: service.shown });
     }
     service.waiting.push(id);
+    this.#storedDeliveries.plainWaits(service);
     workers.schedule(service);
   }
 

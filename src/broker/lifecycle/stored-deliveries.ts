@@ -76,8 +76,9 @@ export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
 
   window(name: Buffer): number {
     const service = this.#find(name);
-    const isOpen = service !== null && service.credit > 0 && !service.isPaused && this.#canHold;
-    return isOpen ? PREPARED_MAX : 0;
+    // Without plain requests, Titanic's own turns are enough: what is read ahead is behind no later priority.
+    if (service === null || service.waiting.plainCount === 0) return 0;
+    return service.credit > 0 && !service.isPaused && this.#canHold ? PREPARED_MAX : 0;
   }
 
   served(): readonly Buffer[] {
@@ -219,6 +220,13 @@ export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
   /** A worker registered, or clients are served again. */
   offerRoom(service: Service): void {
     this.#client?.roomAt(service.name);
+  }
+
+  /** A plain request waits: from the first one on, groups of stored requests need a turn beside it. */
+  plainWaits(service: Service): void {
+    if (!service.hasStored || !service.hasBacklog) return;
+    const { plainCount, groupCount } = service.waiting;
+    if (plainCount === 1 && groupCount > 0) this.offerRoom(service);
   }
 
   /** A plain request is dispatched. */

@@ -639,7 +639,7 @@ export class Dispatcher {
     let lack: Lack | null = null;
     while (ready.size > 0 && slots.length < LOAD_REQUESTS_MAX) {
       const slot = ready.peek();
-      const isExtra = ready.preparedGroups < window && ready.isFresh(slot);
+      const isExtra = places.hasSpare && ready.preparedGroups < window && ready.isFresh(slot);
       if (slots.length >= room && !isExtra) break;
       if (slots.length > 0 && bytes >= LOAD_BYTES_MAX) break;
       if (slots.length > 0 && places.shareOf(service) >= level) {

@@ -77,6 +77,12 @@ export class Places<Service extends PlaceHolder> {
     return this.bytes >= inFlightBytes ? 'inFlightBytes' : null;
   }
 
+  /** False if what is read beyond what workers can take might be missing elsewhere: half of the limits are for others. */
+  get hasSpare(): boolean {
+    const { maxInFlight, inFlightBytes } = this.#limits;
+    return this.requests * 2 < maxInFlight && this.bytes * 2 < inFlightBytes;
+  }
+
   /** How many more a service may have in flight, as far as that is known without their sizes. */
   roomFor(service: Pick<PlaceHolder, 'inFlight'>): number {
     if (this.lackOf(service, 0) !== null) return 0;
