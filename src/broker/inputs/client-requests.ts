@@ -164,13 +164,17 @@ export class ClientRequests {
     const { services, limits, requests, absence, table } = this.#data;
     const { frames, service: at } = inbound;
     let service = services.find(frames.buffer(at), frames.start(at), frames.end(at));
-    const isServed = service !== null && service.workers.size + service.remotes.size > 0;
+    const group = inbound.options < 0 ? EMPTY : frames.view(inbound.options + 1);
+    const isGrouped = group.length > 0;
+    // Other brokers get no request with a group.
+    const isServed =
+      service !== null && service.workers.size + (isGrouped ? 0 : service.remotes.size) > 0;
     // For a client that does not want to wait then (D65).
     const certainAt =
       isServed || hello?.refusesToWait !== true ? Infinity : absence.certainAt(frames.view(at));
     if (certainAt <= now) {
       const name = frames.view(at);
-      const found = this.#data.interconnect?.seek(name) ?? 'absent';
+      const found = (isGrouped ? null : this.#data.interconnect?.seek(name)) ?? 'absent';
       const isHeld =
         found === 'unknown' && this.#data.awaitingSearch.add(inbound, peer, hello, keyOf(name));
       if (isHeld) return;
@@ -191,8 +195,7 @@ export class ClientRequests {
     else if (service.namedBy === null) services.use(service, peer.identity);
     const id = requests.add(inbound, peer, hello, now);
     table.set(id, SERVICE, service.id);
-    const group = inbound.options < 0 ? EMPTY : frames.view(inbound.options + 1);
-    if (group.length > 0) requests.setGroup(id, group, peer.identity.memory);
+    if (isGrouped) requests.setGroup(id, group, peer.identity.memory);
     this.#lifecycle.accept(id, service);
     if (certainAt > now && certainAt < Infinity) {
       requests.unserved.keep(id, certainAt, peer.identity.memory);

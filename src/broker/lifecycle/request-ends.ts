@@ -10,6 +10,7 @@ import {
   ARRIVED_AT,
   DELIVERIES,
   GIVEN_UP,
+  GROUPED,
   NONE,
   ONCE,
   OUT,
@@ -107,8 +108,11 @@ export class RequestEnds {
     if (!table.is(id, QUEUED) || table.get(id, DELIVERIES) > 0) return;
     const { name, workers, remotes } = requests.serviceOf(id);
     const certainAt = absence.certainAt(name);
-    const isServed = workers.size + remotes.size > 0;
-    if (!isServed && certainAt <= now && (interconnect?.seek(name) ?? 'absent') === 'absent') {
+    // Other brokers get no request with a group.
+    const isGrouped = table.is(id, GROUPED);
+    const isServed = workers.size + (isGrouped ? 0 : remotes.size) > 0;
+    const found = (isGrouped ? null : interconnect?.seek(name)) ?? 'absent';
+    if (!isServed && certainAt <= now && found === 'absent') {
       this.refuseQueued(id, NO_WORKER);
       return;
     }
@@ -175,7 +179,8 @@ export class RequestEnds {
     // A worker that gave back what it may run once did not begin it (D117).
     const isUnbegun = table.is(id, ONCE) && !table.is(id, OUT);
     if (table.get(id, DELIVERIES) > 0 && !isUnbegun) return 'no_answer';
-    return workers.size + remotes.size === 0 ? 'no_worker' : 'workers_busy';
+    const elsewhere = table.is(id, GROUPED) ? 0 : remotes.size;
+    return workers.size + elsewhere === 0 ? 'no_worker' : 'workers_busy';
   }
 
   /** The client no longer gets a reply, or will not return for it (D26). */
