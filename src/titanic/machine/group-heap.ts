@@ -59,7 +59,7 @@ export class GroupHeap {
       const children = index.get(found[at] ?? NO_SLOT, CHILD);
       // Below one that does not come before it, none does.
       for (let slot = children; slot !== NO_SLOT; slot = index.get(slot, SIBLING)) {
-        if (before(slot, item)) found.push(slot);
+        if (before(slot, item) && found.push(slot) >= most) return most;
       }
     }
     return Math.min(found.length, most);
