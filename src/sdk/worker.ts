@@ -143,6 +143,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
   #isReady: (() => void) | null = null;
   #isNotReady: ((error: unknown) => void) | null = null;
   #grace: NodeJS.Timeout | undefined;
+  #graceEndMs: MonotonicMs = Infinity;
   #hasWarned = false;
   readonly #failures = new FailureReport((line, detail) => {
     process.emitWarning(line, { code: 'MDP_HANDLER_FAILED', detail });
@@ -277,7 +278,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
   /**
    * Drains: accepts no more requests, gives running ones `graceMs` to finish and, if the broker is away, their
    * answers to be sent; then aborts the signals of the others and gives them back to the broker. Resolves with
-   * `run()`; the event `drained` says how many were given back.
+   * `run()`; the event `drained` says how many were given back. Called again, it may shorten the time.
    *
    *     process.once('SIGTERM', () => void worker.close({ graceMs: 30_000 }));
    *
@@ -288,8 +289,13 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     const first = !this.#closed;
     this.#closed = true;
     if (this.#run === null) return;
-    if (first) {
+    const endMs = monotonicMs() + graceMs;
+    if (endMs < this.#graceEndMs) {
+      this.#graceEndMs = endMs;
+      clearTimeout(this.#grace);
       this.#grace = setTimeout(() => this.#abort(), graceMs);
+    }
+    if (first) {
       for (const connection of [...this.#connections]) connection.close();
       this.#wake();
     }
@@ -314,6 +320,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     this.#ticker.stop();
     this.#failures.flush();
     clearTimeout(this.#grace);
+    this.#graceEndMs = -Infinity;
     await Promise.all(this.#closings);
     if (this.#error !== null) throw this.#error;
     this.#listeners.emit('drained', { abandoned: this.#abandoned });

@@ -207,6 +207,85 @@ describe('a web server', () => {
     expect((await reply).text()).toBe('x');
   });
 
+  it('that is busy with several at once is left alone for a second, not for each of them', async () => {
+    const gone: (() => void)[] = [];
+    const held = createServer((_request, response) => {
+      gone.push(() => void response.writeHead(503).end('later'));
+      if (gone.length === 4) for (const end of gone.splice(0)) end();
+    });
+    web.push(held);
+    const url = `http://127.0.0.1:${await listening(held)}/`;
+    const worker = await bridge([url], [url], '--concurrency', '4');
+    const replies = ['a', 'b', 'c', 'd'].map((body) => client.request('work', body));
+    for (const reply of replies) void reply.catch(() => undefined);
+    await says(worker, `work: ${url}: http-503 later; no requests for 1 s\n`);
+    await says(worker, `work: ${url}: http-503 later; no requests for 2 s\n`);
+  });
+
+  it('that takes connections but loses its requests does not get those of others', async () => {
+    const lossy = createTcp((socket) => {
+      socket.on('error', () => undefined).on('data', () => socket.destroy());
+    });
+    after.push(() => void lossy.close());
+    const [good, port] = [await webServer((_request, body) => [200, body]), await listening(lossy)];
+    const url = `http://127.0.0.1:${port}/`;
+    const worker = await bridge([url, good]);
+    const bodies = Array.from({ length: 100 }, (_, number) => `${number}`);
+    const replies = await Promise.all(bodies.map((body) => client.request('work', body)));
+    expect(replies.map((reply) => reply.text())).toEqual(bodies);
+    expect(worker.stderr.split(`${url}: `).length).toBeLessThan(10);
+  });
+
+  it('behind a proxy that is away is not asked again and again', async () => {
+    const [port = 0] = await freePorts(1);
+    const url = 'http://127.0.0.1:1/';
+    const worker = new Child(
+      ['worker', 'work', '--endpoint', daemon.endpoint, '--proxy-env', '--to', url],
+      { environment: { HTTP_PROXY: `http://127.0.0.1:${port}`, NO_PROXY: '' } },
+    );
+    await says(worker, ' for ');
+    const reply = client.request('work', 'x', { timeoutMs: 2500 });
+    await expect(reply).rejects.toBeDefined();
+    expect(worker.stderr.split('ECONNREFUSED').length - 1).toBeLessThan(4);
+    expect(worker.stderr).toContain('ECONNREFUSED');
+  });
+
+  it('whose answer waits for a broker that is lost serves the other one, and ends in time', async () => {
+    const other = await startDaemon();
+    const asker = new Client({ endpoints: [other.endpoint], timeoutMs: 60_000 });
+    const begun = Promise.withResolvers<undefined>();
+    const answers: (() => void)[] = [];
+    const server = createServer((request, response) => {
+      if (request.headers['x-slow'] === undefined) return void response.end('ok');
+      answers.push(() => response.end('late'));
+      begun.resolve(undefined);
+    });
+    web.push(server);
+    const url = `http://127.0.0.1:${await listening(server)}/`;
+    const pair = ['--endpoint', other.endpoint, '--grace-ms', '1000'];
+    const worker = await bridge([url], [url], ...pair);
+    await says(worker, `registered at ${other.endpoint}`);
+    void asker.request('work', 'x', { headers: { 'x-slow': '1' } }).catch(() => undefined);
+    await begun.promise;
+    await other.kill();
+    await says(worker, `lost the connection to ${other.endpoint}`);
+    for (const answer of answers) answer();
+    expect((await client.request('work', 'x')).text()).toBe('ok');
+    const registered = `registered at ${daemon.endpoint}`;
+    const before = worker.stderr.split(registered).length;
+    server.removeAllListeners('request');
+    server.on('request', (request) => request.socket.destroy());
+    const lost = client.request('work', 'x');
+    await says(worker, 'socket hang up');
+    server.removeAllListeners('request');
+    server.on('request', (_request, response) => response.end('again'));
+    expect((await lost).text()).toBe('again');
+    await worker.until(({ stderr }) => stderr.split(registered).length > before, 'it is back');
+    worker.signal('SIGTERM');
+    expect(await worker.finished()).toMatchObject({ status: 0 });
+    await asker.close();
+  });
+
   it('that is not there: what was never written to it runs elsewhere, also with once', async () => {
     const url = await webServer((_request, body) => [200, body]);
     const [port = 0] = await freePorts(1);

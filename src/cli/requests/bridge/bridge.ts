@@ -14,6 +14,8 @@ const PAUSE_MS_MIN = 1000;
 const PAUSE_MS_MAX = 30_000;
 /** How long its worker may take to leave: as long as what it is doing. */
 const LEAVE_MS = DAY_MS;
+/** How long the next worker waits for one that has answers for a lost broker; they are sent all the same. */
+const UNSENT_MS = 2000;
 
 export interface BridgeOptions {
   /** @param lost called when a connection to the server is lost while no request tells of it */
@@ -28,10 +30,18 @@ export class Bridge {
   readonly #options: BridgeOptions;
   readonly #closing = new AbortController();
   #worker: Worker | null = null;
+  /** Of each worker that has not ended; the older ones have answers for a broker that is lost. */
+  readonly #runs = new Map<Worker, Promise<void>>();
+  /** The number of requests of the present worker that have not ended. */
+  #asked = 0;
+  /** The present worker takes no more requests. */
+  #isLeaving = false;
+  /** Ends the wait for the present worker. */
+  #left: (() => void) | null = null;
   #server: Server | null = null;
   #isAwayTold = false;
   #pauseMs = 0;
-  /** Requests in a row that the server did not answer in time, or refused because it was busy. */
+  /** Registrations in a row in which the server lost a request, answered none in time, or was busy. */
   #vain = 0;
 
   constructor(options: BridgeOptions) {
@@ -40,7 +50,7 @@ export class Bridge {
 
   /** The number of requests that are at the server. */
   get running(): number {
-    return this.#worker?.running ?? 0;
+    return [...this.#runs.keys()].reduce((sum, { running }) => sum + running, 0);
   }
 
   /** Serves until `close()`. */
@@ -50,6 +60,7 @@ export class Bridge {
     this.#server = server;
     try {
       while (!signal.aborted) await this.#serveOnce(server, signal);
+      await Promise.all(this.#runs.values());
     } finally {
       server.close();
     }
@@ -59,14 +70,32 @@ export class Bridge {
   async #serveOnce(server: Server, signal: AbortSignal): Promise<void> {
     await pause(this.#pauseMs, undefined, { signal }).catch(() => undefined);
     this.#pauseMs = 0;
-    await server.ready(signal, (why) => this.#tell(why));
+    if (!signal.aborted) await server.ready(signal, (why) => this.#tell(why));
     if (signal.aborted) return;
     this.#isAwayTold = false;
-    this.#worker = this.#options.newWorker((request, context) =>
-      // The worker makes no other context.
-      this.#handle(server, request.frames, context as InnerContext),
-    );
-    await this.#worker.run();
+    const left = Promise.withResolvers<undefined>();
+    this.#left = () => left.resolve(undefined);
+    this.#isLeaving = false;
+    const worker = this.#options.newWorker(async (request, context) => {
+      this.#asked++;
+      try {
+        // The worker makes no other context.
+        return await this.#handle(server, request.frames, context as InnerContext);
+      } finally {
+        this.#asked--;
+        this.#lookLeft();
+      }
+    });
+    this.#worker = worker;
+    const run = worker.run().finally(() => this.#runs.delete(worker));
+    this.#runs.set(worker, run);
+    await Promise.race([run, left.promise]);
+  }
+
+  /** A broker that is lost for good must not keep the server from the others. */
+  #lookLeft(): void {
+    if (!this.#isLeaving || this.#asked > 0 || this.#left === null) return;
+    setTimeout(this.#left, UNSENT_MS).unref();
   }
 
   async #handle(
@@ -92,7 +121,9 @@ export class Bridge {
       }
       case 'lost': {
         const { why, wasWritten, isSilent } = outcome;
-        this.#leave(why, isSilent ? this.#nextPauseMs(0) : 0);
+        // A connection proves little: a proxy takes it for a server that is away. So only the first loss in a row is
+        // without a pause.
+        this.#leave(why, this.#nextPauseMs(0, isSilent ? PAUSE_MS_MIN : 0));
         context.giveBack(why, wasWritten);
         throw new Error(why);
       }
@@ -101,10 +132,11 @@ export class Bridge {
     }
   }
 
-  #nextPauseMs(askedMs: number): number {
-    const ownMs = Math.min(PAUSE_MS_MAX, PAUSE_MS_MIN * 2 ** this.#vain);
-    this.#vain++;
-    return Math.max(askedMs, ownMs);
+  /** What runs at the same time counts once. */
+  #nextPauseMs(askedMs: number, firstMs = PAUSE_MS_MIN): number {
+    if (!this.#isLeaving) this.#vain++;
+    const laterMs = Math.min(PAUSE_MS_MAX, PAUSE_MS_MIN * 2 ** (this.#vain - 1));
+    return Math.max(askedMs, this.#vain > 1 ? laterMs : firstMs);
   }
 
   /** Takes no more requests until the server is there again. */
@@ -112,7 +144,9 @@ export class Bridge {
     if (this.#closing.signal.aborted) return;
     this.#pauseMs = Math.max(this.#pauseMs, pauseMs);
     this.#tell(why, pauseMs);
+    this.#isLeaving = true;
     void this.#worker?.close({ graceMs: LEAVE_MS });
+    this.#lookLeft();
   }
 
   #tell(why: string, pauseMs = 0): void {
@@ -125,8 +159,7 @@ export class Bridge {
   /** Drains: what is at the server has `graceMs` to be answered. */
   close(graceMs: number): void {
     this.#closing.abort();
-    void this.#worker?.close({ graceMs });
-    // One that was leaving already has a longer time.
+    for (const worker of this.#runs.keys()) void worker.close({ graceMs });
     setTimeout(() => this.#server?.close(), graceMs).unref();
   }
 }
