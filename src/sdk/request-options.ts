@@ -26,7 +26,7 @@ export interface RequestOptions {
   readonly once?: boolean;
   /**
    * The group of the request, such as a tenant or a device, 1 to 255 bytes in UTF-8: the groups of a service take turns
-   * at its workers, and limits of the service may hold for each of them. The client sends it only to a broker that
+   * at its workers. The client sends it only to a broker that
    * supports groups; otherwise it fails with ERR_MDP_UNSUPPORTED. Default: that of all requests without one.
    */
   readonly group?: string | undefined;

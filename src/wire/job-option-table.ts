@@ -53,7 +53,7 @@ export interface JobOptions {
   readonly webhook?: string;
   /**
    * The group of the request, such as a tenant or a device, 1 to 255 bytes in UTF-8: the groups of a service take turns
-   * at its workers, and limits of the service may hold for each of them. Default: that of all requests without one.
+   * at its workers. Default: that of all requests without one.
    */
   readonly group?: string | undefined;
 }

@@ -77,7 +77,7 @@ describe('the address of the page (issue 82.5)', () => {
       await seen.seesText('0 requests found');
       await seen.button('Forget the token').click();
       await seen.goes('#/durable?uuidEnd=AB');
-      await seen.seesText('So does the end of a uuid.');
+      await seen.seesText('These filters need a token.');
     },
   );
 
