@@ -244,7 +244,14 @@ function senderOf({ event, key, address, schedule }: Facts): string {
   return typeof key === 'string' ? `${place}, key ${key}` : place;
 }
 
-const SHOWN_ELSEWHERE: ReadonlySet<string> = new Set(['event', 'severity', 'key', 'address']);
+/** The sentence is made of the fields, which say more. */
+const SHOWN_ELSEWHERE: ReadonlySet<string> = new Set([
+  'event',
+  'severity',
+  'sentence',
+  'key',
+  'address',
+]);
 
 /** What it sent, and the rule. */
 function saidOf(event: Facts): string {
