@@ -71,6 +71,7 @@ function workerStatus(worker: Worker, now: number): WorkerStatus {
     sinceMs: Math.round(now - worker.registeredAt),
     key: worker.peer.key,
     name: worker.name,
+    number: worker.number,
   };
 }
 
@@ -237,7 +238,7 @@ export class Listing implements Registry {
         last = worker.number;
         const status = workerStatus(worker, now);
         if (isWanted(status)) {
-          items.push({ ...status, number: worker.number, address: worker.peer.address });
+          items.push({ ...status, address: worker.peer.address });
         }
       }
       if (lookedAt > LOOKED_AT_MAX) return { items, next: { service: service.id + 1, worker: 0 } };

@@ -155,12 +155,12 @@ export const WorkerStatus = object({
     'Name of the CURVE key of the worker; null: none, unknown (libzmq), or read over HTTP without a token.',
   ),
   name: orNull(text(), 'Name that the worker gives itself, percent-escaped; null: none.'),
+  number: count('Number of the worker, as in the log; it is another one after each registration.'),
 });
 export type WorkerStatus = Json<typeof WorkerStatus>;
 
 /** A worker as shown to operators. */
 export const WorkerSeen = WorkerStatus.extend({
-  number: count('Number of the worker, as in the log; it is another one after each registration.'),
   address: orNull(text(), 'Source address; null over HTTP without a token.'),
 });
 export type WorkerSeen = Json<typeof WorkerSeen>;

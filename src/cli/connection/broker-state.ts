@@ -64,8 +64,8 @@ export async function look<T>(
       workers: async (service) => {
         const answer = await ask(client, 'mmi.workers', service);
         if (answer.status === '404') return [];
-        // With the same keys as by HTTP: older brokers report no names, and MMI no addresses.
-        const unknown = { name: null, address: null };
+        // With the same keys as by HTTP: older brokers report neither names nor numbers, and MMI no addresses.
+        const unknown = { name: null, number: null, address: null };
         return listOf('mmi.workers', answer).map((worker) => ({ ...unknown, ...worker }));
       },
       contract: async (service) => {

@@ -183,7 +183,7 @@ describe('the events as a stream (D46)', () => {
     expect(daemon.logged('message.malformed').length).toBeLessThan(20);
     const overHttp = (): readonly Fields[] =>
       Array.from(text.matchAll(/^data: (.*)$/gm), ([, data = '']) => JSON.parse(data) as Fields)
-        .map(({ time: _time, severity: _severity, ...fields }) => fields)
+        .map(({ time: _time, severity: _severity, sentence: _sentence, ...fields }) => fields)
         .filter(({ service }) => !String(service).startsWith('mmi.sync'))
         .filter(
           ({ event }) => String(event).startsWith('message') || event === 'worker.registered',
