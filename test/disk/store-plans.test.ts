@@ -37,7 +37,7 @@ const ONCE = ['apart', 'services', 'rankedTombstones', 'rankedEpochMax', 'rememb
 const NAMED = {
   kind: -1,
   ...{ from: '', to: '', states: 14, match: 'any', service: null, most: 1, offset: 1 },
-  ...{ reason: 1, extra: 1, diedAt: 1, key: '', owner: 0 },
+  ...{ reason: 1, extra: 1, diedAt: 1, key: '', owner: 0, own: '' },
 };
 
 describe('how SQLite carries out the statements of a store', () => {

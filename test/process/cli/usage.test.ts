@@ -63,7 +63,7 @@ const WRONG = [
   { args: ['request', 'ü'.repeat(128)], says: 'this one has 256' },
   { args: ['request', 'a', '--endpoint', '127.0.0.1:5555'], says: 'tcp://127.0.0.1:5555' },
   { args: ['request', 'a', '--endpoint', 'tcp://*:5555'], says: 'cannot connect to *' },
-  { args: ['worker', 'a'], says: "missing required argument 'command'" },
+  { args: ['worker', 'a'], says: 'a command is missing (-- COMMAND), or a server (--to URL)' },
   { args: ['worker', 'a', '--', 'no-such-program'], says: 'no-such-program: no such command' },
   { args: ['worker', 'a', '--', '/etc/passwd'], says: '/etc/passwd: no such command' },
   { args: ['worker', 'mmi.service', '--', 'cat'], says: 'reserved for the broker' },
