@@ -303,7 +303,7 @@ describe('mmi.workers', () => {
         sinceMs: 500,
         key: null,
         name: null,
-        number: expect.any(Number) as number,
+        number: expect.any(Number) as unknown,
       },
       {
         service: 'a%25b',
@@ -314,7 +314,7 @@ describe('mmi.workers', () => {
         sinceMs: 250,
         key: null,
         name: 'vm %C3%A9:7',
-        number: expect.any(Number) as number,
+        number: expect.any(Number) as unknown,
       },
     ]);
     expect(answer).not.toContain('secret');
