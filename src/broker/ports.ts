@@ -146,7 +146,7 @@ export interface StoredBody {
   readonly deadlineAt?: number;
   /** The name of its group (D118); absent or empty: it is in none. */
   readonly group?: Buffer;
-  /** It was at a worker before: it is the next of its group. */
+  /** Whether it was at a worker before, so that it is the next of its group. */
   readonly isFirst?: boolean;
 }
 
@@ -254,7 +254,7 @@ export interface DeliveryPort {
    */
   room(service: Buffer): number;
   /**
-   * Of how many groups of a service a request may wait here, besides what `room` says: a group whose requests are not
+   * The number of groups of a service of which a request may wait here, besides what `room` says: one whose requests are not
    * here has no turn among the others. 0 while no plain request waits: then it costs nothing to leave them where their
    * priority counts.
    */

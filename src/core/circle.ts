@@ -1,6 +1,6 @@
 /** An item of a circle. The fields belong to `Circle`. */
 export interface InCircle<Item> {
-  /** Its neighbours; `null`: it is in no circle. */
+  /** The neighbours of an item; `null`: it is in no circle. */
   after: Item | null;
   before: Item | null;
 }

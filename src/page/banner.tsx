@@ -125,7 +125,7 @@ function worstFirst<Kind extends Trouble>(troubles: readonly Kind[]): Kind[] {
   });
 }
 
-/** Those with the same title together. */
+/** Puts problems with the same title together. */
 function told(troubles: readonly Trouble[]): Told[] {
   const firsts = troubles.filter(
     ({ title }, index) => troubles.findIndex((each) => each.title === title) === index,

@@ -57,7 +57,7 @@ export interface RowFilter {
   readonly header: { readonly name: string; readonly value: string } | null;
   readonly diedAfter: number | null;
   readonly diedBefore: number | null;
-  /** Of pending requests, what they wait for: a worker, their time, or their next attempt. */
+  /** What pending requests wait for: a worker, their time, or their next attempt. */
   readonly phase: Phase | null;
   /** The present, for `phase`; null without it. */
   readonly at: number | null;

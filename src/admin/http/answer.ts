@@ -11,7 +11,7 @@ export interface Answer {
   readonly headers: Headers;
   /** Set in the answer to a POST that only asked: there is no event of it. */
   readonly changesNothing?: true;
-  /** Of a command for many: what was meant, in words, and how many were changed. */
+  /** What a command for many requests meant, in words, and how many it changed. */
   readonly did?: {
     readonly service: string | null;
     readonly filter: string;

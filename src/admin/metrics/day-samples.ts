@@ -17,14 +17,14 @@ const SERIES_MAX = 137;
 export const NODE_SERIES = '';
 const VERSION = 1;
 
-/** Of what happened in a minute, the worst; of other values the mean. */
+/** The worst of what happened in a minute; the mean of other values. */
 const WORST = /^(queued|inFlight|open|dead|loopLagMs|p99Ms|maxMs|toReplyP99Ms|toReplyMaxMs)$/;
 
 /** Names of values, the first of which is `at`. */
 export type Columns = readonly string[];
 export type Row = readonly (number | null)[];
 
-/** One row of all rows of a minute. */
+/** Makes one row of all rows of a minute. */
 export function minuteOf(columns: Columns, rows: readonly Row[]): Row {
   return columns.slice(1).map((name, index) => {
     const values = rows.flatMap((row) => row[index + 1] ?? []);

@@ -81,7 +81,7 @@ export interface Tables extends Held {
   /** Has waits for locks end before the time for a batch is over. @param leftMs of that time */
   limitLocks(timeoutMs: number, leftMs: number): Promise<void>;
   commit(fence: FenceValue, changes: readonly Change[], sending: Sending): Promise<Made | null>;
-  /** Those of these requests that another session has locked. Waits for no lock. */
+  /** Finds which of these requests another session has locked. Waits for no lock. */
   locked(asked: readonly RequestUuid[]): Promise<RequestUuid[]>;
   /** Who has locked these; not brokers, whose transactions end by themselves. */
   lockHolders(locked: readonly RequestUuid[]): Promise<LockedRow[]>;

@@ -20,7 +20,7 @@ const PAGES_MAX = 10;
 interface Loaded {
   /** Absent: it has left. */
   readonly worker: Worker | undefined;
-  /** Those of the same name and address: usually the same program, which registers once for each service. */
+  /** Workers of the same name and address: usually the same program, which registers once for each service. */
   readonly others: readonly Worker[];
   readonly held: readonly StoredRequest[];
   readonly failure: ServiceHistory['failuresByWorker'][number] | undefined;

@@ -16,7 +16,7 @@ class OpenGroup extends GroupHeap implements InCircle<OpenGroup> {
   /** Open requests of it, and those of them that are prepared. */
   open = 0;
   prepared = 0;
-  /** Its turn in its circle: the smaller one comes first. */
+  /** When the turn of the group comes in its circle: the smaller one is first. */
   turn = 0;
   circle: Circle<OpenGroup> | null = null;
   after: OpenGroup | null = null;

@@ -30,7 +30,7 @@ export class Bridge {
   readonly #options: BridgeOptions;
   readonly #closing = new AbortController();
   #worker: Worker | null = null;
-  /** Of each worker that has not ended; the older ones have answers for a broker that is lost. */
+  /** The end of each worker that has not ended; the older ones have answers for a broker that is lost. */
   readonly #runs = new Map<Worker, Promise<void>>();
   /** The number of requests of the present worker that have not ended. */
   #asked = 0;

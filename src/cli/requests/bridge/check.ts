@@ -6,7 +6,7 @@ import { targetOf } from './target.js';
 /** As long as a handshake may take. */
 const ANSWER_MS = 3500;
 
-/** It is sent no request. @throws ERR_USAGE */
+/** Looks whether the server at this URL takes connections; it is sent no request. @throws ERR_USAGE */
 export async function serverFinding(url: string, caFile: string | undefined): Promise<Finding> {
   const target = targetOf(url);
   const name = `server ${target.shown}`;

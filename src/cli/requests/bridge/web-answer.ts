@@ -83,7 +83,7 @@ export function outcomeOf(
   return { kind: 'failed', error, pauseMs: isBusy ? retryAfterMs(retryAfter, nowMs) : null };
 }
 
-/** Of a page, what people would read of it. */
+/** The text of a web page that people would read. */
 function firstWords(body: Buffer): string {
   const text = body
     .toString('utf8')

@@ -168,7 +168,7 @@ function tooLarge(bytes: number, bytesMax: number): Outcome {
   return failed('too-large', text, false);
 }
 
-/** Of several addresses, none of which took the connection, the message is empty. Of a certificate it speaks of Node. */
+/** Says more than Node.js does: its message is empty if no address took the connection, and of a certificate it speaks of Node.js. */
 function wordsOf(error: unknown): string {
   const text = messageOf(error) || String(codeOf(error));
   return text.replace(/; if the root CA .*/, ' (--ca names a file with its authority)');
