@@ -183,6 +183,7 @@ describe('majordomo workers', () => {
         state: 'waiting',
         version: '0.2',
         inFlight: 0,
+        number: expect.any(Number),
         credit: 5,
         sinceMs: expect.any(Number),
         key: null,
