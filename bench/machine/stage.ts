@@ -92,8 +92,10 @@ export interface Setting {
   readonly packed?: boolean;
   /** Every client has a session (D116). */
   readonly sessions?: boolean;
-  /** Requests have headers, which are empty; with so many, each is of one of as many groups. */
-  readonly headed?: true | number;
+  /** So many different requests have headers, which are empty. */
+  readonly headed?: number;
+  /** Each of them is of another group. */
+  readonly grouped?: boolean;
   /** Who is told what happens; without it, nobody. */
   readonly events?: BrokerEvents;
 }
@@ -175,17 +177,15 @@ export class Stage {
     for (let index = 0; index < setting.queued; index++) {
       this.broker.message(index % CLIENTS, waiting, 0);
     }
-    const groups = typeof setting.headed === 'number' ? setting.headed : 0;
-    const kinds = Math.max(setting.services, groups);
+    const headed = setting.headed ?? 0;
+    const kinds = Math.max(setting.services, headed);
     this.#requests = Array.from({ length: kinds }, (_, index) => {
       const service = `service-${index % setting.services}`;
       const head = [Buffer.alloc(4), '', 'MDPC02'];
-      if (groups > 0) {
+      if (setting.grouped === true) {
         return asRead(Frames.of(...head, WITH_OPTIONS, service, '', `g-${index}`, '', '', BODY));
       }
-      if (setting.headed === true) {
-        return asRead(Frames.of(...head, WITH_HEADERS, service, '', '', BODY));
-      }
+      if (headed > 0) return asRead(Frames.of(...head, WITH_HEADERS, service, '', '', BODY));
       return asRead(Frames.of(...head, Buffer.from([1]), service, BODY));
     });
     const isPacked = setting.packed === true;

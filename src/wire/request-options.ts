@@ -12,11 +12,11 @@ export interface RequestOptions {
   readonly once: boolean;
 }
 
-const NO_OPTIONS: RequestOptions = { once: false };
+export const NO_REQUEST_OPTIONS: RequestOptions = { once: false };
 
 /** @returns what is wrong with the frame, if it is neither empty nor a JSON object of valid options */
 export function readRequestOptions(frame: Buffer): RequestOptions | string {
-  if (frame.length === 0) return NO_OPTIONS;
+  if (frame.length === 0) return NO_REQUEST_OPTIONS;
   const given = readJsonObject(frame, OPTIONS_BYTES_MAX);
   if (given === null) return 'the options of a request must be a JSON object of at most 1 KiB';
   const { once = false, ...unknown } = given;

@@ -6,8 +6,11 @@ import { Frames } from '../../core/frames.js';
 import { packedBytes, unpack } from '../../core/packed.js';
 import { Inbound } from '../../wire/inbound.js';
 import { GROUP_BYTES_MAX } from '../../wire/job-option-table.js';
-import { EMPTY } from '../../wire/mdp.js';
-import { readRequestOptions } from '../../wire/request-options.js';
+import {
+  NO_REQUEST_OPTIONS,
+  readRequestOptions,
+  type RequestOptions,
+} from '../../wire/request-options.js';
 import { allows, mayBeClient, mayRequest } from '../admission/access.js';
 import type { HeldMessage } from '../admission/held-messages.js';
 import { NO_RIGHT, NO_WORKER, TOO_FAST, tooLarge } from '../admission/refusal.js';
@@ -97,11 +100,7 @@ export class ClientRequests {
   #takesOptions(request: Arrived): boolean {
     const { peer, inbound, hello, internal } = request;
     const { frames, options: at } = inbound;
-    const frame = frames.view(at);
-    // Nobody would release what is kept for a connection that has ended.
-    const options = peer.isGone
-      ? readRequestOptions(frame)
-      : (peer.options ??= new LastOptions(peer.identity.memory)).read(frame);
+    const options = optionsOf(peer, frames, at);
     const isPlain = frames.size(at) + frames.size(at + 1) === 0;
     let fault: string | null = null;
     if (internal !== null && !isPlain) fault = NO_OPTIONS;
@@ -164,8 +163,8 @@ export class ClientRequests {
     const { services, limits, requests, absence, table } = this.#data;
     const { frames, service: at } = inbound;
     let service = services.find(frames.buffer(at), frames.start(at), frames.end(at));
-    const group = inbound.options < 0 ? EMPTY : frames.view(inbound.options + 1);
-    const isGrouped = group.length > 0;
+    const group = inbound.options < 0 ? '' : textOf(frames, inbound.options + 1);
+    const isGrouped = group !== '';
     // Other brokers get no request with a group.
     const isServed =
       service !== null && service.workers.size + (isGrouped ? 0 : service.remotes.size) > 0;
@@ -276,4 +275,18 @@ function takesNext(session: Session, inbound: Inbound, now: number): boolean {
 /** The name of a service as text, one character per byte. */
 function keyOf(service: Buffer): string {
   return service.toString('latin1');
+}
+
+/** The options in this frame, or what is wrong with them. */
+function optionsOf(peer: Peer, frames: Frames, at: number): RequestOptions | string {
+  if (frames.size(at) === 0) return NO_REQUEST_OPTIONS;
+  const frame = frames.view(at);
+  // Nobody would release what is kept for a connection that has ended.
+  if (peer.isGone) return readRequestOptions(frame);
+  return (peer.options ??= new LastOptions(peer.identity.memory)).read(frame);
+}
+
+/** The bytes of a frame, one character per byte. */
+function textOf(frames: Frames, at: number): string {
+  return frames.buffer(at).toString('latin1', frames.start(at), frames.end(at));
 }

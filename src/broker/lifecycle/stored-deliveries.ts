@@ -151,7 +151,7 @@ export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
     if (deadlineAt !== Infinity) requests.setDeadline(id, deadlineAt);
     table.set(id, SERVICE, service.id);
     table.setTime(id, REFERENCE, reference);
-    if (group !== undefined && group.length > 0) requests.setGroup(id, group);
+    if (group !== undefined && group.length > 0) requests.setGroup(id, group.toString('latin1'));
     table.raise(id, QUEUED);
     if (isFirst) service.waiting.pushReturned(id);
     else service.waiting.push(id);

@@ -1,7 +1,11 @@
 /** The options of the last request of a connection that had some (D117): those of the next are mostly the same. */
 import { ownCopy } from '../../core/bytes.js';
 import type { MemoryAccount } from '../../core/holdings.js';
-import { readRequestOptions, type RequestOptions } from '../../wire/request-options.js';
+import {
+  NO_REQUEST_OPTIONS,
+  readRequestOptions,
+  type RequestOptions,
+} from '../../wire/request-options.js';
 
 /** Memory that they take, besides the bytes of the frame. */
 const LAST_BYTES = 160;
@@ -9,7 +13,7 @@ const LAST_BYTES = 160;
 export class LastOptions {
   readonly #memory: MemoryAccount;
   #frame: Buffer | null = null;
-  #options: RequestOptions = { once: false };
+  #options = NO_REQUEST_OPTIONS;
 
   /** @param memory of the identity of the connection */
   constructor(memory: MemoryAccount) {

@@ -196,7 +196,7 @@ export class RequestStore {
   }
 
   /** The request is of a group of its service from now on. @param memory of its sender; absent: as of stored requests */
-  setGroup(id: RequestId, name: Buffer, memory: MemoryAccount = this.#own): void {
+  setGroup(id: RequestId, name: string, memory: MemoryAccount = this.#own): void {
     memory.add('requests', this.serviceOf(id).waiting.join(id, name));
   }
 

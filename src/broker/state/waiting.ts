@@ -6,7 +6,6 @@ import { Circle, type InCircle } from '../../core/circle.js';
 import {
   ARRIVED_AT,
   FLAGS,
-  GROUP,
   GROUPED,
   NONE,
   type RequestId,
@@ -21,10 +20,12 @@ const GROUP_BYTES = 200;
 /** Maximum number of groups that are looked at for the oldest request. */
 const LOOKS_MAX = 1000;
 
+const ENDED_MAX = 1000;
+
 /** The requests of a group that wait, plain and stored ones, in the order in which they are dispatched. */
 export class Group extends RequestList implements InCircle<Group> {
   /** The bytes of its name, one character per byte. */
-  readonly key: string;
+  key: string;
   /** The number of its requests, also of those at workers. */
   requests = 0;
   after: Group | null = null;
@@ -40,10 +41,14 @@ export class Group extends RequestList implements InCircle<Group> {
 export class Groups {
   readonly #byNumber: (Group | null)[] = [];
   readonly #free: number[] = [];
+  /** Groups that ended, and are used again: where each request has a group of its own, most are. */
+  readonly #ended: Group[] = [];
 
-  add(group: Group): number {
+  add(table: RequestTable, key: string): number {
     const number = this.#free.pop() ?? this.#byNumber.length;
-    this.#byNumber[number] = group;
+    const ended = this.#ended.pop();
+    if (ended !== undefined) ended.key = key;
+    this.#byNumber[number] = ended ?? new Group(table, key);
     return number;
   }
 
@@ -52,6 +57,8 @@ export class Groups {
   }
 
   remove(number: number): void {
+    const group = this.of(number);
+    if (group !== null && this.#ended.length < ENDED_MAX) this.#ended.push(group);
     this.#byNumber[number] = null;
     this.#free.push(number);
   }
@@ -70,7 +77,7 @@ export class Waiting {
   readonly #plain: RequestList;
   readonly #stored: RequestList;
   #storedTurnsLeft = 0;
-  /** The numbers of the groups, by the bytes of their names; `null`: there never was one. */
+  /** The numbers of the groups, by the bytes of their names; `null`: there is none. */
   #numbers: Map<string, number> | null = null;
   /** Stands for the requests without a group in the circle of groups. */
   #others: Group | null = null;
@@ -95,20 +102,22 @@ export class Waiting {
 
   // ---------------------------------------------------------------- groups
 
-  /** The request, which is in no list, is of the group with this name. @returns the memory that it takes */
-  join(id: RequestId, name: Buffer): number {
-    const key = name.toString('latin1');
+  /**
+   * The request, which is in no list, is of the group with this name.
+   * @param key the bytes of the name, one character per byte
+   * @returns the memory that it takes
+   */
+  join(id: RequestId, key: string): number {
     const numbers = (this.#numbers ??= new Map<string, number>());
     let number = numbers.get(key) ?? NONE;
     if (number === NONE) {
-      number = this.#groups.add(new Group(this.#table, key));
+      number = this.#groups.add(this.#table, key);
       numbers.set(key, number);
       if (numbers.size === 1 && !this.#hasNoOthers) this.#othersWait();
     }
     const group = this.#groups.of(number);
     if (group !== null) group.requests++;
-    this.#table.set(id, GROUP, number);
-    this.#table.raise(id, GROUPED);
+    this.#table.setGroup(id, number);
     return GROUP_BYTES + key.length;
   }
 
@@ -116,14 +125,17 @@ export class Waiting {
   leave(id: RequestId): number {
     const table = this.#table;
     table.lower(id, GROUPED);
-    const number = table.get(id, GROUP);
+    const number = table.groupOf(id);
     const group = this.#groups.of(number);
     if (group === null) return 0;
     const { key } = group;
     if (--group.requests === 0) {
       this.#groups.remove(number);
       this.#numbers?.delete(key);
-      if (this.groupCount === 0 && this.#others !== null) this.#turns.remove(this.#others);
+      if (this.groupCount === 0) {
+        this.#numbers = null;
+        if (this.#others !== null) this.#turns.remove(this.#others);
+      }
     }
     return GROUP_BYTES + key.length;
   }
@@ -131,14 +143,20 @@ export class Waiting {
   /** The name of its group; empty: it is of none. */
   groupOf(id: RequestId): Buffer {
     const table = this.#table;
-    const group = table.is(id, GROUPED) ? this.#groups.of(table.get(id, GROUP)) : null;
+    const group = table.is(id, GROUPED) ? this.#groups.of(table.groupOf(id)) : null;
     return Buffer.from(group?.key ?? '', 'latin1');
   }
 
   // ---------------------------------------------------------------- requests
 
   push(id: RequestId): void {
-    this.#table.lower(id, RETURNED);
+    const flags = this.#table.get(id, FLAGS);
+    if ((flags & (STORED | GROUPED)) === 0 && this.#numbers === null) {
+      this.plainCount++;
+      this.#plain.pushBack(id);
+      return;
+    }
+    if ((flags & RETURNED) !== 0) this.#table.lower(id, RETURNED);
     this.#listFor(id).pushBack(id);
   }
 
@@ -167,7 +185,7 @@ export class Waiting {
       this.#othersWait();
       return isStored ? this.#stored : this.#plain;
     }
-    const group = this.#groups.of(this.#table.get(id, GROUP));
+    const group = this.#groups.of(this.#table.groupOf(id));
     if (group === null) return this.#plain;
     if (group.after === null) this.#turns.append(group);
     return group;
@@ -183,30 +201,47 @@ export class Waiting {
       if (this.#others !== null && this.#hasNoOthers) this.#turns.remove(this.#others);
       return;
     }
-    const group = this.#groups.of(this.#table.get(id, GROUP));
+    const group = this.#groups.of(this.#table.groupOf(id));
     group?.remove(id);
     if (group?.count === 0) this.#turns.remove(group);
   }
 
   /** Removes the request that `next` gave, because it is dispatched: its group's turn is over. */
   take(id: RequestId): void {
-    const flags = this.#table.get(id, FLAGS);
-    if ((flags & GROUPED) === 0) {
-      if ((flags & STORED) !== 0) this.#storedTurnsLeft--;
-      else this.#storedTurnsLeft = this.storedOfOthers > 0 ? this.storedTurns : 1;
+    const isStored = this.#table.is(id, STORED);
+    if (this.#numbers !== null) {
+      const isGrouped = this.#turns.first !== this.#others;
+      this.#turns.turn();
+      if (!isGrouped) this.#turnOf(isStored);
+      this.remove(id);
+      return;
     }
-    this.#turns.turn();
-    this.remove(id);
+    this.#turnOf(isStored);
+    if (isStored) {
+      this.storedCount--;
+      this.#stored.remove(id);
+    } else {
+      this.plainCount--;
+      this.#plain.remove(id);
+    }
   }
 
   /** The request whose turn it is. */
   next(): RequestId {
-    const turn = this.#turns.first;
-    if (turn !== null && turn !== this.#others) return turn.head;
+    if (this.#numbers !== null) {
+      const turn = this.#turns.first;
+      if (turn !== null && turn !== this.#others) return turn.head;
+    }
+    if (this.#stored.count === 0) return this.#plain.head;
     // While both stored and plain ones wait, they take turns.
-    const takesStored =
-      this.#stored.count > 0 && (this.#plain.count === 0 || this.#storedTurnsLeft > 0);
+    const takesStored = this.#plain.count === 0 || this.#storedTurnsLeft > 0;
     return takesStored ? this.#stored.head : this.#plain.head;
+  }
+
+  /** A request without a group is dispatched. */
+  #turnOf(isStored: boolean): void {
+    if (isStored) this.#storedTurnsLeft--;
+    else this.#storedTurnsLeft = this.storedOfOthers > 0 ? this.storedTurns : 1;
   }
 
   // ---------------------------------------------------------------- of one kind
