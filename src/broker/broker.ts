@@ -35,10 +35,17 @@ import { Resumptions } from './lifecycle/resumptions.js';
 import { StoredDeliveries } from './lifecycle/stored-deliveries.js';
 import { RUN_BUDGET } from './lifecycle/turns.js';
 import { Listing } from './listing.js';
-import type { AdmissionState, BrokerLimits, BrokerOptions, PeerIdentity } from './options.js';
+import type {
+  AdmissionState,
+  BrokerLimits,
+  BrokerOptions,
+  LimitsOf,
+  PeerIdentity,
+} from './options.js';
 import type { Interconnect, InternalService, ServiceWatcher } from './ports.js';
 import type { RequestTrace } from './request-trace.js';
 import type { BrokerSink } from './sink.js';
+import { OUT, WORKER } from './state/request-table.js';
 
 /** What the broker holds, for monitoring. */
 export interface BrokerLoad {
@@ -122,6 +129,7 @@ export class Broker {
   /** The broker becomes reachable; its workers have yet to connect. */
   begin(now: number): void {
     this.#data.absence.begin(now);
+    this.#data.gates.begin(now);
   }
 
   /** Plugs in a service of this process. Must be called before the first input. */
@@ -143,6 +151,18 @@ export class Broker {
   setLimits(limits: BrokerLimits): void {
     this.#data.limits.values = limits;
     this.#data.identities.refreshAll();
+  }
+
+  /** Sets the limits of services and their groups (D118). */
+  setServiceLimits(limitsOf: LimitsOf): void {
+    const { services, table, workers } = this.#data;
+    services.setLimits(limitsOf);
+    for (const id of table.all(OUT)) {
+      const worker = workers.find(table.get(id, WORKER));
+      if (worker?.remote === null) worker.service.waiting.counted(id);
+    }
+    for (const service of services.all()) workers.schedule(service);
+    this.storedDeliveries.limitsChanged();
   }
 
   /** Reports every step of every client's request from now on; `null` stops it. */
@@ -323,8 +343,8 @@ export class Broker {
    * `Admission`. Requests at workers continue in any case, and their replies are delivered.
    */
   setAdmission(state: AdmissionState, now: number): void {
-    const { admission, absence } = this.#data;
-    if (state === 'serving' && admission.state !== 'serving') absence.begin(now);
+    const { admission } = this.#data;
+    if (state === 'serving' && admission.state !== 'serving') this.begin(now);
     admission.set(state);
     if (admission.isOpen) this.#reopen();
     this.#fromClients.releaseHeld(now);
@@ -362,6 +382,9 @@ export class Broker {
     if (!this.#resumptions.run(now, RUN_BUDGET)) more = true;
     if (!this.#clientScans.run(RUN_BUDGET)) more = true;
     if (!this.#refuseWaiting() || this.#requestEnds.expireDue(now, RUN_BUDGET) === 0) more = true;
+    const gates = this.#data.gates.take(now, RUN_BUDGET);
+    for (const gate of gates) this.storedDeliveries.gateChanged(gate);
+    if (gates.length === RUN_BUDGET) more = true;
     if (!admission.isOpen) this.#dispatcher.dispatchNothing();
     else if (areExpired && this.#dispatcher.dispatch(now, RUN_BUDGET) === 0) more = true;
     this.#registrations.sendHeartbeats(now);
@@ -375,6 +398,7 @@ export class Broker {
       workers.nextDueAt(),
       this.#deliveries.nextDueAt(),
       revivals.nextDueAt(),
+      this.#data.gates.nextDueAt(),
       this.#requestEnds.nextDueAt(),
       this.#data.sessions.nextDueAt(),
     );

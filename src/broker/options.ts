@@ -77,3 +77,23 @@ export interface BrokerLimits {
   /** Frames of a reply joined from PARTIALs. */
   readonly frames: number;
 }
+
+/** What may run at once, and start per second; Infinity: no limit. */
+export interface RunLimit {
+  readonly running: number;
+  readonly perSecond: number;
+  /** How many may start at once after a pause. */
+  readonly burst: number;
+}
+
+/** The limits of one service; `null`: it has none of that kind. */
+export interface ServiceLimits {
+  readonly service: RunLimit | null;
+  /** The limit of each of its groups. */
+  readonly group: RunLimit | null;
+  /** A durable request that waits for its next attempt holds those behind it in its group. */
+  readonly holds: boolean;
+}
+
+/** The limits of a service, by its name; `null`: it has none. */
+export type LimitsOf = (name: Buffer) => ServiceLimits | null;

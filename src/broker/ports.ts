@@ -131,9 +131,19 @@ export interface Submitter {
 export interface InternalClient extends Submitter {
   /** A service can take more requests: see `DeliveryPort.room`. */
   roomAt(service: Buffer): void;
+  /** Another request of a group may be prepared: see `DeliveryPort.mayPrepare`. @param group `null`: of any group */
+  groupRoomAt(service: Buffer, group: Buffer | null): void;
   /** A plain request of a group was dispatched, which is one turn of its group. @param group empty: it is of none */
   tookTurn(service: Buffer, group: Buffer): void;
   dispatched(reference: number, worker: DispatchedWorker): void;
+}
+
+/** What holds for the groups of a service. */
+export interface GroupRule {
+  /** Whether there are limits for each of them. */
+  readonly isLimited: boolean;
+  /** A request that waits for its next attempt holds those behind it in its group. */
+  readonly holds: boolean;
 }
 
 /** What is sent of a stored request to a worker. */
@@ -259,6 +269,13 @@ export interface DeliveryPort {
    * priority counts.
    */
   window(service: Buffer): number;
+  /** What holds for the groups of a service (D118); `null`: it has no limits. */
+  groupRule(service: Buffer): GroupRule | null;
+  /**
+   * Whether one more request of a group may be prepared, of which so many are; if not, `groupRoomAt` follows once
+   * that may have changed.
+   */
+  mayPrepare(service: Buffer, group: Buffer, prepared: number): boolean;
   /** The names of all services that have workers here. */
   served(): readonly Buffer[];
   /** The workers of a service, here and at other brokers. */

@@ -93,3 +93,19 @@ export interface PublisherConfig {
   readonly insecure: boolean;
   readonly curve?: ListenerCurveConfig;
 }
+
+/** How many requests may run at once, and start per second; undefined: no limit. */
+export interface RunLimitConfig {
+  readonly running?: number;
+  readonly perSecond?: number;
+  /** How many may start at once after a pause. */
+  readonly burst?: number;
+}
+
+/** An entry of `broker.services`. */
+export interface ServiceLimitsConfig extends RunLimitConfig {
+  /** A glob over names of services. */
+  readonly match: string;
+  /** The limits of each group. */
+  readonly group?: RunLimitConfig & { readonly onFailure?: 'hold' | 'pass' };
+}

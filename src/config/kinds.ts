@@ -159,6 +159,15 @@ function integer(
 
 export const count = (min: number, max: number): z.ZodInt => integer('count', min, max);
 
+/** A number that may have a fraction. */
+export function number(min: number, max: number): z.ZodNumber {
+  const value = `a number from ${min} to ${max}`;
+  return z
+    .number({ error: expected(value) })
+    .check(z.gte(min), z.lte(max))
+    .register(z.globalRegistry, { value });
+}
+
 export const durationMs = (min: number, max: number): z.ZodInt =>
   integer('durationMs', min, max, `an integer from ${min} to ${max} (milliseconds)`);
 

@@ -44,6 +44,7 @@ import {
   tls,
 } from './listeners.js';
 import { perPeer, quotas } from './quota-keys.js';
+import { serviceLimits } from './service-limits.js';
 
 /** zod compiles no functions, which takes longer than to check one configuration without them. */
 export const ONCE = { jitless: true } as const;
@@ -117,6 +118,9 @@ const PARTS = {
       .describe(
         'How long a client that lost its connection may take to come back for its requests and their answers, over HTTP with an `Idempotency-Key`. 0: its waiting requests are dropped at once.',
       ),
+    services: serviceLimits().describe(
+      'Limits of services, and of each of their groups: a list of `{match, running, perSecond, burst, group: {running, perSecond, burst, onFailure}}`; see Limits of services. The first entry whose `match` matches the name of a service holds for it.',
+    ),
     maxDeliveries: count(1, 1000)
       .prefault(3)
       .describe(

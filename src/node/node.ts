@@ -26,6 +26,7 @@ import { hasPrograms } from '../config/http-rules.js';
 import type { Config } from '../config/config.js';
 import type { ListenerConfig } from '../config/entries.js';
 import { withLiveKeys } from '../config/diff.js';
+import { limitsOfServices } from './service-limits.js';
 import { listenersInFull } from '../config/io/exposure.js';
 import type { Loaded } from '../config/io/load.js';
 import { quotasOf } from '../config/quotas.js';
@@ -177,6 +178,7 @@ export class Node implements Host {
     this.#inner = enabledFrom(extensions, config).flatMap(({ inner }) => inner ?? []);
     this.#authorising = this.#newAuthorising();
     this.broker = this.#newBroker();
+    this.#setServiceLimits(null);
     this.mmi = new Mmi(this.broker.listing, (now) => this.#status(now));
     this.broker.host(this.mmi);
     this.loop = new BrokerLoop(this.broker, this.holdings);
@@ -507,6 +509,7 @@ export class Node implements Host {
     this.#current = withLiveKeys(before, accepted);
     const { limits, metrics } = this.#current;
     this.broker.setLimits(limits);
+    this.#setServiceLimits(before);
     this.holdings.limit = limits.memoryBytes;
     this.broker.counters.requests.services.most = metrics.services;
     const { live, restart } = this.#serverKeys.renewed(before, accepted, this.#log);
@@ -517,6 +520,13 @@ export class Node implements Host {
     this.#transport?.setLimits(routerLimits(this.#current, this.keys));
     for (const each of this.#attached) each.reconfigure?.(this.#current);
     this.keys.reread(this.#current);
+  }
+
+  /** @param before the configuration until now; `null`: there was none */
+  #setServiceLimits(before: Config | null): void {
+    const { services } = this.#current.broker;
+    if (JSON.stringify(services) === JSON.stringify(before?.broker.services ?? [])) return;
+    this.broker.setServiceLimits(limitsOfServices(services));
   }
 
   readonly #renewSecretKeys = ({ broker }: Config): void => {

@@ -47,6 +47,8 @@ export class StageInternalClient implements InternalClient {
 
   tookTurn(): void {}
 
+  groupRoomAt(): void {}
+
   roomAt(service: Buffer): void {
     this.#heard.push(`room at ${service.toString()}`);
   }

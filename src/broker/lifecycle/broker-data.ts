@@ -17,6 +17,7 @@ import { NO_QUOTAS } from '../quotas.js';
 import { RequestTracer } from '../request-trace.js';
 import type { BrokerSink, MessageSink } from '../sink.js';
 import { Clients } from '../state/clients.js';
+import { Gates } from '../state/gates.js';
 import { Identities } from '../state/identities.js';
 import { InternalServices } from '../state/internal-services.js';
 import { Peers } from '../state/peers.js';
@@ -54,6 +55,7 @@ export class BrokerData implements Tables {
   readonly tokens: Tokens;
   readonly identities: Identities;
   readonly clients: Clients;
+  readonly gates: Gates;
   readonly services: ServiceTable;
   readonly workers: Workers;
   readonly revivals: Revivals;
@@ -81,7 +83,8 @@ export class BrokerData implements Tables {
     this.identities = new Identities(this.holdings, options.quotasOf ?? (() => NO_QUOTAS));
     this.clients = new Clients(table);
     const { services: counted } = this.counters.requests;
-    this.services = new ServiceTable(table, random, counted, this.identities);
+    this.gates = new Gates(heartbeatIntervalMs * heartbeatLiveness);
+    this.services = new ServiceTable(table, random, counted, this.identities, this.gates);
     this.workers = new Workers(options, this.services);
     this.revivals = new Revivals(heartbeatIntervalMs);
     this.requests = new RequestStore(this);

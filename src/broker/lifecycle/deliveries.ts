@@ -156,6 +156,8 @@ export class Deliveries {
     worker.held.remove(id);
     if (this.#byDispatch.has(id)) this.#byDispatch.remove(id);
     this.#out--;
+    const { waiting } = worker.service;
+    if (waiting.limits !== null && worker.remote === null) waiting.ended(id);
     if (this.#data.table.is(id, STORED)) worker.service.storedOut--;
     if (worker.peer.worker !== worker) return;
     const oldest = worker.held.head;

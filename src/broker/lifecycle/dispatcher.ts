@@ -162,5 +162,6 @@ export class Dispatcher {
 /** Whether a request that waits for the service can be dispatched. */
 function canTake({ available, remotes, waiting, isHeld }: Service): boolean {
   if (isHeld) return false;
-  return available.first() !== null || (remotes.hasFree && waiting.firstUngrouped() !== NONE);
+  if (available.first() !== null && waiting.next() !== NONE) return true;
+  return remotes.hasFree && waiting.firstUngrouped() !== NONE;
 }

@@ -10,6 +10,7 @@ import { allows } from '../admission/access.js';
 import type {
   BridgedRequestsApi,
   DeliveryPort,
+  GroupRule,
   HeldParts,
   InternalClient,
   InternalWorker,
@@ -20,6 +21,7 @@ import type {
 } from '../ports.js';
 import { NO_QUOTAS } from '../quotas.js';
 import { Grants, type Service, type Worker } from '../state/entities.js';
+import type { Gate } from '../state/gates.js';
 import {
   ANSWERED,
   BRIDGED,
@@ -72,6 +74,15 @@ export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
     if (worker !== null) return service?.isPaused === true ? 0 : worker.room();
     if (service === null || service.isPaused || !this.#canHold) return 0;
     return Math.max(0, Math.min(service.credit, PREPARED_MAX) - preparedOf(service));
+  }
+
+  groupRule(name: Buffer): GroupRule | null {
+    const limits = this.#find(name)?.waiting.limits ?? null;
+    return limits === null ? null : { isLimited: limits.group !== null, holds: limits.holds };
+  }
+
+  mayPrepare(name: Buffer, group: Buffer, prepared: number): boolean {
+    return this.#find(name)?.waiting.mayPrepare(group.toString('latin1'), prepared) ?? true;
   }
 
   window(name: Buffer): number {
@@ -227,6 +238,27 @@ export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
     if (!service.hasStored || !service.hasBacklog) return;
     const { plainCount, groupCount } = service.waiting;
     if (plainCount === 1 && groupCount > 0) this.offerRoom(service);
+  }
+
+  /** The limits of services are others than before. */
+  limitsChanged(): void {
+    for (const { name, hasStored } of this.#data.services.all()) {
+      if (hasStored) this.#client?.groupRoomAt(name, null);
+    }
+  }
+
+  /** A limit of a service, or of a group, may let another request start. */
+  gateChanged(gate: Gate): void {
+    const service = this.#data.services.byId(gate.service);
+    const { isAwaited, group } = gate;
+    if (group === null) {
+      if (service.hasBacklog) this.offerRoom(service);
+    } else {
+      gate.isAwaited = false;
+      if (isAwaited) this.#client?.groupRoomAt(service.name, Buffer.from(group, 'latin1'));
+      service.waiting.gateChanged(gate);
+    }
+    this.#data.workers.schedule(service);
   }
 
   /** A plain request is dispatched. */

@@ -8,7 +8,9 @@ import type { RandomFill } from '../../core/random.js';
 import type { Identities, Identity } from './identities.js';
 import type { RequestTable } from './request-table.js';
 import { Service } from './entities.js';
-import { Groups, Waiting } from './waiting.js';
+import type { LimitsOf } from '../options.js';
+import type { Gates } from './gates.js';
+import { Groups, type SharedParts, Waiting } from './waiting.js';
 
 /** A service that was active within this time is still listed. */
 const REMEMBERED_MS = 600_000;
@@ -31,10 +33,10 @@ export class ServiceTable {
   readonly #byName: ByteTable;
   readonly #byId: (Service | null)[] = [];
   readonly #freeIds: number[] = [];
-  readonly #table: RequestTable;
   readonly #counted: CountedServices;
   readonly #identities: Identities;
-  readonly #groups = new Groups();
+  readonly #parts: SharedParts;
+  #limitsOf: LimitsOf = () => null;
   #withWorkers = 0;
   #inUse = 0;
   /** Services that ended since the last turn. */
@@ -49,8 +51,9 @@ export class ServiceTable {
     random: RandomFill,
     counted: CountedServices,
     identities: Identities,
+    gates: Gates,
   ) {
-    this.#table = table;
+    this.#parts = { table, groups: new Groups(), gates };
     this.#identities = identities;
     this.#counted = counted;
     this.#byName = new ByteTable(random);
@@ -103,12 +106,10 @@ export class ServiceTable {
   #make(given: Buffer): Service {
     const name = ownCopy(given);
     const id = this.#freeIds.pop() ?? this.#byId.length;
-    const service = new Service(
-      id,
-      name,
-      this.#counted.of(escapeName(name)),
-      new Waiting(this.#table, this.#groups),
-    );
+    const waiting = new Waiting(id, this.#parts);
+    const service = new Service(id, name, this.#counted.of(escapeName(name)), waiting);
+    const limits = this.#limitsOf(name);
+    if (limits !== null) waiting.setLimits(limits);
     this.#byId[id] = service;
     this.#byName.add(name, id);
     return service;
@@ -123,6 +124,12 @@ export class ServiceTable {
   workersChanged(before: number, after: number): void {
     if (before === 0 && after > 0) this.#withWorkers++;
     if (before > 0 && after === 0) this.#withWorkers--;
+  }
+
+  /** Sets the limits of all services. What is at workers is to be counted then. */
+  setLimits(limitsOf: LimitsOf): void {
+    this.#limitsOf = limitsOf;
+    for (const { name, waiting } of this.all()) waiting.setLimits(limitsOf(name));
   }
 
   /** Sets whether it is paused. A paused one is listed. @returns `null`: it is unknown, and not paused */
@@ -211,6 +218,10 @@ export class ServiceTable {
       const { key: service, value: endedAt } = oldest;
       if (endedAt + REMEMBERED_MS > now && among.size <= most) return left;
       among.shift();
+      if (!service.waiting.release()) {
+        among.set(service, now);
+        continue;
+      }
       const { usedAt } = service.counted;
       if (usedAt > endedAt && among.size < most) {
         // Clients that do not wait for a worker were refused meanwhile.

@@ -3,6 +3,8 @@
  * those without a group are one group together. A service whose requests have no groups has two lists and no turns.
  */
 import { Circle, type InCircle } from '../../core/circle.js';
+import type { RunLimit, ServiceLimits } from '../options.js';
+import type { Gate, Gates } from './gates.js';
 import {
   ARRIVED_AT,
   FLAGS,
@@ -28,6 +30,8 @@ export class Group extends RequestList implements InCircle<Group> {
   key: string;
   /** The number of its requests, also of those at workers. */
   requests = 0;
+  /** Its limit; `null`: it has none. */
+  gate: Gate | null = null;
   after: Group | null = null;
   before: Group | null = null;
 
@@ -47,7 +51,10 @@ export class Groups {
   add(table: RequestTable, key: string): number {
     const number = this.#free.pop() ?? this.#byNumber.length;
     const ended = this.#ended.pop();
-    if (ended !== undefined) ended.key = key;
+    if (ended !== undefined) {
+      ended.key = key;
+      ended.gate = null;
+    }
     this.#byNumber[number] = ended ?? new Group(table, key);
     return number;
   }
@@ -64,6 +71,13 @@ export class Groups {
   }
 }
 
+/** What the requests of all services share. */
+export interface SharedParts {
+  readonly table: RequestTable;
+  readonly groups: Groups;
+  readonly gates: Gates;
+}
+
 export class Waiting {
   /** Plain requests that wait, and those that parts of this process submitted. */
   plainCount = 0;
@@ -72,8 +86,14 @@ export class Waiting {
   storedTurns = 1;
   /** How many of the stored ones are from other brokers. */
   storedOfOthers = 0;
+  /** `null`: the service has no limits. */
+  limits: ServiceLimits | null = null;
+  /** The limit of the service; `null`: it has none. */
+  gate: Gate | null = null;
+  readonly #service: number;
   readonly #table: RequestTable;
   readonly #groups: Groups;
+  readonly #gates: Gates;
   readonly #plain: RequestList;
   readonly #stored: RequestList;
   #storedTurnsLeft = 0;
@@ -84,9 +104,12 @@ export class Waiting {
   /** The groups whose requests wait. */
   readonly #turns = new Circle<Group>();
 
-  constructor(table: RequestTable, groups: Groups) {
+  /** @param service its number */
+  constructor(service: number, { table, groups, gates }: SharedParts) {
+    this.#service = service;
     this.#table = table;
     this.#groups = groups;
+    this.#gates = gates;
     this.#plain = RequestList.queue(table);
     this.#stored = RequestList.queue(table);
   }
@@ -110,13 +133,9 @@ export class Waiting {
   join(id: RequestId, key: string): number {
     const numbers = (this.#numbers ??= new Map<string, number>());
     let number = numbers.get(key) ?? NONE;
-    if (number === NONE) {
-      number = this.#groups.add(this.#table, key);
-      numbers.set(key, number);
-      if (numbers.size === 1 && !this.#hasNoOthers) this.#othersWait();
-    }
+    if (number === NONE) number = this.#addGroup(key, numbers);
     const group = this.#groups.of(number);
-    if (group !== null) group.requests++;
+    if (group !== null) this.#used(group);
     this.#table.setGroup(id, number);
     return GROUP_BYTES + key.length;
   }
@@ -129,22 +148,45 @@ export class Waiting {
     const group = this.#groups.of(number);
     if (group === null) return 0;
     const { key } = group;
-    if (--group.requests === 0) {
-      this.#groups.remove(number);
-      this.#numbers?.delete(key);
-      if (this.groupCount === 0) {
-        this.#numbers = null;
-        if (this.#others !== null) this.#turns.remove(this.#others);
-      }
-    }
+    if (--group.requests === 0 && !this.#isKept(group)) this.#forget(group, number);
     return GROUP_BYTES + key.length;
+  }
+
+  #addGroup(key: string, numbers: Map<string, number>): number {
+    const number = this.#groups.add(this.#table, key);
+    numbers.set(key, number);
+    const limit = this.limits?.group ?? null;
+    const group = this.#groups.of(number);
+    if (limit !== null && group !== null) group.gate = this.#gates.add(this.#service, key, limit);
+    if (numbers.size === 1 && !this.#hasNoOthers) this.#othersWait();
+    return number;
+  }
+
+  #forget({ key, gate }: Group, number: number): void {
+    if (gate !== null) this.#gates.remove(gate);
+    this.#groups.remove(number);
+    this.#numbers?.delete(key);
+    if (this.groupCount > 0) return;
+    this.#numbers = null;
+    if (this.#others !== null) this.#turns.remove(this.#others);
+  }
+
+  /** Whether a group is kept that has no requests here. */
+  #isKept({ gate }: Group): boolean {
+    if (gate === null) return false;
+    if (gate.running > 0 || gate.isAwaited) return true;
+    if (!this.#gates.isUsed(gate)) return false;
+    this.#gates.idle(gate);
+    return true;
+  }
+
+  #used(group: Group): void {
+    if (group.requests++ === 0 && group.gate !== null) this.#gates.reopen(group.gate);
   }
 
   /** The name of its group; empty: it is of none. */
   groupOf(id: RequestId): Buffer {
-    const table = this.#table;
-    const group = table.is(id, GROUPED) ? this.#groups.of(table.groupOf(id)) : null;
-    return Buffer.from(group?.key ?? '', 'latin1');
+    return Buffer.from(this.#groupOf(id)?.key ?? '', 'latin1');
   }
 
   // ---------------------------------------------------------------- requests
@@ -187,7 +229,7 @@ export class Waiting {
     }
     const group = this.#groups.of(this.#table.groupOf(id));
     if (group === null) return this.#plain;
-    if (group.after === null) this.#turns.append(group);
+    if (group.after === null && group.gate?.isOpen !== false) this.#turns.append(group);
     return group;
   }
 
@@ -209,11 +251,14 @@ export class Waiting {
   /** Removes the request that `next` gave, because it is dispatched: its group's turn is over. */
   take(id: RequestId): void {
     const isStored = this.#table.is(id, STORED);
+    if (this.limits !== null) this.started(id);
     if (this.#numbers !== null) {
       const isGrouped = this.#turns.first !== this.#others;
+      const group = this.#turns.first;
       this.#turns.turn();
       if (!isGrouped) this.#turnOf(isStored);
       this.remove(id);
+      if (group?.gate?.isOpen === false) this.#turns.remove(group);
       return;
     }
     this.#turnOf(isStored);
@@ -226,8 +271,9 @@ export class Waiting {
     }
   }
 
-  /** The request whose turn it is. */
+  /** The request whose turn it is; NONE: none may start. */
   next(): RequestId {
+    if (this.gate?.isOpen === false) return NONE;
     if (this.#numbers !== null) {
       const turn = this.#turns.first;
       if (turn !== null && turn !== this.#others) return turn.head;
@@ -236,6 +282,96 @@ export class Waiting {
     // While both stored and plain ones wait, they take turns.
     const takesStored = this.#plain.count === 0 || this.#storedTurnsLeft > 0;
     return takesStored ? this.#stored.head : this.#plain.head;
+  }
+
+  // ---------------------------------------------------------------- limits
+
+  /** @param limits `null`: none. What is at workers is to be counted then: see `started`. */
+  setLimits(limits: ServiceLimits | null): void {
+    this.limits = limits;
+    this.gate = this.#gateOf(this.gate, null, limits?.service ?? null);
+    for (const number of this.#numbers?.values() ?? []) {
+      const group = this.#groups.of(number);
+      if (group === null) continue;
+      group.gate = this.#gateOf(group.gate, group.key, limits?.group ?? null);
+      if (group.count > 0) this.#hasTurn(group);
+    }
+  }
+
+  #gateOf(gate: Gate | null, group: string | null, limit: RunLimit | null): Gate | null {
+    if (limit === null) {
+      if (gate !== null) this.#gates.remove(gate);
+      return null;
+    }
+    if (gate === null) return this.#gates.add(this.#service, group, limit);
+    this.#gates.change(gate, limit);
+    return gate;
+  }
+
+  /** A request is sent to a worker. */
+  started(id: RequestId): void {
+    if (this.gate !== null) this.#gates.started(this.gate);
+    const gate = this.#groupOf(id)?.gate ?? null;
+    if (gate !== null) this.#gates.started(gate);
+  }
+
+  /** A request was at a worker before the limits were set. */
+  counted(id: RequestId): void {
+    for (const gate of [this.gate, this.#groupOf(id)?.gate]) if (gate) gate.running++;
+  }
+
+  /** A worker has a request no more. */
+  ended(id: RequestId): void {
+    if (this.gate !== null) this.#gates.ended(this.gate);
+    const gate = this.#groupOf(id)?.gate ?? null;
+    if (gate !== null) this.#gates.ended(gate);
+  }
+
+  /** The service is not used any more. @returns false: some of its limits are, until a bucket is full */
+  release(): boolean {
+    if (this.groupCount > 0) return false;
+    if (this.gate === null) return true;
+    if (this.#gates.isUsed(this.gate)) return false;
+    this.#gates.remove(this.gate);
+    this.gate = null;
+    return true;
+  }
+
+  /** The gate of a group may have opened. */
+  gateChanged({ group: key }: Gate): void {
+    const number = this.#numbers?.get(key ?? '') ?? NONE;
+    const group = this.#groups.of(number);
+    if (group === null) return;
+    if (group.requests === 0 && !this.#isKept(group)) this.#forget(group, number);
+    else if (group.count > 0) this.#hasTurn(group);
+  }
+
+  /** Whether one more stored request of a group may be prepared, of which so many are; if not, its gate is awaited. */
+  mayPrepare(key: string, prepared: number): boolean {
+    if (this.limits?.group === null || this.limits === null) return true;
+    const numbers = (this.#numbers ??= new Map<string, number>());
+    const number = numbers.get(key) ?? this.#addGroup(key, numbers);
+    const group = this.#groups.of(number);
+    const gate = group?.gate ?? null;
+    if (group === null || gate === null) return true;
+    if (group.requests === 0) this.#gates.reopen(gate);
+    // Beside plain requests that wait, one takes turns with them.
+    const least = group.count > prepared ? 1 : 0;
+    const mayPrepare = prepared < Math.max(least, gate.free(this.#gates.now));
+    gate.isAwaited = !mayPrepare;
+    if (mayPrepare && group.requests === 0 && !this.#isKept(group)) this.#forget(group, number);
+    return mayPrepare;
+  }
+
+  #groupOf(id: RequestId): Group | null {
+    const table = this.#table;
+    return table.is(id, GROUPED) ? this.#groups.of(table.groupOf(id)) : null;
+  }
+
+  /** Has the group in the circle, or not, as its gate is. */
+  #hasTurn(group: Group): void {
+    if (group.gate?.isOpen === false) this.#turns.remove(group);
+    else if (group.after === null) this.#turns.append(group);
   }
 
   /** A request without a group is dispatched. */

@@ -5,7 +5,7 @@
  */
 import { Partners } from './partners.js';
 import { IndexedHeap } from '../../core/indexed-heap.js';
-import type { DispatchedWorker, DeliveryPort } from '../../broker/ports.js';
+import type { DispatchedWorker, DeliveryPort, GroupRule } from '../../broker/ports.js';
 import { workerText } from '../../store/attempt.js';
 import type { TitanicContext } from './context.js';
 import {
@@ -276,6 +276,7 @@ export class Dispatcher {
     else if (from === DELAYED) {
       this.#delayed.removeAt(place);
       service.delayed--;
+      service.ready.released(slot);
     } else if (from === LOADING) service.loading--;
     else if (from === OUT) {
       this.#deliveries.delete(slot);
@@ -325,6 +326,7 @@ export class Dispatcher {
     if (to === DELAYED) {
       service.delayed++;
       this.#delayed.push(slot);
+      if (this.index.get(slot, ATTEMPTS) > 0) service.ready.held(slot);
     } else {
       service.ready.push(slot);
       this.#addDemand(service);
@@ -466,6 +468,13 @@ export class Dispatcher {
   roomAt(name: Buffer): void {
     const service = this.services.find(name);
     if (service !== undefined && service.ready.size > 0) this.#addDemand(service);
+  }
+
+  groupRoomAt(name: Buffer, group: Buffer | null): void {
+    const service = this.services.find(name);
+    if (service === undefined) return;
+    service.ready.unpark(group);
+    if (service.ready.size > 0) this.#addDemand(service);
   }
 
   tookTurn(name: Buffer, group: Buffer): void {
@@ -618,18 +627,17 @@ export class Dispatcher {
       service.hasDemand = false;
       if (!this.services.has(service)) continue;
       const room = broker.room(service.name) - service.loading;
-      const window = service.ready.hasGroups ? broker.window(service.name) : 0;
-      const taken = this.#take(service, Math.min(room, LOAD_REQUESTS_MAX), window, level);
-      const hasMore = service.ready.size > 0;
-      const mayHaveMore = hasMore || surplus?.mayHaveMore(service.name) === true;
+      const most = Math.min(room, LOAD_REQUESTS_MAX);
+      const taken = this.#take(service, most, broker, level);
+      const hasMore = service.ready.peek() !== NO_SLOT;
+      const mayHaveMore = service.ready.size > 0 || surplus?.mayHaveMore(service.name) === true;
       broker.setBacklog(service.name, mayHaveMore);
       if (hasMore && taken < room && service.lack === null) served.push(service);
     }
     for (const service of served) this.#addDemand(service);
   }
 
-  /** @param window of how many groups something may be prepared; 0: the service has none */
-  #take(service: OpenService, room: number, window: number, level: number): number {
+  #take(service: OpenService, room: number, broker: DeliveryPort, level: number): number {
     const { index, places } = this;
     const { ready } = service;
     const slots: Slot[] = [];
@@ -637,10 +645,18 @@ export class Dispatcher {
     // Those that are being read were accepted before these, and are sent before them.
     const mayOvertake = service.loading > 0;
     let lack: Lack | null = null;
-    while (ready.size > 0 && slots.length < LOAD_REQUESTS_MAX) {
+    const { hasGroups } = ready;
+    const window = hasGroups ? broker.window(service.name) : 0;
+    const rule = hasGroups ? broker.groupRule(service.name) : null;
+    for (let looks = 0; slots.length < LOAD_REQUESTS_MAX && looks < TURN_REQUESTS_MAX; looks++) {
       const slot = ready.peek();
+      if (slot === NO_SLOT) break;
       const isExtra = places.hasSpare && ready.preparedGroups < window && ready.isFresh(slot);
       if (slots.length >= room && !isExtra) break;
+      if (rule !== null && !mayStart(service, slot, rule, broker)) {
+        ready.park(slot);
+        continue;
+      }
       if (slots.length > 0 && bytes >= LOAD_BYTES_MAX) break;
       if (slots.length > 0 && places.shareOf(service) >= level) {
         places.levelled();
@@ -722,4 +738,17 @@ export class Dispatcher {
   get hasDemand(): boolean {
     return this.#withDemand.length > 0 || this.places.isDue;
   }
+}
+
+/** Whether a request may be prepared, as far as the limits of its group go (D118). */
+function mayStart(
+  { name, ready }: OpenService,
+  slot: Slot,
+  { isLimited, holds }: GroupRule,
+  broker: DeliveryPort,
+): boolean {
+  const group = ready.groupOf(slot);
+  if (group.length === 0) return true;
+  if (holds && ready.holderOf(slot) !== NO_SLOT) return false;
+  return !isLimited || broker.mayPrepare(name, group, ready.preparedOf(slot));
 }

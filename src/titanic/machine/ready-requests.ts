@@ -16,6 +16,10 @@ class OpenGroup extends GroupHeap implements InCircle<OpenGroup> {
   /** Open requests of it, and those of them that are prepared. */
   open = 0;
   prepared = 0;
+  /** None of them may be prepared now: its turn comes when that has changed. */
+  isParked = false;
+  /** Requests of it that wait for their next attempt; `null`: there never was one. */
+  retrying: Set<Slot> | null = null;
   /** When the turn of the group comes in its circle: the smaller one is first. */
   turn = 0;
   circle: Circle<OpenGroup> | null = null;
@@ -175,6 +179,53 @@ export class ReadyRequests {
     return group === null ? this.#othersPrepared === 0 : group.prepared === 0;
   }
 
+  /** How many of its group are prepared. */
+  preparedOf(slot: Slot): number {
+    return this.#groupOf(slot)?.prepared ?? this.#othersPrepared;
+  }
+
+  /** Another request of its group that waits for its next attempt, or `NO_SLOT`. */
+  holderOf(slot: Slot): Slot {
+    for (const holder of this.#groupOf(slot)?.retrying ?? []) return holder;
+    return NO_SLOT;
+  }
+
+  /** A request waits for its next attempt. */
+  held(slot: Slot): void {
+    const group = this.#groupOf(slot);
+    if (group !== null) (group.retrying ??= new Set()).add(slot);
+  }
+
+  /** A request does not wait for its next attempt, or no more. */
+  released(slot: Slot): void {
+    const group = this.#groupOf(slot);
+    if (group?.retrying?.delete(slot) === true) this.#unpark(group);
+  }
+
+  /** Nothing of the group of a request may be prepared now. */
+  park(slot: Slot): void {
+    const group = this.#groupOf(slot);
+    if (group === null) return;
+    group.isParked = true;
+    this.#place(group);
+  }
+
+  /** Something of a group may be prepared again. @param name `null`: of any group */
+  unpark(name: Buffer | null): void {
+    const numbers = this.#numbers;
+    if (numbers === null) return;
+    const found = name === null ? numbers.values() : [numbers.get(name.toString('latin1')) ?? 0];
+    for (const number of found) {
+      const group = this.#groups.of(number);
+      if (group !== null) this.#unpark(group);
+    }
+  }
+
+  #unpark(group: OpenGroup): void {
+    group.isParked = false;
+    this.#place(group);
+  }
+
   /** A request that was ready is prepared: its group's turn is over. */
   prepared(slot: Slot): void {
     const group = this.#groupOf(slot);
@@ -207,9 +258,8 @@ export class ReadyRequests {
       if (--this.#othersPrepared === 0) this.#othersTurn = ++this.#turns;
       return;
     }
-    if (--group.prepared > 0) return;
-    this.#preparedGroups--;
-    this.#place(group);
+    if (--group.prepared === 0) this.#preparedGroups--;
+    this.#unpark(group);
   }
 
   // ---------------------------------------------------------------- lists
@@ -266,7 +316,7 @@ export class ReadyRequests {
 
   /** Has the group where it belongs: it is the last one in another circle than before. */
   #place(group: OpenGroup): void {
-    const circle = group.size === 0 ? null : this.#circleFor(group);
+    const circle = group.size === 0 || group.isParked ? null : this.#circleFor(group);
     if (circle === group.circle) return;
     this.#leaveCircle(group);
     if (circle === null) return;

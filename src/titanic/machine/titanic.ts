@@ -170,6 +170,10 @@ export class Titanic implements InternalService, InternalClient {
     return !this.#context.isActive || this.#toWithdraw.size > 0;
   }
 
+  groupRoomAt(service: Buffer, group: Buffer | null): void {
+    this.#activation.dispatcher.groupRoomAt(service, group);
+  }
+
   tookTurn(service: Buffer, group: Buffer): void {
     this.#activation.dispatcher.tookTurn(service, group);
   }

@@ -10,6 +10,7 @@ import { EVERYTHING } from '../../../src/broker/rights.js';
 import { Grants } from '../../../src/broker/state/entities.js';
 import { Identities } from '../../../src/broker/state/identities.js';
 import { RequestTable } from '../../../src/broker/state/request-table.js';
+import { Gates } from '../../../src/broker/state/gates.js';
 import { ServiceTable } from '../../../src/broker/state/service-table.js';
 import { Frames } from '../../../src/core/frames.js';
 import { GlobSet } from '../../../src/core/glob.js';
@@ -36,7 +37,7 @@ const { services: counted } = new RequestCounters();
 
 function serviceTable(): ServiceTable {
   const identities = new Identities(new Holdings(), () => NO_QUOTAS);
-  return new ServiceTable(new RequestTable(), secureRandom, counted, identities);
+  return new ServiceTable(new RequestTable(), secureRandom, counted, identities, new Gates(0));
 }
 
 it.each<[string, () => Buffer | null | undefined]>([

@@ -3,6 +3,7 @@ import { Listing, type Position, START } from '../../../src/broker/listing.js';
 import { InternalServices } from '../../../src/broker/state/internal-services.js';
 import { RequestTable } from '../../../src/broker/state/request-table.js';
 import { Sessions } from '../../../src/broker/state/sessions.js';
+import { Gates } from '../../../src/broker/state/gates.js';
 import { ServiceTable } from '../../../src/broker/state/service-table.js';
 import { Workers } from '../../../src/broker/state/workers.js';
 import { Grants, Peer, type Service, Worker } from '../../../src/broker/state/entities.js';
@@ -35,7 +36,7 @@ describe('pages of what is registered', () => {
   beforeEach(() => {
     table = new RequestTable();
     const identities = new Identities(new Holdings(), () => NO_QUOTAS);
-    services = new ServiceTable(table, seededRandom(1), new RequestCounters().services, identities);
+    services = new ServiceTable(table, seededRandom(1), new RequestCounters().services, identities, new Gates(0));
     const silence = { heartbeatIntervalMs: 1000, heartbeatLiveness: 3 };
     listing = new Listing({
       table,

@@ -1,0 +1,211 @@
+/**
+ * Limits of how many requests run at once and how many start per second (D118): a gate for each service, and for each
+ * group of a service, that has one. A gate is open while a request may start.
+ */
+import { IndexedHeap } from '../../core/indexed-heap.js';
+import type { RunLimit } from '../options.js';
+
+export class Gate {
+  /** The number of the service. */
+  readonly service: number;
+  /** The bytes of the name of the group, one character per byte; `null`: it is the gate of the service itself. */
+  readonly group: string | null;
+  limit: RunLimit;
+  /** Its requests at workers. */
+  running = 0;
+  /** When the bucket of starts is full again, in monotonic milliseconds. */
+  fullAt: number;
+  /** Until then nothing starts; with `isTimed`. */
+  opensAt = 0;
+  isTimed = false;
+  /** It is to be told of, because it may have opened. */
+  isListed = false;
+  /** Whether Titanic waits until something of it may start. */
+  isAwaited = false;
+  /** Place in the heap; -1: it is in none. */
+  place = -1;
+  readonly number: number;
+
+  constructor(
+    service: number,
+    group: string | null,
+    number: number,
+    limit: RunLimit,
+    fullAt: number,
+  ) {
+    this.service = service;
+    this.group = group;
+    this.number = number;
+    this.limit = limit;
+    this.fullAt = fullAt;
+  }
+
+  get isOpen(): boolean {
+    return !this.isTimed && this.running < this.limit.running;
+  }
+
+  /** When the next one may start, as far as the rate goes. */
+  get nextStartAt(): number {
+    const { perSecond, burst } = this.limit;
+    return perSecond === Infinity ? -Infinity : this.fullAt - ((burst - 1) / perSecond) * 1000;
+  }
+
+  /** How many more may start now. */
+  free(now: number): number {
+    if (this.isTimed) return 0;
+    const { running, perSecond, burst } = this.limit;
+    const places = running - this.running;
+    if (perSecond === Infinity) return places;
+    // A difference of times is not exact.
+    const starts = burst - (Math.max(0, this.fullAt - now) / 1000) * perSecond + 1e-6;
+    return Math.min(places, Math.floor(starts));
+  }
+}
+
+export class Gates {
+  /** The time of the turn, in monotonic milliseconds. */
+  now = 0;
+  /** When the broker began to serve. */
+  #beganAt = -Infinity;
+  /** Until then nothing with a limit of `running` starts: workers may still run what they had before. */
+  #unknownUntil = -Infinity;
+  /** How long workers have to come back. */
+  readonly #spanMs: number;
+  readonly #byNumber: (Gate | null)[] = [];
+  readonly #free: number[] = [];
+  readonly #timed = new IndexedHeap({
+    before: (a, b) => (this.#at(a)?.opensAt ?? 0) < (this.#at(b)?.opensAt ?? 0),
+    moved: (number, place) => {
+      const gate = this.#at(number);
+      if (gate !== null) gate.place = place;
+    },
+  });
+  #changed: Gate[] = [];
+
+  constructor(spanMs: number) {
+    this.#spanMs = spanMs;
+  }
+
+  /** The broker serves from now on. What its workers run is not known yet, and the buckets are empty. */
+  begin(now: number): void {
+    this.now = now;
+    this.#beganAt = now;
+    this.#unknownUntil = now + this.#spanMs;
+    for (const gate of this.#byNumber) {
+      if (gate === null) continue;
+      gate.fullAt = Math.max(gate.fullAt, this.#firstFullAt(gate.limit));
+      this.#time(gate);
+    }
+  }
+
+  add(service: number, group: string | null, limit: RunLimit): Gate {
+    const number = this.#free.pop() ?? this.#byNumber.length;
+    const gate = new Gate(service, group, number, limit, this.#firstFullAt(limit));
+    this.#byNumber[number] = gate;
+    this.#time(gate);
+    return gate;
+  }
+
+  remove(gate: Gate): void {
+    if (gate.place >= 0) this.#timed.removeAt(gate.place);
+    gate.isTimed = false;
+    this.#byNumber[gate.number] = null;
+    this.#free.push(gate.number);
+  }
+
+  /** Sets another limit. What runs is to be counted again. */
+  change(gate: Gate, limit: RunLimit): void {
+    const { perSecond } = gate.limit;
+    gate.limit = limit;
+    gate.running = 0;
+    if (perSecond === Infinity) gate.fullAt = this.#firstFullAt(limit);
+    this.#time(gate);
+    this.#list(gate);
+  }
+
+  /** A request of it is sent to a worker. */
+  started(gate: Gate): void {
+    gate.running++;
+    const { perSecond } = gate.limit;
+    if (perSecond === Infinity) return;
+    gate.fullAt = Math.max(gate.fullAt, this.now) + 1000 / perSecond;
+    this.#time(gate);
+  }
+
+  /** A delivery of it has ended. */
+  ended(gate: Gate): void {
+    gate.running--;
+    this.#list(gate);
+  }
+
+  /** At most so many of those that may have opened since the last turn. */
+  take(now: number, most: number): readonly Gate[] {
+    this.now = now;
+    while (this.#changed.length < most) {
+      const gate = this.#at(this.#timed.peek());
+      if (gate === null || gate.opensAt > now) break;
+      this.#timed.removeAt(gate.place);
+      gate.isTimed = false;
+      this.#list(gate);
+    }
+    if (this.#changed.length === 0) return this.#changed;
+    const taken = this.#changed.splice(0, most);
+    for (const gate of taken) gate.isListed = false;
+    return taken;
+  }
+
+  /** Whether starts were taken from the bucket of a gate that have not come back yet. */
+  isUsed(gate: Gate): boolean {
+    return gate.limit.perSecond < Infinity && gate.fullAt > this.now;
+  }
+
+  /** Nothing of the gate waits or runs: it is told of when its bucket is full. */
+  idle(gate: Gate): void {
+    this.#setTime(gate, gate.fullAt);
+  }
+
+  /** When a gate may next open by itself, in monotonic milliseconds; Infinity for never. */
+  nextDueAt(): number {
+    if (this.#changed.length > 0) return -Infinity;
+    const number = this.#timed.peek();
+    return number < 0 ? Infinity : (this.#at(number)?.opensAt ?? Infinity);
+  }
+
+  /** A gate that was kept until its bucket is full is used again. */
+  reopen(gate: Gate): void {
+    this.#time(gate);
+  }
+
+  /** Has it shut until the time from which the next one may start. */
+  #time(gate: Gate): void {
+    const hasSpan = gate.limit.running < Infinity;
+    const at = Math.max(gate.nextStartAt, hasSpan ? this.#unknownUntil : -Infinity);
+    if (at > this.now) this.#setTime(gate, at);
+    else if (gate.isTimed) {
+      this.#timed.removeAt(gate.place);
+      gate.isTimed = false;
+    }
+  }
+
+  #setTime(gate: Gate, at: number): void {
+    if (gate.place >= 0) this.#timed.removeAt(gate.place);
+    gate.opensAt = at;
+    gate.isTimed = true;
+    this.#timed.push(gate.number);
+  }
+
+  #list(gate: Gate): void {
+    if (gate.isListed) return;
+    gate.isListed = true;
+    this.#changed.push(gate);
+  }
+
+  /** A bucket that nothing was taken from was empty when the broker began to serve. */
+  #firstFullAt({ perSecond, burst }: RunLimit): number {
+    return perSecond === Infinity ? -Infinity : this.#beganAt + (burst / perSecond) * 1000;
+  }
+
+  #at(number: number): Gate | null {
+    return this.#byNumber[number] ?? null;
+  }
+}

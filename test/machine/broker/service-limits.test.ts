@@ -1,0 +1,273 @@
+/** Limits of services and of their groups: how many run at once, and how many start per second (D118). */
+import type { RunLimit } from '../../../src/broker/options.js';
+import { seededRandom } from '../../support/stage-random.js';
+import { endStages, stage, type Stage } from '../../support/stage.js';
+import type { ClientActor, WorkerActor } from '../../support/stage-peers.js';
+
+afterEach(endStages);
+
+/** Of the stage: three heartbeats of a second. */
+const SPAN_MS = 3000;
+const NONE: RunLimit = { running: Infinity, perSecond: Infinity, burst: 1 };
+
+interface Given {
+  readonly service?: Partial<RunLimit>;
+  readonly group?: Partial<RunLimit>;
+}
+
+/** Sets the limits of the service `echo`. */
+function limit(s: Stage, given: Given): void {
+  const full = (part?: Partial<RunLimit>): RunLimit | null =>
+    part === undefined ? null : { ...NONE, ...part };
+  const limits = { service: full(given.service), group: full(given.group), holds: false };
+  s.input((broker) => {
+    broker.setServiceLimits((name) => (name.toString() === 'echo' ? limits : null));
+  });
+  s.turn();
+}
+
+function limited(given: Given): Stage {
+  const s = stage();
+  limit(s, given);
+  return s;
+}
+
+/** Numbers from 0 to below `most`. */
+function randomNumbers(seed: number): (most: number) => number {
+  const fill = seededRandom(seed);
+  const bytes = Buffer.alloc(4);
+  return (most) => {
+    fill(bytes);
+    return bytes.readUInt32LE() % most;
+  };
+}
+
+/** A client that sends each body as a request of the group of its first letter; `-`: of none. */
+function send(client: ClientActor, bodies: string): void {
+  for (const body of bodies.split(' ')) {
+    const group = body.startsWith('-') ? '' : (body[0] ?? '');
+    client.connection.sends('MDPC02', '\x05', 'echo', '', group, '', '', body);
+  }
+}
+
+const worker = (s: Stage, name = 'w', credit = 10): WorkerActor =>
+  s.worker(name).ready('echo', { credit });
+
+/** What a worker got since the last look. */
+const got = (of: WorkerActor): string =>
+  of
+    .inbox()
+    .map((line) => line.replace('REQUEST ', ''))
+    .join(' ');
+
+describe('limits of what runs at once', () => {
+  it('hold for each group, and not for requests without one', () => {
+    const s = limited({ group: { running: 2 } });
+    const w = worker(s);
+    send(s.client('c'), 'a1 a2 a3 a4 b1 b2 b3 -1 -2 -3');
+    expect(got(w)).toBe('a1 a2 b1 b2 -1 -2 -3');
+    w.final('ok');
+    expect(got(w)).toBe('a3');
+    expect(s.broker.load.requestsOut).toBe(7);
+  });
+
+  it('hold for the service', () => {
+    const s = limited({ service: { running: 3 } });
+    const [w, other] = [worker(s), worker(s, 'other')];
+    send(s.client('c'), 'a1 a2 b1 -1 -2');
+    expect(`${got(w)} ${got(other)}`.split(' ')).toHaveLength(3);
+    w.final('ok');
+    expect(`${got(w)}${got(other)}`).not.toBe('');
+    expect(s.broker.load.requestsOut).toBe(3);
+  });
+
+  it.each<[string, (w: WorkerActor) => void, string]>([
+    ['a reply', (w) => w.final('ok'), 'a2'],
+    ['FAIL', (w) => w.fails(['error', 'code', 'text']), 'a2'],
+    ['FAIL retry', (w) => w.fails(['retry', 'code', 'text']), 'a1'],
+    ['RETURN', (w) => w.returns('no place'), 'a1'],
+    ['the loss of the worker', (w) => w.connection.disconnect(), 'a1'],
+  ])('let the next one start after %s', (_, end, next) => {
+    const s = limited({ group: { running: 1 } });
+    const w = worker(s, 'w', 1);
+    send(s.client('c'), 'a1 a2 b1');
+    expect(got(w)).toBe('a1');
+    const other = worker(s, 'other', 2);
+    expect(got(other)).toBe('b1');
+    end(w);
+    expect(`${got(w)}${got(other)}`).toBe(next);
+  });
+
+  it('count what is at workers when they are set, and let all start when they are gone', () => {
+    const s = stage();
+    const w = worker(s);
+    const c = s.client('c');
+    send(c, 'a1 a2 b1');
+    expect(got(w)).toBe('a1 a2 b1');
+    limit(s, { group: { running: 2 } });
+    send(c, 'a3 b2 b3');
+    expect(got(w)).toBe('b2');
+    limit(s, { group: { running: 3 } });
+    expect(got(w)).toBe('a3 b3');
+    send(c, 'a4');
+    expect(got(w)).toBe('');
+    limit(s, {});
+    expect(got(w)).toBe('a4');
+    for (let n = 0; n < 7; n++) w.final('ok');
+    limit(s, { group: { running: 1 } });
+    send(c, 'a5 a6');
+    expect(got(w)).toBe('a5');
+  });
+
+  it('let nothing with such a limit start until the workers had time to come back', () => {
+    const s = limited({ group: { running: 1 } });
+    s.input((broker) => broker.begin(s.now));
+    const w = worker(s);
+    w.heartbeatsEvery(1000);
+    send(s.client('c'), 'a1 -1');
+    expect(got(w)).toBe('-1');
+    s.after(SPAN_MS - 1);
+    expect(got(w)).toBe('');
+    s.after(1);
+    expect(got(w)).toBe('a1');
+  });
+
+  it('leave requests that nobody wants any more to their end', () => {
+    const s = limited({ group: { running: 1 } });
+    const w = worker(s);
+    const gone = s.client('gone');
+    send(gone, 'a1 a2 b1 b2');
+    gone.connection.disconnect();
+    send(s.client('c'), 'a3');
+    s.after(10);
+    expect(got(w)).toBe('a1 b1');
+    w.final('ok').final('ok');
+    expect(got(w)).toBe('a3');
+  });
+});
+
+describe('limits of what starts per second', () => {
+  it('hold for each group, after a pause for as many as the burst', () => {
+    const s = limited({ group: { perSecond: 10, burst: 2 } });
+    const w = worker(s, 'w', 100);
+    w.heartbeatsEvery(1000);
+    const c = s.client('c');
+    send(c, 'a1 a2 a3 a4 b1 -1');
+    expect(got(w)).toBe('a1 a2 b1 -1');
+    s.after(99);
+    expect(got(w)).toBe('');
+    s.after(1);
+    expect(got(w)).toBe('a3');
+    s.after(100);
+    expect(got(w)).toBe('a4');
+    s.after(1000);
+    send(c, 'a5 a6 a7');
+    expect(got(w)).toBe('a5 a6');
+  });
+
+  it('hold for the service, in each span of time', () => {
+    const s = limited({ service: { perSecond: 50 } });
+    const w = worker(s, 'w', 1000);
+    w.heartbeatsEvery(1000);
+    send(s.client('c'), Array.from({ length: 120 }, (_, n) => `-${n}`).join(' '));
+    const counts = Array.from({ length: 10 }, () => {
+      s.after(200);
+      return w.inbox().length;
+    });
+    expect(counts).toEqual([11, ...Array<number>(9).fill(10)]);
+  });
+
+  it('are remembered while nothing waits, until they let all start again', () => {
+    const s = limited({ group: { perSecond: 1, burst: 3 } });
+    const w = worker(s, 'w', 100);
+    w.heartbeatsEvery(1000);
+    const c = s.client('c');
+    send(c, 'a1 a2 a3');
+    w.final('ok').final('ok').final('ok');
+    s.after(1500);
+    send(c, 'a4 a5');
+    expect(got(w)).toBe('a1 a2 a3 a4');
+    s.after(500);
+    expect(got(w)).toBe('a5');
+  });
+
+  it('begin with an empty bucket', () => {
+    const s = limited({ group: { perSecond: 10 } });
+    s.input((broker) => broker.begin(s.now));
+    const w = worker(s);
+    send(s.client('c'), 'a1');
+    s.after(99);
+    expect(got(w)).toBe('');
+    s.after(1);
+    expect(got(w)).toBe('a1');
+  });
+
+  it('count a redelivery as a start', () => {
+    const s = limited({ group: { perSecond: 10 } });
+    const w = worker(s);
+    send(s.client('c'), 'a1');
+    w.returns('no place');
+    expect(got(w)).toBe('a1');
+    s.after(100);
+    expect(got(w)).toBe('a1');
+  });
+});
+
+describe('limits, at random', () => {
+  it.each(Array.from({ length: 40 }, (_, n) => n))(
+    'are exact by the count of the workers: %i',
+    (seed) => {
+      const random = randomNumbers(seed);
+      const [running, all] = [1 + random(3), 2 + random(6)];
+      const s = limited({ group: { running }, service: { running: all } });
+      const c = s.client('c');
+      let names = 0;
+      let workers: WorkerActor[] = [];
+      const has = new Map<WorkerActor, string[]>();
+      const look = (): void => {
+        for (const w of workers) {
+          const new_ = got(w);
+          if (new_ !== '') has.get(w)?.push(...new_.split(' '));
+        }
+        const out = [...has.values()].flat();
+        expect(out.length).toBeLessThanOrEqual(all);
+        const groups = new Map<string, number>();
+        for (const body of out) groups.set(body[0] ?? '', (groups.get(body[0] ?? '') ?? 0) + 1);
+        for (const [group, count] of groups) {
+          if (group !== '-') expect(count).toBeLessThanOrEqual(running);
+        }
+      };
+      for (let step = 0; step < 300; step++) {
+        const at = workers[random(Math.max(1, workers.length))];
+        const held = at === undefined ? [] : (has.get(at) ?? []);
+        const what = random(8);
+        if (what < 3) send(c, `${'abc-'[random(4)]}${step}`);
+        else if (what === 3 && workers.length < 4) {
+          const added = worker(s, `w${names++}`, 1 + random(4));
+          workers.push(added);
+          has.set(added, []);
+        } else if (what === 4 && at !== undefined && random(4) === 0) {
+          at.connection.disconnect();
+          workers = workers.filter((each) => each !== at);
+          has.delete(at);
+        } else if (at !== undefined && held.length > 0) {
+          held.shift();
+          if (what === 5) at.returns('no place');
+          else if (what === 6) at.fails(['error', 'code', 'text']);
+          else at.final('ok');
+        }
+        look();
+      }
+      // Nothing is forgotten: all of it comes to an end.
+      for (let turns = 0; s.broker.load.requests > 0 && turns < 2000; turns++) {
+        if (workers.length === 0) {
+          workers.push(worker(s, 'last', 4));
+          has.set(workers[0] as WorkerActor, []);
+        }
+        look();
+        for (const w of workers) for (const _ of has.get(w)?.splice(0) ?? []) w.final('ok');
+      }
+      expect(s.broker.load.requests).toBe(0);
+    },
+  );
+});

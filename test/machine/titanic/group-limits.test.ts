@@ -1,0 +1,191 @@
+/** Limits of groups hold for durable requests, too: what may not start is not read (D118). */
+import type { RunLimit } from '../../../src/broker/options.js';
+import { endTitanicStages, titanicStage, type TitanicStage } from '../../support/titanic-stage.js';
+import type { WorkerActor } from '../../support/stage-peers.js';
+
+afterEach(endTitanicStages);
+
+const NONE: RunLimit = { running: Infinity, perSecond: Infinity, burst: 1 };
+
+function limit(s: TitanicStage, group: Partial<RunLimit> | null, holds = false): void {
+  const full = group === null ? null : { ...NONE, ...group };
+  s.input((broker) => broker.setServiceLimits(() => ({ service: null, group: full, holds })));
+  s.turn();
+}
+
+function limited(group: Partial<RunLimit>, holds = false): TitanicStage {
+  const s = titanicStage();
+  limit(s, group, holds);
+  return s;
+}
+
+const worker = (s: TitanicStage, credit = 10): WorkerActor =>
+  s.worker('w').ready('echo', { credit }).heartbeatsEvery(1000);
+
+/** Submits each body as a request of the group of its first letter; `-`: of none. */
+function submit(s: TitanicStage, bodies: string, options: object = {}): string[] {
+  return bodies.split(' ').map((body) => {
+    const group = body.startsWith('-') ? {} : { group: body[0] };
+    return s.submits('echo', body, { ...group, ...options });
+  });
+}
+
+/** What a worker got since the last look. */
+const got = (of: WorkerActor): string =>
+  of
+    .inbox()
+    .map((line) => line.replace('REQUEST ', ''))
+    .join(' ');
+
+describe('limits of groups', () => {
+  it('have the requests of a group run one after the other, in the order of acceptance', () => {
+    const s = limited({ running: 1 });
+    submit(s, 'a1 a2 a3 b1 b2 -1 -2');
+    const w = worker(s);
+    const order: string[] = [];
+    for (let text = got(w); text !== ''; text = got(w)) {
+      order.push(text);
+      for (const _ of text.split(' ')) w.final('ok');
+    }
+    expect(order).toEqual(['a1 b1 -1 -2', 'a2 b2', 'a3']);
+  });
+
+  it('do not let one full group take the places of all', () => {
+    const s = titanicStage({ titanic: { maxInFlight: 3 } });
+    limit(s, { running: 1 });
+    const w = worker(s);
+    const other = s.worker('other').ready('other', { credit: 3 });
+    submit(s, 'a1 a2 a3 a4 a5 a6');
+    for (const body of ['x', 'y']) s.submits('other', body);
+    expect(got(w)).toBe('a1');
+    expect(got(other)).toBe('x y');
+  });
+
+  it('hold for plain and durable requests together', () => {
+    const s = limited({ running: 2 });
+    const w = worker(s);
+    const c = s.client('c');
+    const plain = (body: string): void => {
+      c.connection.sends('MDPC02', '\x05', 'echo', '', 'a', '', '', body);
+      s.turn();
+    };
+    submit(s, 'a1');
+    plain('p1');
+    plain('p2');
+    submit(s, 'a2 a3');
+    expect(got(w)).toBe('a1 p1');
+    const later: string[] = [];
+    for (let n = 0; n < 5; n++) {
+      w.final('ok');
+      later.push(got(w));
+    }
+    expect(later.filter((each) => each !== '').sort()).toEqual(['a2', 'a3', 'p2']);
+  });
+
+  it('let so many start per second', () => {
+    const s = limited({ perSecond: 10, burst: 2 });
+    const w = worker(s);
+    submit(s, 'a1 a2 a3 a4');
+    expect(got(w)).toBe('a1 a2');
+    s.after(99);
+    expect(got(w)).toBe('');
+    s.after(1);
+    expect(got(w)).toBe('a3');
+    s.after(100);
+    expect(got(w)).toBe('a4');
+  });
+
+  it('hold from the moment on at which they are set, and no longer than they are', () => {
+    const s = titanicStage();
+    const w = worker(s);
+    submit(s, 'a1 a2');
+    expect(got(w)).toBe('a1 a2');
+    limit(s, { running: 2 });
+    submit(s, 'a3 a4 a5');
+    expect(got(w)).toBe('');
+    limit(s, { running: 3 });
+    expect(got(w)).toBe('a3');
+    limit(s, null);
+    expect(got(w)).toBe('a4 a5');
+  });
+
+  it('hold after a restart, once the workers had time to come back', () => {
+    const s = limited({ running: 1 });
+    submit(s, 'a1 a2');
+    const again = s.crashes();
+    again.input((broker) => broker.begin(again.now));
+    limit(again, { running: 1 });
+    const w = worker(again);
+    again.after(2999);
+    expect(got(w)).toBe('');
+    again.after(1);
+    expect(got(w)).toBe('a1');
+  });
+});
+
+describe('a request that waits for its next attempt', () => {
+  it.each([
+    [false, 'a2'],
+    [true, ''],
+  ])('holds its group if that is wanted (%p)', (holds, next) => {
+    const s = limited({ running: 1 }, holds);
+    submit(s, 'a1 a2 b1');
+    const w = worker(s);
+    expect(got(w)).toBe('a1 b1');
+    w.fails(['retry', 'code', 'text'], { of: 'a1' });
+    s.after(100);
+    expect(got(w)).toBe(next);
+    if (!holds) w.final('ok', { of: 'a2' });
+    s.after(4000);
+    expect(got(w)).toBe('a1');
+    w.final('ok', { of: 'a1' });
+    expect(got(w)).toBe(holds ? 'a2' : '');
+  });
+
+  it('holds its group no more once it is dead, or closed', () => {
+    const s = limited({ running: 1 }, true);
+    const [first = ''] = submit(s, 'a1', { maxAttempts: 2 });
+    submit(s, 'b1', { maxAttempts: 2 });
+    submit(s, 'a2 b2');
+    const w = worker(s);
+    expect(got(w)).toBe('a1 b1');
+    w.fails(['retry', 'code', 'text'], { of: 'a1' }).fails(['retry', 'code', 'text'], { of: 'b1' });
+    expect(got(w)).toBe('');
+    s.asks('close', first);
+    expect(got(w)).toBe('a2');
+    s.after(4000);
+    expect(got(w)).toBe('b1');
+    w.fails(['retry', 'code', 'text'], { of: 'b1' });
+    expect(got(w)).toBe('b2');
+  });
+
+  it('holds its group after a restart', () => {
+    const s = limited({ running: 1 }, true);
+    submit(s, 'a1 a2');
+    const w = worker(s);
+    w.fails(['retry', 'code', 'text'], { of: 'a1' });
+    const again = s.crashes();
+    limit(again, { running: 1 }, true);
+    const other = worker(again);
+    expect(got(other)).toBe('');
+    again.after(8000);
+    expect(got(other)).toBe('a1');
+  });
+
+  it('holds nobody while it is only delayed', () => {
+    const s = limited({ running: 1 }, true);
+    submit(s, 'a1', { delayMs: 5000 });
+    submit(s, 'a2');
+    expect(got(worker(s))).toBe('a2');
+  });
+
+  it('does not hold its group any more when that is not wanted any more', () => {
+    const s = limited({ running: 1 }, true);
+    submit(s, 'a1 a2');
+    const w = worker(s);
+    expect(got(w)).toBe('a1');
+    w.fails(['retry', 'code', 'text'], { of: 'a1' });
+    limit(s, { running: 1 });
+    expect(got(w)).toBe('a2');
+  });
+});
