@@ -276,7 +276,7 @@ export class Dispatcher {
     else if (from === DELAYED) {
       this.#delayed.removeAt(place);
       service.delayed--;
-      service.ready.released(slot);
+      if (service.ready.released(slot)) this.#addDemand(service);
     } else if (from === LOADING) service.loading--;
     else if (from === OUT) {
       this.#deliveries.delete(slot);

@@ -196,10 +196,12 @@ export class ReadyRequests {
     if (group !== null) (group.retrying ??= new Set()).add(slot);
   }
 
-  /** A request does not wait for its next attempt, or no more. */
-  released(slot: Slot): void {
+  /** A request does not wait for its next attempt, or no more. @returns whether its group may go on therefore */
+  released(slot: Slot): boolean {
     const group = this.#groupOf(slot);
-    if (group?.retrying?.delete(slot) === true) this.#unpark(group);
+    if (group?.retrying?.delete(slot) !== true) return false;
+    this.#unpark(group);
+    return group.size > 0;
   }
 
   /** Nothing of the group of a request may be prepared now. */

@@ -544,6 +544,8 @@ export class ScheduleWorld implements Explored {
   readonly #embedded: DeliveryPort = {
     room: () => 0,
     window: () => 0,
+    groupRule: () => null,
+    mayPrepare: () => true,
     served: () => [],
     workersOf: none,
     setBacklog: none,

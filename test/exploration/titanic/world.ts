@@ -417,6 +417,8 @@ export class World implements Explored {
   readonly #embedded: DeliveryPort = {
     room: () => 1 - this.#sent.filter(({ state }) => state === 'queued').length,
     window: () => 1,
+    groupRule: () => null,
+    mayPrepare: () => true,
     served: () => [SERVICE],
     workersOf: () => ({ isServed: true, unservedSince: null }),
     setBacklog: () => undefined,
