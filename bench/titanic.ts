@@ -122,6 +122,7 @@ const embedded: DeliveryPort = {
   window: () => Infinity,
   groupRule: () => null,
   mayPrepare: () => true,
+  whyHeld: () => null,
   served: () => [],
   workersOf: () => ({ isServed: true, unservedSince: null }),
   setBacklog: () => undefined,

@@ -12,6 +12,7 @@ import type {
   WorkerStatus,
 } from '../wire/mmi-answers.js';
 import { freePlaces, inFlight } from './gauges.js';
+import type { RunLimit } from './options.js';
 import type { Listed, Registry } from './ports.js';
 import type { Service, Worker } from './state/entities.js';
 import type { InternalServices } from './state/internal-services.js';
@@ -59,6 +60,27 @@ function serviceStatus(service: Service, source: FigureSource | null): ServiceSt
     plain,
     durable,
   };
+}
+
+/** Groups that wait for a limit and are shown. */
+const HELD_MAX = 10;
+
+function limitsOf({ waiting }: Service, now: number): Pick<ServiceSeen, 'limits' | 'groupLimits'> {
+  const { gate, limits } = waiting;
+  const ofGroups = limits?.group ?? null;
+  return {
+    limits: gate && { ...shownLimit(gate.limit), runs: gate.running, held: gate.whyShut(now) },
+    groupLimits: ofGroups && {
+      ...shownLimit(ofGroups),
+      onFailure: limits?.holds === true ? 'hold' : 'pass',
+      held: waiting.longestHeld(now, HELD_MAX),
+    },
+  };
+}
+
+function shownLimit({ running, perSecond, burst }: RunLimit) {
+  const shown = (value: number): number | null => (value === Infinity ? null : value);
+  return { running: shown(running), perSecond: shown(perSecond), burst };
 }
 
 function workerStatus(worker: Worker, now: number): WorkerStatus {
@@ -210,7 +232,8 @@ export class Listing implements Registry {
       const { failedAt } = service.counted;
       const failedMsAgo = failedAt === -Infinity ? null : Math.max(0, Math.round(now - failedAt));
       const clientsAway = away === null ? null : (away.get(service.id) ?? 0);
-      items.push({ ...status, oldestQueuedMs, clientsAway, failedMsAgo });
+      const { limits, groupLimits } = limitsOf(service, now);
+      items.push({ ...status, oldestQueuedMs, clientsAway, limits, groupLimits, failedMsAgo });
     }
     return { items, next: null };
   }

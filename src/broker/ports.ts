@@ -271,6 +271,8 @@ export interface DeliveryPort {
   window(service: Buffer): number;
   /** What holds for the groups of a service (D118); `null`: it has no limits. */
   groupRule(service: Buffer): GroupRule | null;
+  /** Which limit keeps requests of a group from starting, in words; `null`: none does. */
+  whyHeld(service: Buffer, group: Buffer): string | null;
   /**
    * Whether one more request of a group may be prepared, of which so many are; if not, `groupRoomAt` follows once
    * that may have changed.

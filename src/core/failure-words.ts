@@ -26,6 +26,7 @@ export const EXPIRY_WORDS = {
   paused: 'an operator has paused its service',
   no_worker: 'no worker served its service',
   workers_busy: 'no worker was free for it',
+  limited: 'a limit kept it from starting',
   no_answer: 'the worker that had it did not answer',
 } as const;
 export type ExpiryReason = keyof typeof EXPIRY_WORDS;

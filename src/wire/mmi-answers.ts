@@ -127,6 +127,29 @@ export const ServiceSeen = ServiceStatus.extend({
     count(),
     'How many of its requests, queued or in flight, wait for clients that have lost their connections and may come back (`broker.resumeMs`); null: too many to count.',
   ),
+  limits: orNull(
+    object({
+      running: orNull(count()),
+      perSecond: orNull(amount()),
+      burst: count(),
+      runs: count('How many of its requests are at workers.'),
+      held: orNull(text(), 'Why none of its requests starts now; null: they may.'),
+    }),
+    'The limit of the service (`broker.services`); null: it has none.',
+  ),
+  groupLimits: orNull(
+    object({
+      running: orNull(count()),
+      perSecond: orNull(amount()),
+      burst: count(),
+      onFailure: z.enum(['hold', 'pass']),
+      held: listOf(
+        object({ group: text(), queued: count(), why: text() }),
+        'Up to ten groups of which most requests wait here for a limit.',
+      ),
+    }),
+    'The limit of each of its groups; null: they have none.',
+  ),
   failedMsAgo: orNull(
     count(),
     'How long ago one of its requests failed, or an attempt of a durable one, to about four seconds; null: none did since the node started.',

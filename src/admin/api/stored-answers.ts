@@ -117,6 +117,7 @@ export type WorkerFailure = Json<typeof workerFailure>;
 const WAITING_REASONS = [
   ...(['not_active', 'store', 'not_claimed', 'unknown_kind', 'commit', 'retry', 'delay'] as const),
   ...(['request', 'receiver', 'paused', 'no_worker', 'queue', 'in_flight', 'worker'] as const),
+  ...(['limit', 'group'] as const),
 ] as const;
 
 export const RequestHistory = object({

@@ -166,10 +166,20 @@ export class RequestEnds {
     this.#traceEnd(id, 'expired');
     counters.requests.countExpired(counts);
     const waitedMs = Math.round(now - table.getTime(id, ARRIVED_AT));
-    const reason = this.#whyUnanswered(id);
+    const held = this.#whyHeld(id, now);
+    const reason = held === null ? this.#whyUnanswered(id) : 'limited';
     events.emit({ name: 'request.expired', service: shown, waitedMs, reason });
-    this.#replies.sendRefusal(id, '408', EXPIRY_WORDS[reason]);
+    const words = EXPIRY_WORDS[reason];
+    this.#replies.sendRefusal(id, '408', held === null ? words : `${words}: ${held}`);
     requests.release(id, 'too_late');
+  }
+
+  /** Which limit keeps it from starting; `null`: none does, or it has other reasons to wait. */
+  #whyHeld(id: RequestId, now: number): string | null {
+    const { requests, table } = this.#data;
+    const { isPaused, workers, waiting } = requests.serviceOf(id);
+    if (waiting.limits === null || isPaused || workers.size === 0 || table.is(id, OUT)) return null;
+    return waiting.whyHeld(waiting.groupOf(id).toString('latin1'), now);
   }
 
   #whyUnanswered(id: RequestId): ExpiryReason {

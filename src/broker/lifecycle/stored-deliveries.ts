@@ -81,6 +81,11 @@ export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
     return limits === null ? null : { isLimited: limits.group !== null, holds: limits.holds };
   }
 
+  whyHeld(name: Buffer, group: Buffer): string | null {
+    const waiting = this.#find(name)?.waiting ?? null;
+    return waiting?.whyHeld(group.toString('latin1'), this.#data.gates.now) ?? null;
+  }
+
   mayPrepare(name: Buffer, group: Buffer, prepared: number): boolean {
     return this.#find(name)?.waiting.mayPrepare(group.toString('latin1'), prepared) ?? true;
   }

@@ -50,6 +50,13 @@ export class Gate {
     return perSecond === Infinity ? -Infinity : this.fullAt - ((burst - 1) / perSecond) * 1000;
   }
 
+  /** Why nothing of it starts now; `null`: something may. */
+  whyShut(now: number): string | null {
+    const { running } = this.limit;
+    if (this.running >= running) return `${this.running} of ${running} run`;
+    return this.isTimed ? `next start in ${Math.ceil(Math.max(0, this.opensAt - now))} ms` : null;
+  }
+
   /** How many more may start now. */
   free(now: number): number {
     if (this.isTimed) return 0;

@@ -3,6 +3,7 @@
  * those without a group are one group together. A service whose requests have no groups has two lists and no turns.
  */
 import { Circle, type InCircle } from '../../core/circle.js';
+import { escapeName } from '../../core/escape.js';
 import type { RunLimit, ServiceLimits } from '../options.js';
 import type { Gate, Gates } from './gates.js';
 import {
@@ -69,6 +70,13 @@ export class Groups {
     this.#byNumber[number] = null;
     this.#free.push(number);
   }
+}
+
+/** A group whose requests wait for a limit. */
+export interface HeldGroup {
+  readonly group: string;
+  readonly why: string;
+  readonly queued: number;
 }
 
 /** What the requests of all services share. */
@@ -368,6 +376,29 @@ export class Waiting {
     return table.is(id, GROUPED) ? this.#groups.of(table.groupOf(id)) : null;
   }
 
+  /** Which limit holds the requests of a group now, in words; `null`: none does. @param key empty: those without one */
+  whyHeld(key: string, now: number): string | null {
+    const ofService = this.gate?.whyShut(now) ?? null;
+    if (ofService !== null) return `its service: ${ofService}`;
+    const gate = this.#groups.of(this.#numbers?.get(key) ?? NONE)?.gate ?? null;
+    const ofGroup = gate?.whyShut(now) ?? null;
+    return ofGroup === null ? null : `group ${shownGroup(key)}: ${ofGroup}`;
+  }
+
+  /** The groups with a limit of which most requests wait here, the longest queue first. */
+  longestHeld(now: number, most: number): HeldGroup[] {
+    const held: HeldGroup[] = [];
+    let looks = 0;
+    for (const [key, number] of this.#numbers ?? []) {
+      if (++looks > LOOKS_MAX) break;
+      const group = this.#groups.of(number);
+      const why = group?.gate?.whyShut(now) ?? null;
+      if (group === null || why === null || group.count === 0) continue;
+      held.push({ group: shownGroup(key), why, queued: group.count });
+    }
+    return held.sort((a, b) => b.queued - a.queued).slice(0, most);
+  }
+
   /** Has the group in the circle, or not, as its gate is. */
   #hasTurn(group: Group): void {
     if (group.gate?.isOpen === false) this.#turns.remove(group);
@@ -445,4 +476,9 @@ export class Waiting {
     const others = (this.#others ??= new Group(this.#table, ''));
     if (others.after === null) this.#turns.append(others);
   }
+}
+
+/** The name of a group in printable form (D3). */
+function shownGroup(key: string): string {
+  return escapeName(Buffer.from(key, 'latin1'));
 }

@@ -126,6 +126,7 @@ function linesOf(service: Facts): readonly string[] {
     styled(nameOf({ ...service, paused: false }), 'bold') + (need === '' ? '' : `: ${need}`),
     `workers  ${idle}`,
     `waiting  ${waiting}${awayText(service['clientsAway'])}${oldestText(oldestQueuedMs)}`,
+    ...limitLines(service),
     ...(plain === null
       ? []
       : [`plain    ${ratesOf(plain, plain['failuresPerSecond'])}; ${timesOf(plain)}`]),
@@ -135,6 +136,31 @@ function linesOf(service: Facts): readonly string[] {
           `durable  ${storedOf(durable)}${oldestText(durable['oldestMs'])}; ${ratesOf(durable, durable['failedAttemptsPerSecond'])}; ${timesOf(durable)}`,
         ]),
   ];
+}
+
+function limitLines({ limits, groupLimits }: Facts): readonly string[] {
+  const [own, ofGroups] = [factsIn(limits), factsIn(groupLimits)];
+  const held = own?.['held'];
+  return [
+    ...(own === null
+      ? []
+      : [`limit    ${limitText(own)}${typeof held === 'string' ? `; held: ${held}` : ''}`]),
+    ...(ofGroups === null
+      ? []
+      : [`groups   each ${limitText(ofGroups)}, on failure ${printable(ofGroups['onFailure'])}`]),
+    ...listIn(ofGroups?.['held']).map(
+      ({ group, queued, why }) =>
+        `         ${printable(group)}: ${printable(queued)} queued; ${printable(why)}`,
+    ),
+  ];
+}
+
+function limitText({ running, perSecond, burst }: Facts): string {
+  const rate = `${printable(perSecond)} per second (burst ${printable(burst)})`;
+  return [
+    ...(running === null ? [] : [`${printable(running)} running`]),
+    ...(perSecond === null ? [] : [rate]),
+  ].join(', ');
 }
 
 function awayText(count: unknown): string {

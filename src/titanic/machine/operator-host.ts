@@ -1,5 +1,5 @@
 import type { FireCallback } from './schedules.js';
-import type { ServiceWorkers } from '../../broker/ports.js';
+import type { GroupRule, ServiceWorkers } from '../../broker/ports.js';
 import type { TitanicContext } from './context.js';
 import type { ChangeCallback, OpenRequests } from './open-requests.js';
 import type { PauseTarget } from './pauses.js';
@@ -20,6 +20,10 @@ export interface OperatorHost {
   isPaused(target: PauseTarget): boolean;
   /** See `DeliveryPort.workersOf`. */
   workersOf(service: Buffer): ServiceWorkers;
+  /** See `DeliveryPort.groupRule`. */
+  groupRule(service: Buffer): GroupRule | null;
+  /** See `DeliveryPort.whyHeld`. */
+  whyHeld(service: Buffer, group: Buffer): string | null;
   /** See `Pauses.set`. */
   setPaused(target: PauseTarget, isOn: boolean, decided: ChangeCallback): void;
 }

@@ -358,6 +358,8 @@ export class Titanic implements InternalService, InternalClient {
       isPaused: (target) => present().schedules.isPaused(target),
       workersOf: (service) =>
         this.#broker?.workersOf(service) ?? { isServed: false, unservedSince: null },
+      groupRule: (service) => this.#broker?.groupRule(service) ?? null,
+      whyHeld: (service, group) => this.#broker?.whyHeld(service, group) ?? null,
       setPaused: (target, isOn, decided) => present().schedules.setPaused(target, isOn, decided),
     };
   }

@@ -69,10 +69,11 @@ type OfNode = 'not_active' | 'store' | 'not_claimed';
 type OfRequest = 'commit' | 'retry' | 'delay' | 'unknown_kind';
 type OfWebhook = 'request' | 'receiver';
 type OfService = 'paused' | 'no_worker' | 'queue' | 'in_flight' | 'worker';
+type OfGroup = 'limit' | 'group';
 
 /** Why a pending request is not at a worker. */
 export interface Waiting {
-  readonly reason: OfNode | OfRequest | OfWebhook | OfService;
+  readonly reason: OfNode | OfRequest | OfWebhook | OfService | OfGroup;
   /** The reason in words, without times. */
   readonly text: string;
   /** When a delay or the wait before a retry ends: milliseconds since 1970. */

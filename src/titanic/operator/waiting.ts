@@ -75,6 +75,15 @@ function waitingHere(host: OperatorHost, slot: Slot): Waiting {
     const since = unservedSince === null ? null : wallAt(host, unservedSince);
     return { ...because('no_worker', 'no worker serves its service'), since };
   }
+  const { ready } = dispatcher.serviceOf(slot);
+  const group = ready.groupOf(slot);
+  const holder = host.groupRule(name)?.holds === true ? ready.holderOf(slot) : NO_SLOT;
+  if (holder !== NO_SLOT && holder !== slot) {
+    const uuid = index.uuid(holder).toString('hex').toUpperCase();
+    return because('group', `its group waits for the next attempt of ${uuid}`);
+  }
+  const held = host.whyHeld(name, group);
+  if (held !== null) return because('limit', held);
   const ahead = state === READY ? dispatcher.aheadOfReady(slot, AHEAD_MAX) : 0;
   if (ahead === 0 && state === READY && lack !== null) {
     return because('in_flight', `it is next, and titanic.${lack} is reached`);

@@ -546,6 +546,7 @@ export class ScheduleWorld implements Explored {
     window: () => 0,
     groupRule: () => null,
     mayPrepare: () => true,
+    whyHeld: () => null,
     served: () => [],
     workersOf: none,
     setBacklog: none,

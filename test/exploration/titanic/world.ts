@@ -419,6 +419,7 @@ export class World implements Explored {
     window: () => 1,
     groupRule: () => null,
     mayPrepare: () => true,
+    whyHeld: () => null,
     served: () => [SERVICE],
     workersOf: () => ({ isServed: true, unservedSince: null }),
     setBacklog: () => undefined,

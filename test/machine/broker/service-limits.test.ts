@@ -1,4 +1,5 @@
 /** Limits of services and of their groups: how many run at once, and how many start per second (D118). */
+import { START } from '../../../src/broker/listing.js';
 import type { RunLimit } from '../../../src/broker/options.js';
 import { seededRandom } from '../../support/stage-random.js';
 import { endStages, stage, type Stage } from '../../support/stage.js';
@@ -143,6 +144,38 @@ describe('limits of what runs at once', () => {
     expect(got(w)).toBe('a1 b1');
     w.final('ok').final('ok');
     expect(got(w)).toBe('a3');
+  });
+});
+
+describe('what an operator and a client are told', () => {
+  it('names the limit that keeps a request from starting', () => {
+    const s = limited({ group: { running: 1 }, service: { perSecond: 1, burst: 5 } });
+    const w = worker(s);
+    w.heartbeatsEvery(1000);
+    const c = s.client('c').hello();
+    send(c, 'a1 a2 a3 b1');
+    const [seen] = s.broker.listing.servicePage(START, 10, null, () => true, s.now).items;
+    expect(seen).toMatchObject({
+      limits: { running: null, perSecond: 1, burst: 5, runs: 2, held: null },
+      groupLimits: {
+        running: 1,
+        onFailure: 'pass',
+        held: [{ group: 'a', queued: 2, why: '1 of 1 run' }],
+      },
+    });
+    s.after(60_000);
+    const told = 'FINAL mmi.refused 408|echo|a limit kept it from starting: group a: 1 of 1 run';
+    expect(c.inbox()).toEqual([told, told]);
+    expect(s.events('request.expired')).toMatchObject([{ reason: 'limited' }, {}]);
+  });
+
+  it('says when the next one may start', () => {
+    const s = limited({ service: { perSecond: 0.5 } });
+    const w = worker(s);
+    send(s.client('c'), '-1 -2');
+    expect(got(w)).toBe('-1');
+    const [seen] = s.broker.listing.servicePage(START, 10, null, () => true, s.now + 200).items;
+    expect(seen?.limits?.held).toBe('next start in 1800 ms');
   });
 });
 

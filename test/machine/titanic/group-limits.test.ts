@@ -1,5 +1,6 @@
 /** Limits of groups hold for durable requests, too: what may not start is not read (D118). */
 import type { RunLimit } from '../../../src/broker/options.js';
+import type { ShownHistory } from '../../../src/titanic/operator/operator-api.js';
 import { endTitanicStages, titanicStage, type TitanicStage } from '../../support/titanic-stage.js';
 import type { WorkerActor } from '../../support/stage-peers.js';
 
@@ -187,5 +188,24 @@ describe('a request that waits for its next attempt', () => {
     w.fails(['retry', 'code', 'text'], { of: 'a1' });
     limit(s, { running: 1 });
     expect(got(w)).toBe('a2');
+  });
+});
+
+describe('why a request waits', () => {
+  const why = (s: TitanicStage, uuid: string): unknown => {
+    const found = s.operates<ShownHistory>((operator, answer) => {
+      operator.history(Buffer.from(uuid, 'hex'), answer);
+    })();
+    return found?.kind === 'done' ? found.value.waiting : found;
+  };
+
+  it('is said with the limit, or with the request that holds its group', () => {
+    const s = limited({ running: 1 }, true);
+    const [first = '', second = ''] = submit(s, 'a1 a2');
+    const w = worker(s);
+    expect(why(s, second)).toMatchObject({ reason: 'limit', text: 'group a: 1 of 1 run' });
+    w.fails(['retry', 'code', 'text'], { of: 'a1' });
+    const text = `its group waits for the next attempt of ${first}`;
+    expect(why(s, second)).toMatchObject({ reason: 'group', text });
   });
 });
