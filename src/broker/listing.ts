@@ -17,6 +17,7 @@ import type { Listed, Registry } from './ports.js';
 import type { Service, Worker } from './state/entities.js';
 import type { InternalServices } from './state/internal-services.js';
 import type { Tables } from './state/request-store.js';
+import { shownGroup } from './state/waiting.js';
 import type { Sessions } from './state/sessions.js';
 
 /** Maximum number of entries examined for one page, even if few of them match. */
@@ -73,7 +74,9 @@ function limitsOf({ waiting }: Service, now: number): Pick<ServiceSeen, 'limits'
     groupLimits: ofGroups && {
       ...shownLimit(ofGroups),
       onFailure: limits?.holds === true ? 'hold' : 'pass',
-      held: waiting.longestHeld(now, HELD_MAX),
+      held: waiting
+        .longestHeld(now, HELD_MAX)
+        .map(({ key, queued, why }) => ({ group: shownGroup(key), queued, why })),
     },
   };
 }
@@ -166,6 +169,10 @@ export class Listing implements Registry {
 
   isPaused(name: Buffer): boolean {
     return this.#find(name)?.isPaused === true;
+  }
+
+  whyHeld(name: Buffer, now: number): string | null {
+    return this.#find(name)?.waiting.whyAnyHeld(now) ?? null;
   }
 
   status(name: Buffer): ServiceStatus | null {

@@ -412,6 +412,8 @@ export interface Registry {
   isServed(service: Buffer): boolean;
   /** True if an operator paused the service: its requests wait. */
   isPaused(service: Buffer): boolean;
+  /** Which limit keeps its requests from starting, or those of one of its groups, in words; `null`: none does. */
+  whyHeld(service: Buffer, now: number): string | null;
   /** The service as `mmi.services` lists it; `null`: it is not known. */
   status(service: Buffer): ServiceStatus | null;
   /** The JSON of `mmi.contract`; `null`: no worker of the service announced a contract. */

@@ -188,7 +188,12 @@ export class Mmi implements InternalService {
     }
     const isPaused = this.#registry.isPaused(service);
     const load = isStranger ? null : this.#registry.status(service);
-    const words = [...(isPaused ? ['an operator has paused it'] : []), ...loadWords(load)];
+    const held = isStranger || isPaused ? null : this.#registry.whyHeld(service, this.#now);
+    const words = [
+      ...(isPaused ? ['an operator has paused it'] : []),
+      ...(held === null ? [] : [`a limit holds ${held}`]),
+      ...loadWords(load),
+    ];
     const status = isPaused ? PAUSED : OK;
     return words.length === 0 ? [status] : [status, Buffer.from(words.join(', and '))];
   }

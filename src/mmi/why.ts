@@ -56,14 +56,14 @@ export class NearNames {
 /** What waits for the workers of a service, and what they are at. @param load `null`: it is not told */
 export function loadWords(load: ServiceStatus | null): string[] {
   if (load === null) return [];
-  const { workersWaiting, workersBusy, queued, inFlight, durable } = load;
+  const { workersWaiting, workersBusy, free, queued, inFlight, durable } = load;
   const workers = workersWaiting + workersBusy;
   const stored = durable === null ? 0 : durable.pending - (durable.delayed ?? 0);
   const waiting = [
     ...(queued > 0 ? [counted(queued, 'request')] : []),
     ...(stored > 0 ? [counted(stored, 'stored request')] : []),
   ].join(' and ');
-  const isBusy = workersBusy > 0 && workersWaiting === 0;
+  const isBusy = workersBusy > 0 && free === 0;
   const busy = workers === 1 ? 'its only worker is busy' : `all its ${workers} workers are busy`;
   if (waiting !== '') {
     const verb = queued + stored === 1 ? 'waits' : 'wait';

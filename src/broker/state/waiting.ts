@@ -74,7 +74,8 @@ export class Groups {
 
 /** A group whose requests wait for a limit. */
 export interface HeldGroup {
-  readonly group: string;
+  /** The bytes of its name, one character per byte. */
+  readonly key: string;
   readonly why: string;
   readonly queued: number;
 }
@@ -385,6 +386,13 @@ export class Waiting {
     return ofGroup === null ? null : `group ${shownGroup(key)}: ${ofGroup}`;
   }
 
+  /** Which limit holds requests that wait here, in words; `null`: none does. */
+  whyAnyHeld(now: number): string | null {
+    if (this.limits === null || this.count === 0) return null;
+    const [longest] = this.longestHeld(now, 1);
+    return this.whyHeld(longest?.key ?? '', now);
+  }
+
   /** The groups with a limit of which most requests wait here, the longest queue first. */
   longestHeld(now: number, most: number): HeldGroup[] {
     const held: HeldGroup[] = [];
@@ -394,7 +402,7 @@ export class Waiting {
       const group = this.#groups.of(number);
       const why = group?.gate?.whyShut(now) ?? null;
       if (group === null || why === null || group.count === 0) continue;
-      held.push({ group: shownGroup(key), why, queued: group.count });
+      held.push({ key, why, queued: group.count });
     }
     return held.sort((a, b) => b.queued - a.queued).slice(0, most);
   }
@@ -479,6 +487,6 @@ export class Waiting {
 }
 
 /** The name of a group in printable form (D3). */
-function shownGroup(key: string): string {
+export function shownGroup(key: string): string {
   return escapeName(Buffer.from(key, 'latin1'));
 }

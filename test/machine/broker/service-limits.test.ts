@@ -169,6 +169,16 @@ describe('what an operator and a client are told', () => {
     expect(s.events('request.expired')).toMatchObject([{ reason: 'limited' }, {}]);
   });
 
+  it('is what mmi.why says', () => {
+    const s = limited({ group: { running: 1 } });
+    worker(s);
+    const c = s.client('c');
+    send(c, 'a1 a2');
+    c.request('mmi.why', 'echo');
+    const words = 'a limit holds group a: 1 of 1 run, and 1 request waits';
+    expect(c.inbox()).toEqual([`FINAL mmi.why 200|${words}`]);
+  });
+
   it('says when the next one may start', () => {
     const s = limited({ service: { perSecond: 0.5 } });
     const w = worker(s);

@@ -149,7 +149,7 @@ describe('mmi.why', () => {
 
   it('counts stored requests that wait, and not those that are not due', () => {
     const durable = { pending: 5, delayed: 2 } as DurableFigures;
-    const load = { workersWaiting: 1, workersBusy: 0, queued: 0, inFlight: 0, durable };
+    const load = { workersWaiting: 1, workersBusy: 0, free: 0, queued: 0, inFlight: 0, durable };
     const words = (change: object): string =>
       loadWords({ ...load, ...change } as ServiceStatus).join(', and ');
     expect(words({})).toBe('3 stored requests wait');

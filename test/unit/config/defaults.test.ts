@@ -19,6 +19,7 @@ const TABLE = {
     requestTtlMs: 60_000,
     busyTimeoutMs: 600_000,
     resumeMs: 10_000,
+    services: [],
     maxDeliveries: 3,
   },
   limits: {
