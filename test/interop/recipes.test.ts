@@ -3,6 +3,8 @@ import { createServer, type Server } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
+import { parse } from 'yaml';
+
 import { blocksOf } from '../support/blocks.js';
 import { freePorts, listening } from '../support/free-ports.js';
 import { httpOf } from '../support/http.js';
@@ -227,7 +229,9 @@ describe('python-fleet.md', () => {
 
 describe('rate-limited-api.md', () => {
   it('keeps the interval, waits as long as the API asks, and tries again', async () => {
-    page = await startPage(QUICK);
+    const [limits] = blocksOf('docs/recipes/rate-limited-api.md', 'yaml');
+    const { broker } = parse(limits?.text ?? '') as { broker: { services: object[] } };
+    page = await startPage([...QUICK, `broker.services=${JSON.stringify(broker.services)}`]);
     const calls: number[] = [];
     const server = createServer((request, response) => {
       calls.push(performance.now());
