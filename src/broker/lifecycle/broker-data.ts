@@ -21,7 +21,7 @@ import { Gates } from '../state/gates.js';
 import { Identities } from '../state/identities.js';
 import { InternalServices } from '../state/internal-services.js';
 import { Peers } from '../state/peers.js';
-import { RequestStore, type Tables } from '../state/request-store.js';
+import { OWN_ACCOUNT, RequestStore, type Tables } from '../state/request-store.js';
 import { RequestTable } from '../state/request-table.js';
 import { Revivals } from '../state/revivals.js';
 import { ServiceTable } from '../state/service-table.js';
@@ -83,7 +83,7 @@ export class BrokerData implements Tables {
     this.identities = new Identities(this.holdings, options.quotasOf ?? (() => NO_QUOTAS));
     this.clients = new Clients(table);
     const { services: counted } = this.counters.requests;
-    this.gates = new Gates(heartbeatIntervalMs * heartbeatLiveness);
+    this.gates = new Gates(heartbeatIntervalMs * heartbeatLiveness, this.holdings.use(OWN_ACCOUNT));
     this.services = new ServiceTable(table, random, counted, this.identities, this.gates);
     this.workers = new Workers(options, this.services);
     this.revivals = new Revivals(heartbeatIntervalMs);

@@ -3,7 +3,13 @@
  * group of a service, that has one. A gate is open while a request may start.
  */
 import { IndexedHeap } from '../../core/indexed-heap.js';
+import type { MemoryAccount } from '../../core/holdings.js';
 import type { RunLimit } from '../options.js';
+
+/** Memory of a gate, and of the group that is kept for it (measured). */
+const GATE_BYTES = 300;
+/** Maximum number of groups that are kept only until their buckets are full: above it, they are forgotten at once. */
+const IDLE_MAX = 100_000;
 
 export class Gate {
   /** The number of the service. */
@@ -20,6 +26,8 @@ export class Gate {
   isTimed = false;
   /** It is to be told of, because it may have opened. */
   isListed = false;
+  /** Nothing of it waits or runs: it is kept until the bucket is full. */
+  isIdle = false;
   /** Whether Titanic waits until something of it may start. */
   isAwaited = false;
   /** Place in the heap; -1: it is in none. */
@@ -78,6 +86,8 @@ export class Gates {
   #unknownUntil = -Infinity;
   /** How long workers have to come back. */
   readonly #spanMs: number;
+  readonly #memory: MemoryAccount;
+  #idle = 0;
   readonly #byNumber: (Gate | null)[] = [];
   readonly #free: number[] = [];
   readonly #timed = new IndexedHeap({
@@ -89,8 +99,10 @@ export class Gates {
   });
   #changed: Gate[] = [];
 
-  constructor(spanMs: number) {
+  /** @param memory of the node itself */
+  constructor(spanMs: number, memory: MemoryAccount) {
     this.#spanMs = spanMs;
+    this.#memory = memory;
   }
 
   /** The broker serves from now on. What its workers run is not known yet, and the buckets are empty. */
@@ -101,7 +113,8 @@ export class Gates {
     for (const gate of this.#byNumber) {
       if (gate === null) continue;
       gate.fullAt = Math.max(gate.fullAt, this.#firstFullAt(gate.limit));
-      this.#time(gate);
+      if (gate.isIdle) this.#setTime(gate, gate.fullAt);
+      else this.#time(gate);
     }
   }
 
@@ -109,6 +122,7 @@ export class Gates {
     const number = this.#free.pop() ?? this.#byNumber.length;
     const gate = new Gate(service, group, number, limit, this.#firstFullAt(limit));
     this.#byNumber[number] = gate;
+    this.#memory.add('requests', GATE_BYTES);
     this.#time(gate);
     return gate;
   }
@@ -116,6 +130,8 @@ export class Gates {
   remove(gate: Gate): void {
     if (gate.place >= 0) this.#timed.removeAt(gate.place);
     gate.isTimed = false;
+    this.#idles(gate, false);
+    this.#memory.add('requests', -GATE_BYTES);
     this.#byNumber[gate.number] = null;
     this.#free.push(gate.number);
   }
@@ -158,7 +174,7 @@ export class Gates {
     if (this.#changed.length === 0) return this.#changed;
     const taken = this.#changed.splice(0, most);
     for (const gate of taken) gate.isListed = false;
-    return taken;
+    return taken.filter((gate) => this.#at(gate.number) === gate);
   }
 
   /** Whether starts were taken from the bucket of a gate that have not come back yet. */
@@ -166,9 +182,17 @@ export class Gates {
     return gate.limit.perSecond < Infinity && gate.fullAt > this.now;
   }
 
-  /** Nothing of the gate waits or runs: it is told of when its bucket is full. */
-  idle(gate: Gate): void {
+  /** Nothing of the gate waits or runs: it is told of when its bucket is full. @returns false: it is not kept */
+  keepIdle(gate: Gate): boolean {
+    if (!this.isUsed(gate) || (!gate.isIdle && this.#idle >= IDLE_MAX)) return false;
+    this.#idles(gate, true);
     this.#setTime(gate, gate.fullAt);
+    return true;
+  }
+
+  #idles(gate: Gate, isIdle: boolean): void {
+    if (gate.isIdle !== isIdle) this.#idle += isIdle ? 1 : -1;
+    gate.isIdle = isIdle;
   }
 
   /** When a gate may next open by itself, in monotonic milliseconds; Infinity for never. */
@@ -180,6 +204,7 @@ export class Gates {
 
   /** A gate that was kept until its bucket is full is used again. */
   reopen(gate: Gate): void {
+    this.#idles(gate, false);
     this.#time(gate);
   }
 

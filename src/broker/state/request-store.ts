@@ -75,9 +75,10 @@ import type { Workers } from './workers.js';
 /** Memory that a request takes besides the run with its envelope and body. */
 const RECORD_BYTES = 128;
 /**
- * Counts what is held for no identity: bodies of stored requests that are at workers, and free memory between requests.
+ * Counts what is held for no identity: bodies of stored requests that are at workers, limits of groups, and free memory
+ * between requests.
  */
-const OWN_ACCOUNT = 'broker';
+export const OWN_ACCOUNT = 'broker';
 
 const NO_WORDS = new Words(EMPTY);
 

@@ -184,9 +184,7 @@ export class Waiting {
   #isKept({ gate }: Group): boolean {
     if (gate === null) return false;
     if (gate.running > 0 || gate.isAwaited) return true;
-    if (!this.#gates.isUsed(gate)) return false;
-    this.#gates.idle(gate);
-    return true;
+    return this.#gates.keepIdle(gate);
   }
 
   #used(group: Group): void {

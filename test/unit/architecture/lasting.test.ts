@@ -37,7 +37,13 @@ const { services: counted } = new RequestCounters();
 
 function serviceTable(): ServiceTable {
   const identities = new Identities(new Holdings(), () => NO_QUOTAS);
-  return new ServiceTable(new RequestTable(), secureRandom, counted, identities, new Gates(0));
+  return new ServiceTable(
+    new RequestTable(),
+    secureRandom,
+    counted,
+    identities,
+    new Gates(0, new Holdings().use('x')),
+  );
 }
 
 it.each<[string, () => Buffer | null | undefined]>([

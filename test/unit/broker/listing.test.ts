@@ -36,7 +36,13 @@ describe('pages of what is registered', () => {
   beforeEach(() => {
     table = new RequestTable();
     const identities = new Identities(new Holdings(), () => NO_QUOTAS);
-    services = new ServiceTable(table, seededRandom(1), new RequestCounters().services, identities, new Gates(0));
+    services = new ServiceTable(
+      table,
+      seededRandom(1),
+      new RequestCounters().services,
+      identities,
+      new Gates(0, new Holdings().use('x')),
+    );
     const silence = { heartbeatIntervalMs: 1000, heartbeatLiveness: 3 };
     listing = new Listing({
       table,
