@@ -83,6 +83,26 @@ describe('limits of groups', () => {
     expect(later.filter((each) => each !== '').sort()).toEqual(['a2', 'a3', 'p2']);
   });
 
+  it('let a durable request have its turn, however many plain ones of its group come', () => {
+    const s = limited({ running: 1 });
+    const w = worker(s, 1);
+    const c = s.client('c');
+    let sent = 0;
+    const plain = (): void => {
+      c.connection.sends('MDPC02', '\x05', 'echo', '', 'a', '', '', `p${++sent}`);
+      s.turn();
+    };
+    for (let n = 0; n < 3; n++) plain();
+    submit(s, 'a1');
+    const order: string[] = [];
+    for (let n = 0; n < 8; n++) {
+      order.push(got(w));
+      plain();
+      w.final('ok');
+    }
+    expect(order).toContain('a1');
+  });
+
   it('let so many start per second', () => {
     const s = limited({ perSecond: 10, burst: 2 });
     const w = worker(s);
