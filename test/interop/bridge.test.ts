@@ -1,5 +1,5 @@
 /** `majordomo worker --to`: REP servers and web servers that nobody changed, as workers (D119). */
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server as HttpServer } from 'node:http';
 import { createServer as createSecure } from 'node:https';
@@ -220,6 +220,40 @@ describe('a web server', () => {
     for (const reply of replies) void reply.catch(() => undefined);
     await says(worker, `work: ${url}: http-503 later; no requests for 1 s\n`);
     await says(worker, `work: ${url}: http-503 later; no requests for 2 s\n`);
+  });
+
+  it('that is busy for a moment gets requests again while a slow one goes on, and then on all its places', async () => {
+    let isBusy = true;
+    const held: (() => void)[] = [];
+    const changed = new EventEmitter();
+    const server = createServer((request, response) => {
+      if (request.headers['x-held'] === undefined) {
+        response.writeHead(isBusy ? 503 : 200).end('ok');
+        isBusy = false;
+        return;
+      }
+      held.push(() => void response.end('held'));
+      changed.emit('held');
+    });
+    web.push(server);
+    const url = `http://127.0.0.1:${await listening(server)}/`;
+    const worker = await bridge([url], [url], '--concurrency', '3');
+    const hold = async (): Promise<Promise<{ text(): string }>[]> => {
+      const reply = client.request('work', 'x', { headers: { 'x-held': '1' } });
+      await once(changed, 'held');
+      return [reply];
+    };
+    const [slow] = await hold();
+    expect((await client.request('work', 'y')).text()).toBe('ok');
+    expect(worker.stderr).toContain(`work: ${url}: http-503 ok; no requests for 1 s\n`);
+    const both = [...(await hold()), ...(await hold())];
+    // The three places are taken, also that of the worker that has left.
+    held[0]?.();
+    expect((await slow)?.text()).toBe('held');
+    const third = await hold();
+    for (const end of held) end();
+    for (const reply of [...both, ...third]) expect((await reply).text()).toBe('held');
+    expect(worker.stderr.split(' registered at ')).toHaveLength(3);
   });
 
   it('that takes connections but loses its requests does not get those of others', async () => {

@@ -190,7 +190,12 @@ async function serveCommand(line: readonly string[], offered: Offered): Promise<
   };
   const runs = new CommandRuns({ service, program, args, timeoutMs, outputBytesMax, outputHeld });
   const newWorker = await workersOf(offered);
-  const worker = newWorker('', (request, { signal }) => runs.run(request.frames, signal));
+  const worker = newWorker((request, { signal }) => runs.run(request.frames, signal), {
+    server: '',
+    concurrency: options.concurrency,
+    // By then its command has been killed, so this never warns of one that ignores SIGTERM.
+    cancelGraceMs: STOP_MS + 1000,
+  });
   drainOnSignal(
     () => worker.running,
     () => void worker.close({ graceMs: options.graceMs }),
@@ -209,8 +214,11 @@ async function serveTargets(targets: readonly Target[], offered: Offered): Promi
   const bridges = targets.map((target) => {
     const { shown } = target;
     return new Bridge({
+      concurrency: options.concurrency,
       openServer: (lost) => openServer(target, { ...options, ca }, lost),
-      newWorker: (handler) => newWorker(shown, handler),
+      newWorker: (handler, concurrency, isFurther) =>
+        // What nobody waits for keeps its place while the server has it.
+        newWorker(handler, { server: shown, concurrency, cancelGraceMs: DAY_MS, isFurther }),
       away: (why) => say(`${printable(service)}: ${shown}: ${printable(why)}`),
     });
   });
@@ -229,17 +237,26 @@ function outputBytes(text: string): number {
   throw new InvalidArgumentError(`It must be a size from 1 to ${formatSize(OUTPUT_BYTES_MAX)}.`);
 }
 
-/** @returns makes a worker; `server` is what its requests go to, empty: a command */
+interface Wanted {
+  /** What its requests go to; empty: a command. */
+  readonly server: string;
+  readonly concurrency: number;
+  readonly cancelGraceMs: number;
+  /** Whether another one has said that it is registered. */
+  readonly isFurther?: boolean;
+}
+
+/** @returns makes a worker */
 async function workersOf({
   service,
   endpoints,
   failures,
   options,
-}: Offered): Promise<(server: string, handler: Handler) => Worker> {
+}: Offered): Promise<(handler: Handler, wanted: Wanted) => Worker> {
   const { Worker } = await import('../../sdk/worker.js');
-  const { concurrency, protocol } = options;
+  const { protocol } = options;
   const { curve } = curveOf(options);
-  return (server, handler) => {
+  return (handler, { server, concurrency, cancelGraceMs, isFurther = false }) => {
     // Without a name, several that one process has would look the same in lists.
     const ownName = server === '' ? undefined : `${hostname()}:${process.pid} ${server}`;
     const name = options.name ?? ownName?.slice(0, NAME_CHARACTERS_MAX);
@@ -249,8 +266,7 @@ async function workersOf({
         service,
         concurrency,
         protocol,
-        // By then its command has been killed, so this never warns of one that ignores SIGTERM.
-        cancelGraceMs: STOP_MS + 1000,
+        cancelGraceMs,
         ...(name === undefined ? {} : { name }),
         ...(curve === undefined ? {} : { curve }),
       },
@@ -262,11 +278,14 @@ async function workersOf({
       const said = `${who} failed: ${printable(failureWords(failure))}`;
       failures.report(failure.code, said);
     });
+    const tell = (text: string): void => {
+      if (!isFurther) say(`${who}: ${text}`);
+    };
     worker.on('registered', ({ endpoint }) => {
-      say(`${who}: registered at ${endpoint}${server === '' ? '' : ` for ${server}`}`);
+      tell(`registered at ${endpoint}${server === '' ? '' : ` for ${server}`}`);
     });
     worker.on('lost', ({ endpoint, reason }) => {
-      say(`${who}: ${whyLost(reason, endpoint, curve)}, retrying`);
+      tell(`${whyLost(reason, endpoint, curve)}, retrying`);
     });
     return worker;
   };

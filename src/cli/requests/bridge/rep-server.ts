@@ -6,7 +6,6 @@
 import type { Frames } from '../../../core/frames.js';
 import { LINK_LIMITS } from '../../../sdk/dials.js';
 import { writeMessage } from '../../../sdk/links.js';
-import { WORKER_OPTIONS } from '../../../sdk/option-tables.js';
 import { ServiceError } from '../../../sdk/service-error.js';
 import type { Dial, Link } from '../../../zmtp/link-port.js';
 import { type Asked, lost, type Outcome, type Server, silent, type TimeoutMs } from './server.js';
@@ -19,8 +18,11 @@ const PATIENCE = {
   pingCheckMs: 1000,
   unansweredMax: 3,
 } as const;
-/** How long a lane waits for an answer that nobody wants any more: until then the server is busy with it. */
-const UNWANTED_MS = WORKER_OPTIONS.cancelGraceMs.default;
+/**
+ * How long a lane without a time-out waits for an answer from when nobody wants it any more. REP cannot be told, and
+ * is busy with it: another request would wait there, and a ROUTER may have lost this one.
+ */
+const UNWANTED_MS = 60_000;
 const EMPTY = Buffer.alloc(0);
 const GONE = 'the connection is lost, or it answers no heartbeat';
 const CLOSED = 'the worker closes';
@@ -159,7 +161,6 @@ class Lane {
     return new Promise((resolve) => {
       let timer: NodeJS.Timeout | undefined;
       const endAfter = (ms: number, outcome: Outcome): void => {
-        clearTimeout(timer);
         timer = setTimeout(() => {
           this.#renew();
           settle(outcome);
@@ -173,7 +174,7 @@ class Lane {
       };
       const unwanted = (): void => {
         this.#settle = () => settle({ kind: 'unwanted' });
-        endAfter(UNWANTED_MS, silent(UNWANTED_MS, true));
+        if (timeoutMs === null) endAfter(UNWANTED_MS, silent(UNWANTED_MS, true));
       };
       this.#settle = settle;
       if (timeoutMs !== null) endAfter(timeoutMs, silent(timeoutMs, true));
