@@ -1,6 +1,6 @@
 /** `majordomo worker --to`: REP servers and web servers that nobody changed, as workers (D119). */
 import { EventEmitter, once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server as HttpServer } from 'node:http';
 import { createServer as createSecure } from 'node:https';
 import { type AddressInfo, createServer as createTcp } from 'node:net';
@@ -411,9 +411,43 @@ it('majordomo worker refuses what does not go together', async () => {
   expect(await status()).toContain('a command is missing (-- COMMAND), or a server (--to URL)');
   expect(await status('--to', 'tcp://a:1', '--', 'cat')).toContain('exclude each other');
   expect(await status('--to', 'ftp://a:p@b')).toContain('--to ftp://…@b: not tcp://HOST:PORT');
-  expect(await status('--to', 'tcp://a:1', '--ca', 'x')).toContain('--ca is for web servers');
+  for (const url of ['tcp://a:1', 'http://a']) {
+    expect(await status('--to', url, '--ca', 'x')).toContain('--ca is for web servers with TLS');
+  }
+  for (const [option, ...value] of [['--content-type', 'text/csv'], ['--proxy-env']] as const) {
+    const wrong = await status('--to', 'tcp://a:1', option, ...value);
+    expect(wrong).toContain(`${option} is for web servers`);
+  }
+  expect(await status('--to', 'unix:/a', '--proxy-env')).toContain('--proxy-env is for');
+  expect(await status('--to', 'unix:/a:/b c')).toContain('unix:/a:/b c: HTTP cannot carry');
+  const type = ['--content-type', 'a\nb'] as const;
+  expect(await status('--to', 'http://a', ...type)).toContain('HTTP cannot carry this in a header');
+  const output = ['--output-bytes', '16MiB'] as const;
+  expect(await status('--to', 'http://a', ...output)).toContain('--output-bytes is for commands');
   expect(await status('--to', 'tcp://a')).toContain('--to');
-  expect(await status('--to', 'https://a', '--ca', '/none')).toContain('--ca /none: ENOENT');
+  expect(await status('--to', 'https://a', '--ca', '/none')).toContain(
+    '--ca /none cannot be read: ENOENT',
+  );
+});
+
+it('--ca is a file with certificates that can be read, for majordomo doctor too', async () => {
+  const { certFile } = makeCertificate(directory, 'localhost');
+  const file = `${directory}/ca.pem`;
+  const refusal = async (text: string, ...line: readonly string[]): Promise<string> => {
+    writeFileSync(file, text);
+    const { status, stderr } = await run([...line, '--ca', file]);
+    expect(status).toBe(64);
+    return stderr;
+  };
+  const to = ['--to', 'https://127.0.0.1:1'] as const;
+  const empty = `--ca ${file} has no certificate (PEM)`;
+  expect(await refusal('secret', 'worker', 'work', ...to)).toContain(empty);
+  expect(await refusal('', 'doctor', ...to)).toContain(empty);
+  expect(await refusal('', 'doctor')).toContain('--ca is for web servers with TLS');
+  const damaged = readFileSync(certFile, 'utf8').replace('\nM', '\n%');
+  expect(await refusal(readFileSync(certFile, 'utf8') + damaged, 'doctor', ...to)).toContain(
+    `--ca ${file}: certificate 2 is damaged`,
+  );
 });
 
 describe('unchanged clients do not notice that servers are killed and stopped', () => {

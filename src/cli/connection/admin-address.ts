@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import type { Config } from '../../config/config.js';
 import { parseHttpListen } from '../../config/endpoint.js';
 import { dialHost } from '../../config/io/dial-host.js';
-import { codeOf } from '../../core/errors.js';
+import { codeOf, messageOf } from '../../core/errors.js';
 import { shownUrl } from '../../core/web-address.js';
 import { usage } from '../common/options.js';
 
@@ -26,6 +26,8 @@ export interface Trust {
   readonly pinned?: string;
 }
 
+const CERTIFICATE =
+  /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^]*?(?:-----END [A-Z0-9 ]+-----|$)/g;
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 const DOES = 'expected http://HOST:PORT, https://HOST:PORT or unix:PATH';
 
@@ -113,13 +115,30 @@ function ofSocket(path: string): AdminAddress {
 }
 
 function trustOf(caFile: string | undefined): Trust {
-  if (caFile === undefined) return {};
+  return caFile === undefined ? {} : { ca: authorityIn(caFile, '--admin-ca') };
+}
+
+/**
+ * The certificates of a file, in PEM. They are read here because TLS leaves out, without a word, what it cannot read.
+ * @throws ERR_USAGE
+ */
+export function authorityIn(file: string, option: string): string {
+  let pem: string;
   try {
-    return { ca: readFileSync(caFile, 'latin1') };
+    pem = readFileSync(file, 'latin1');
   } catch (error) {
-    const why = codeOf(error) ?? 'unknown';
-    throw usage(`--admin-ca ${caFile} cannot be read: ${why}`);
+    throw usage(`${option} ${file} cannot be read: ${codeOf(error) ?? 'unknown'}`);
   }
+  const found = pem.match(CERTIFICATE) ?? [];
+  if (found.length === 0) throw usage(`${option} ${file} has no certificate (PEM)`);
+  for (const [at, certificate] of found.entries()) {
+    try {
+      new X509Certificate(certificate);
+    } catch (error) {
+      throw usage(`${option} ${file}: certificate ${at + 1} is damaged: ${messageOf(error)}`);
+    }
+  }
+  return pem;
 }
 
 /** `null` if this user cannot read it or it is not a certificate: then a CA must vouch for it. */

@@ -96,9 +96,9 @@ async function examine(options: DoctorOptions, program: Program): Promise<readon
 }
 
 async function serversOf({ to = [], ca }: DoctorOptions): Promise<readonly Finding[]> {
-  if (to.length === 0) return [];
-  const { serverFinding } = await import('../requests/bridge/check.js');
-  return await Promise.all(to.map((url) => serverFinding(url, ca)));
+  if (to.length === 0 && ca === undefined) return [];
+  const { serverFindings } = await import('../requests/bridge/check.js');
+  return await serverFindings(to, ca);
 }
 
 async function listened(options: DoctorOptions, seconds: number): Promise<readonly Finding[]> {

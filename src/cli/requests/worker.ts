@@ -14,7 +14,7 @@ import type { CurveClientKeys } from '../../sdk/dials.js';
 import type { Handler, RegistrationLoss, Worker } from '../../sdk/worker.js';
 import { curveOf, keyHint, keyRemedy } from '../connection/curve.js';
 import { checkEndpoints, endpointsOf } from '../connection/endpoints.js';
-import { type Target, targetOf } from './bridge/target.js';
+import { authorityFor, type Target, targetOf } from './bridge/target.js';
 import { leaveFirstPlace } from './first-process.js';
 import { isRunnable, CommandRuns, STOP_MS } from './command-runs.js';
 import { checkService, DAY_MS, examples, integerOption, usage } from '../common/options.js';
@@ -131,7 +131,9 @@ export function define(command: Command): void {
         throw usage('service names mmi.… are reserved for the broker (8/MMI)');
       }
       const targets = options.to.map((url) => targetOf(url));
-      checkKind(line, targets, options);
+      const hasOutputBytes = command.getOptionValueSource('outputBytes') === 'cli';
+      checkKind(line, targets, options, hasOutputBytes);
+      const ca = authorityFor(targets, options.ca);
       if (targets.length === 0) leaveFirstPlace();
       const failures = new FailureReport((line) => say(line), monotonicMs);
       const offered = {
@@ -141,7 +143,7 @@ export function define(command: Command): void {
         endpoints: await endpointsOf(options, 'worker'),
       };
       if (targets.length === 0) await serveCommand(line, offered);
-      else await serveTargets(targets, offered);
+      else await serveTargets(targets, ca, offered);
       failures.flush();
     });
 }
@@ -150,25 +152,24 @@ export function define(command: Command): void {
 function checkKind(
   [program]: readonly string[],
   targets: readonly Target[],
-  options: WorkerCommandOptions,
+  { contentType, proxyEnv }: WorkerCommandOptions,
+  hasOutputBytes: boolean,
 ): void {
   if (program === undefined) {
     if (targets.length === 0) {
       throw usage('a command is missing (-- COMMAND), or a server (--to URL)');
     }
-    if (options.outputBytes !== OUTPUT_BYTES) throw usage('--output-bytes is for commands');
-    if (targets.some(({ web }) => web !== null)) return;
+    if (hasOutputBytes) throw usage('--output-bytes is for commands');
   } else {
     if (targets.length > 0) throw usage('a command and --to exclude each other');
     if (!isRunnable(program)) throw usage(`${printable(program)}: no such command`);
   }
-  const { contentType, ca, proxyEnv } = options;
-  const forWeb = Object.entries({
-    '--content-type': contentType,
-    '--ca': ca,
-    '--proxy-env': proxyEnv,
-  });
-  const [wrong] = forWeb.find(([, value]) => value !== undefined) ?? [];
+  const web = targets.flatMap((target) => target.web ?? []);
+  const forWeb = [
+    ['--content-type', contentType, web.length > 0],
+    ['--proxy-env', proxyEnv, web.some(({ hostname }) => hostname !== undefined)],
+  ] as const;
+  const [wrong] = forWeb.find(([, value, isThere]) => value !== undefined && !isThere) ?? [];
   if (wrong !== undefined) throw usage(`${wrong} is for web servers (--to http://…)`);
 }
 
@@ -205,11 +206,15 @@ async function serveCommand(line: readonly string[], offered: Offered): Promise<
   await worker.run();
 }
 
-async function serveTargets(targets: readonly Target[], offered: Offered): Promise<void> {
+async function serveTargets(
+  targets: readonly Target[],
+  ca: string | undefined,
+  offered: Offered,
+): Promise<void> {
   const { service, options } = offered;
   const { Bridge } = await import('./bridge/bridge.js');
-  const { certificatesIn, openServer } = await import('./bridge/open.js');
-  const ca = certificatesIn(options.ca);
+  const { checkHttp, openServer } = await import('./bridge/open.js');
+  checkHttp(options);
   const newWorker = await workersOf(offered);
   const bridges = targets.map((target) => {
     const { shown } = target;

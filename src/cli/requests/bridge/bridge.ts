@@ -145,9 +145,12 @@ export class Bridge {
         return outcome.frames;
       case 'failed': {
         const { error, pauseMs } = outcome;
-        if (pauseMs === null) this.#vain = 0;
-        else
-          this.#leave(`${error.serviceCode} ${error.message}`, this.#nextPauseMs(isFirst, pauseMs));
+        if (pauseMs === null) {
+          this.#vain = 0;
+        } else {
+          const why = `${error.serviceCode} ${error.message}`;
+          this.#leave(why, this.#nextPauseMs(isFirst, pauseMs));
+        }
         throw error;
       }
       case 'lost': {

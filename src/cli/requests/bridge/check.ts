@@ -1,16 +1,23 @@
 /** Whether a server of `majordomo worker --to` is there, for `majordomo doctor`. */
 import { type Finding, ok, problem } from '../../../core/finding.js';
-import { certificatesIn, openServer } from './open.js';
-import { targetOf } from './target.js';
+import { openServer } from './open.js';
+import { authorityFor, type Target, targetOf } from './target.js';
 
 /** As long as a handshake may take. */
 const ANSWER_MS = 3500;
 
-/** Looks whether the server at this URL takes connections; it is sent no request. @throws ERR_USAGE */
-export async function serverFinding(url: string, caFile: string | undefined): Promise<Finding> {
-  const target = targetOf(url);
+/** Looks whether the servers at these URLs take connections; they are sent no request. @throws ERR_USAGE */
+export async function serverFindings(
+  urls: readonly string[],
+  caFile: string | undefined,
+): Promise<readonly Finding[]> {
+  const targets = urls.map((url) => targetOf(url));
+  const ca = authorityFor(targets, caFile);
+  return await Promise.all(targets.map((target) => findingOf(target, ca)));
+}
+
+async function findingOf(target: Target, ca: string | undefined): Promise<Finding> {
   const name = `server ${target.shown}`;
-  const ca = certificatesIn(caFile);
   const server = await openServer(target, { concurrency: 1, ca }, () => undefined);
   const gone = new AbortController();
   let why = 'no answer';

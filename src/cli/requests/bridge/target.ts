@@ -3,6 +3,7 @@ import { urlToHttpOptions } from 'node:url';
 
 import { messageOf } from '../../../core/errors.js';
 import { shownUrl } from '../../../core/web-address.js';
+import { authorityIn } from '../../connection/admin-address.js';
 import { checkedList } from '../../connection/endpoints.js';
 import { usage } from '../../common/options.js';
 import { printable } from '../../common/output.js';
@@ -28,6 +29,9 @@ export interface Target {
 const FORMS = 'tcp://HOST:PORT, ipc://PATH, http://…, https://… or unix:PATH[:/URL-PATH]';
 const HTTP_PORTS = { 'http:': 80, 'https:': 443 } as const;
 
+/** What HTTP does not allow in a path; of other URLs it is encoded. */
+const NOT_IN_PATH = /[^\x21-\xff]/;
+
 /** @throws ERR_USAGE */
 export function targetOf(url: string): Target {
   const shown = printable(shownUrl(url));
@@ -37,12 +41,27 @@ export function targetOf(url: string): Target {
   }
   const [, socketPath, path = '/'] = /^unix:([^:]+)(?::(\/.*))?$/.exec(url) ?? [];
   if (socketPath !== undefined) {
+    if (NOT_IN_PATH.test(path)) {
+      throw usage(`--to ${shown}: HTTP cannot carry this path: encode it`);
+    }
     return { url, shown, web: { isSecure: false, socketPath, path } };
   }
   if (!/^https?:\/\//i.test(url) || !URL.canParse(url)) {
     throw usage(`--to ${shown}: not ${FORMS}`);
   }
   return { url, shown, web: webPlaceOf(new URL(url), shown) };
+}
+
+/** The certificates of `--ca`. @throws ERR_USAGE */
+export function authorityFor(
+  targets: readonly Target[],
+  file: string | undefined,
+): string | undefined {
+  if (file === undefined) return undefined;
+  if (!targets.some(({ web }) => web?.isSecure === true)) {
+    throw usage('--ca is for web servers with TLS (--to https://…)');
+  }
+  return authorityIn(file, '--ca');
 }
 
 function webPlaceOf(url: URL, shown: string): WebPlace {

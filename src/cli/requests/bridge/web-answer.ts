@@ -47,8 +47,9 @@ export function headersFor(
   const bytes = frames.reduce((sum, frame) => sum + frame.length, 0);
   return {
     'x-request-id': id,
+    'content-type': ANY_TYPE,
     ...Object.fromEntries(passed),
-    'content-type': contentType ?? headers['content-type'] ?? ANY_TYPE,
+    ...(contentType === undefined ? {} : { 'content-type': contentType }),
     'content-length': String(bytes),
     ...(deadlineMs === 0
       ? {}
@@ -57,7 +58,7 @@ export function headersFor(
 }
 
 /** HTTP has no characters above U+00FF, and no line breaks. */
-function isSendable(name: string, value: string): boolean {
+export function isSendable(name: string, value: string): boolean {
   try {
     validateHeaderValue(name, value);
     return true;

@@ -72,7 +72,8 @@ export class WebServer implements Server {
   /** @returns why there is no connection; `null`: there is one, or nobody knows, or waits for it */
   #tryConnection(signal: AbortSignal): Promise<string | null> {
     const { isSecure, socketPath, hostname = '', port = 0 } = this.#place;
-    if (this.#options.usesProxy) return Promise.resolve(null);
+    // A socket file has none.
+    if (this.#options.usesProxy && socketPath === undefined) return Promise.resolve(null);
     return new Promise((resolve) => {
       const to = socketPath === undefined ? { host: hostname, port } : { path: socketPath };
       const socket = isSecure

@@ -1,4 +1,5 @@
 /** What `majordomo worker --to` sends to a web server, and what it makes of the answer. */
+import { checkHttp } from '../../../../src/cli/requests/bridge/open.js';
 import { targetOf } from '../../../../src/cli/requests/bridge/target.js';
 import { headersFor, outcomeOf } from '../../../../src/cli/requests/bridge/web-answer.js';
 
@@ -87,6 +88,12 @@ describe('the headers of a POST', () => {
     });
   });
 
+  it('leave out a type of the body that HTTP cannot carry', () => {
+    expect(post({ 'content-type': '漢' })).toMatchObject({
+      'content-type': 'application/octet-stream',
+    });
+  });
+
   it('have no login of a client where the URL has one', () => {
     expect(post({ authorization: 'Bearer x' })).toHaveProperty('authorization');
     expect(post({ authorization: 'Bearer x' }, 0, 'user:secret')).not.toHaveProperty(
@@ -109,7 +116,23 @@ it('a URL says what kind of server it is', () => {
     path: '/',
   });
   expect(targetOf('unix:/run/app.sock:/do?x=1').web).toMatchObject({ path: '/do?x=1' });
-  for (const wrong of ['', 'gpu1:5555', 'ftp://a', 'http://', 'unix:', 'udp://a:1', 'tcp://a']) {
+  expect(targetOf('unix:/run/app.sock:/é%20').web).toMatchObject({ path: '/é%20' });
+  for (const wrong of [
+    'unix:/run/a:/b c',
+    'unix:/run/a:/漢',
+    '',
+    'gpu1:5555',
+    'ftp://a',
+    'http://',
+    'unix:',
+    'udp://a:1',
+    'tcp://a',
+  ]) {
     expect(() => targetOf(wrong)).toThrow('--to');
   }
+});
+
+it('--proxy-env is refused by a Node.js whose agents know no proxy', () => {
+  expect(() => checkHttp({ proxyEnv: true }, new Set(['--use-env-proxy']))).not.toThrow();
+  expect(() => checkHttp({ proxyEnv: true }, new Set())).toThrow('needs Node.js 22.21 or later');
 });
