@@ -207,6 +207,15 @@ describe('a web server', () => {
     expect((await reply).text()).toBe('x');
   });
 
+  it('that asked for a pause of a minute: SIGTERM ends its worker at once', async () => {
+    const url = await webServer(() => [503, 'later', { 'retry-after': '60' }]);
+    const worker = await bridge([url]);
+    void client.request('work', 'x').catch(() => undefined);
+    await says(worker, 'no requests for 60 s');
+    worker.signal('SIGTERM');
+    expect(await worker.finished()).toMatchObject({ status: 0, stdout: '' });
+  });
+
   it('that is busy with several at once is left alone for a second, not for each of them', async () => {
     const gone: (() => void)[] = [];
     const held = createServer((_request, response) => {
@@ -400,6 +409,14 @@ describe('a web server', () => {
     await expect(asker.request('work', 'x')).rejects.toMatchObject({ serviceCode: 'too-large' });
     await asker.close();
   });
+});
+
+it.each(['tcp', 'http'])('SIGTERM ends at once what waits for a server: %s', async (scheme) => {
+  const [port = 0] = await freePorts(1);
+  const worker = await bridge([`${scheme}://127.0.0.1:${port}`], []);
+  await says(worker, '; waiting for it\n');
+  worker.signal('SIGTERM');
+  expect(await worker.finished()).toMatchObject({ status: 0 });
 });
 
 it('majordomo worker refuses what does not go together', async () => {

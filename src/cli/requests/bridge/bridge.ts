@@ -6,6 +6,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { monotonicMs } from '../../../core/clock.js';
+import { LINK_LIMITS } from '../../../sdk/dials.js';
 import type { Handler, Worker } from '../../../sdk/worker.js';
 import type { InnerContext } from '../../../sdk/worker/handler.js';
 import { DAY_MS } from '../../common/options.js';
@@ -133,7 +134,8 @@ export class Bridge {
   ): Promise<readonly Buffer[]> {
     const { signal, task, session } = context;
     const { headers, deadlineMs } = task.request;
-    const replyBytesMax = session.messageBytesMax;
+    // A broker may not say what it accepts.
+    const replyBytesMax = Math.min(session.messageBytesMax, LINK_LIMITS.messageBytesMax);
     const outcome: Outcome = signal.aborted
       ? { kind: 'unwanted' }
       : await server.ask({ frames, headers, deadlineMs, replyBytesMax, signal });

@@ -8,7 +8,15 @@ import { LINK_LIMITS } from '../../../sdk/dials.js';
 import { writeMessage } from '../../../sdk/links.js';
 import { ServiceError } from '../../../sdk/service-error.js';
 import type { Dial, Link } from '../../../zmtp/link-port.js';
-import { type Asked, lost, type Outcome, type Server, silent, type TimeoutMs } from './server.js';
+import {
+  type Asked,
+  lost,
+  type Outcome,
+  type Server,
+  silent,
+  type TimeoutMs,
+  tooLarge,
+} from './server.js';
 
 /** A server that answers no PING is given up after five to six seconds. */
 const PATIENCE = {
@@ -23,6 +31,8 @@ const PATIENCE = {
  * is busy with it: another request would wait there, and a ROUTER may have lost this one.
  */
 const UNWANTED_MS = 60_000;
+/** How much of a message that nobody asked for is read. */
+const UNASKED_BYTES_MAX = 1024 * 1024;
 const EMPTY = Buffer.alloc(0);
 const GONE = 'the connection is lost, or it answers no heartbeat';
 const CLOSED = 'the worker closes';
@@ -104,6 +114,8 @@ class Lane {
   #link: Link;
   /** Ends the request that is out; `null`: there is none. */
   #settle: ((outcome: Outcome) => void) | null = null;
+  /** The most of an answer that is kept, in bytes. */
+  #bytesMax = UNASKED_BYTES_MAX;
   isUp = false;
 
   constructor(dial: Dial, endpoint: string, events: LaneEvents) {
@@ -135,6 +147,12 @@ class Lane {
       unreachable: (_isKeyRefused, why) => {
         if (isMine()) this.#events.away(why);
       },
+      receiving: (bytes) => {
+        // With what the memory of its frames, and room for more, takes.
+        if (!isMine() || bytes <= 2 * this.#bytesMax + UNASKED_BYTES_MAX) return;
+        this.#renew();
+        this.#settle?.(tooLarge(bytes, this.#bytesMax));
+      },
       message: (frames) => {
         if (isMine()) this.#settle?.(this.#read(frames));
       },
@@ -157,7 +175,7 @@ class Lane {
     this.#link = this.#open();
   }
 
-  ask({ frames, signal }: Asked, timeoutMs: TimeoutMs): Promise<Outcome> {
+  ask({ frames, replyBytesMax, signal }: Asked, timeoutMs: TimeoutMs): Promise<Outcome> {
     return new Promise((resolve) => {
       let timer: NodeJS.Timeout | undefined;
       const endAfter = (ms: number, outcome: Outcome): void => {
@@ -170,6 +188,7 @@ class Lane {
         clearTimeout(timer);
         signal.removeEventListener('abort', unwanted);
         this.#settle = null;
+        this.#bytesMax = UNASKED_BYTES_MAX;
         resolve(outcome);
       };
       const unwanted = (): void => {
@@ -177,6 +196,7 @@ class Lane {
         if (timeoutMs === null) endAfter(UNWANTED_MS, silent(UNWANTED_MS, true));
       };
       this.#settle = settle;
+      this.#bytesMax = replyBytesMax;
       if (timeoutMs !== null) endAfter(timeoutMs, silent(timeoutMs, true));
       signal.addEventListener('abort', unwanted, { once: true });
       writeMessage(this.#link, [EMPTY, ...frames]);

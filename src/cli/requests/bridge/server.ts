@@ -1,5 +1,5 @@
 /** What a bridge needs of a server, and what became of a request there. */
-import type { ServiceError } from '../../../sdk/service-error.js';
+import { ServiceError } from '../../../sdk/service-error.js';
 import type { Headers } from '../../../sdk/client.js';
 
 export interface Asked {
@@ -47,6 +47,12 @@ export type TimeoutMs = number | null;
 export function silent(timeoutMs: number, wasWritten: boolean): Outcome {
   const why = `no answer within ${timeoutMs} ms`;
   return { kind: 'lost', why, wasWritten, isSilent: true };
+}
+
+export function tooLarge(bytes: number, bytesMax: number): Outcome {
+  const text = `the answer has ${bytes} bytes or more, the broker accepts at most ${bytesMax}`;
+  const error = new ServiceError('too-large', text, { retry: false });
+  return { kind: 'failed', error, pauseMs: null };
 }
 
 export function lost(why: string, wasWritten: boolean): Outcome {

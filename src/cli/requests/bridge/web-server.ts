@@ -9,7 +9,7 @@ import { connect as connectTls, getCACertificates } from 'node:tls';
 import { monotonicMs } from '../../../core/clock.js';
 import { codeOf, messageOf } from '../../../core/errors.js';
 import { ServiceError } from '../../../sdk/service-error.js';
-import { type Asked, lost, type Outcome, type Server, silent } from './server.js';
+import { type Asked, lost, type Outcome, type Server, silent, tooLarge } from './server.js';
 import type { WebPlace } from './target.js';
 import { headersFor, outcomeOf } from './web-answer.js';
 
@@ -31,6 +31,7 @@ const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 2000;
 /** How much of an answer that is a failure is read. */
 const FAILURE_BYTES_MAX = 4096;
+const NOTHING = Buffer.alloc(0);
 
 export class WebServer implements Server {
   readonly #place: WebPlace;
@@ -123,19 +124,24 @@ export class WebServer implements Server {
       });
       request.on('error', (error) => {
         if (!codeOf(error)?.startsWith('HPE_')) settle(lost(wordsOf(error), wasWritten));
-        else settle(failed('bad-answer', wordsOf(error), true));
+        else settle(badAnswer(wordsOf(error)));
+      });
+      request.once('upgrade', (_response, socket) => {
+        socket.destroy();
+        settle(badAnswer('the answer switches to another protocol, which a POST does not ask for'));
       });
       request.once('response', (response) => {
         const { statusCode = 0 } = response;
         const isReply = statusCode >= 200 && statusCode < 300;
-        const chunks: Buffer[] = [];
+        // In one piece: many small ones take far more memory than their bytes.
+        let body: Buffer = NOTHING;
         let bytes = 0;
         const end = (): void => {
-          const body = Buffer.concat(chunks, bytes);
-          settle(outcomeOf(statusCode, response.headers, body, Date.now()));
+          const all = body.subarray(0, bytes);
+          settle(outcomeOf(statusCode, response.headers, all, Date.now()));
         };
         response.on('data', (chunk: Buffer) => {
-          chunks.push(chunk);
+          body = bytes === 0 ? chunk : joined(body, bytes, chunk);
           bytes += chunk.length;
           if (!isReply && bytes >= FAILURE_BYTES_MAX) end();
           else if (isReply && bytes > replyBytesMax) settle(tooLarge(bytes, replyBytesMax));
@@ -155,18 +161,22 @@ export class WebServer implements Server {
   }
 }
 
+/** @returns the first bytes of `body`, then `chunk`, with room for as many again where it has to grow */
+function joined(body: Buffer, bytes: number, chunk: Buffer): Buffer {
+  const neededBytes = bytes + chunk.length;
+  const grown = neededBytes > body.length ? Buffer.allocUnsafe(2 * neededBytes) : body;
+  if (grown !== body) body.copy(grown, 0, 0, bytes);
+  chunk.copy(grown, bytes);
+  return grown;
+}
+
 /** A name of a certificate; addresses are none. */
 function serverName(host: string): string {
   return /^[\d.]+$|:/.test(host) ? '' : host;
 }
 
-function failed(code: string, text: string, retry: boolean): Outcome {
-  return { kind: 'failed', error: new ServiceError(code, text, { retry }), pauseMs: null };
-}
-
-function tooLarge(bytes: number, bytesMax: number): Outcome {
-  const text = `the answer has ${bytes} bytes or more, the broker accepts at most ${bytesMax}`;
-  return failed('too-large', text, false);
+function badAnswer(text: string): Outcome {
+  return { kind: 'failed', error: new ServiceError('bad-answer', text), pauseMs: null };
 }
 
 /** Says more than Node.js does: its message is empty if no address took the connection, and of a certificate it speaks of Node.js. */
