@@ -9,6 +9,8 @@ export interface Polled<Answer> {
   readonly answer: Answer | null;
   /** Why the last attempt failed; `null`: it did not. */
   readonly error: unknown;
+  /** Whether a command was carried out after the answer was asked for: what came of it is not known yet. */
+  readonly isBehind: boolean;
   /** Loads it now. */
   readonly again: () => unknown;
 }
@@ -25,6 +27,8 @@ export function usePolled<Answer>(
 ): Polled<Answer> {
   const answer: Signal<Answer | null> = useSignal<Answer | null>(null);
   const error = useSignal<unknown>(null);
+  /** The count of commands when the answer was asked for. */
+  const asOf = useSignal(commands.peek());
   const asked = useSignal(0);
   // What only the token showed.
   useLayoutEffect(() => {
@@ -34,9 +38,13 @@ export function usePolled<Answer>(
     let timer: number | undefined;
     let isOver = false;
     const run = async (): Promise<void> => {
+      const before = commands.peek();
       try {
         const loaded = document.hidden ? null : await load(() => isOver);
-        if (loaded !== null && !isOver) answer.value = loaded;
+        if (loaded !== null && !isOver) {
+          answer.value = loaded;
+          asOf.value = before;
+        }
         if (!isOver) error.value = null;
       } catch (failed) {
         if (!isOver) error.value = failed;
@@ -51,5 +59,6 @@ export function usePolled<Answer>(
     };
     // A token shows more, and its loss less.
   }, [about, token.value, commands.value, asked.value]);
-  return { answer: answer.value, error: error.value, again: () => asked.value++ };
+  const isBehind = asOf.value !== commands.value;
+  return { answer: answer.value, error: error.value, isBehind, again: () => asked.value++ };
 }

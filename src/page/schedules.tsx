@@ -17,7 +17,12 @@ const EVERY_MS = 5000;
 /** The most schedules: as many as one page of the API may have. A node has seldom more. */
 const ITEMS_MAX = 1000;
 
-function Commands({ uuid, paused, name, service }: Schedule): VNode {
+interface Shown extends Schedule {
+  readonly isBehind: boolean;
+}
+
+function Commands({ uuid, paused, name, service, isBehind }: Shown): VNode {
+  const isDisabled = isElsewhere() || isBehind;
   const named = `schedule ${line(name ?? uuid)}`;
   const give = async (path: string, said: string): Promise<void> => {
     if ((await order(`/api/v1/titanic/${path}`)) !== null) toast(`${said}: ${named}`, 'good');
@@ -44,22 +49,16 @@ function Commands({ uuid, paused, name, service }: Schedule): VNode {
         label={paused ? 'Resume' : 'Pause'}
         style="button small"
         isCommand
-        isDisabled={isElsewhere()}
+        isDisabled={isDisabled}
         act={switchOver}
       />
-      <Button
-        label="Fire now"
-        style="button small"
-        isCommand
-        isDisabled={isElsewhere()}
-        act={fire}
-      />
-      <Button label="End" style="button small" isCommand isDisabled={isElsewhere()} act={end} />
+      <Button label="Fire now" style="button small" isCommand isDisabled={isDisabled} act={fire} />
+      <Button label="End" style="button small" isCommand isDisabled={isDisabled} act={end} />
     </div>
   );
 }
 
-const COLUMNS: readonly Column<Schedule>[] = [
+const COLUMNS: readonly Column<Shown>[] = [
   {
     head: 'Name',
     cell: ({ uuid, name }) => {
@@ -109,7 +108,7 @@ export function Schedules({ isView = false }: { isView?: boolean }): VNode | nul
     () => get<Page<Schedule>>(withQuery('/api/v1/titanic/schedules', { limit: String(ITEMS_MAX) })),
     EVERY_MS,
   );
-  const { answer, error } = polled;
+  const { answer, error, isBehind } = polled;
   const title = isView ? (
     <>
       <a href={linkTo('durable')}>Durable</a> / Schedules
@@ -132,7 +131,7 @@ export function Schedules({ isView = false }: { isView?: boolean }): VNode | nul
       <Table
         label="Schedules"
         columns={COLUMNS}
-        items={answer.items}
+        items={answer.items.map((each) => ({ ...each, isBehind }))}
         rowKey={({ uuid, name }) => `${uuid} ${name ?? ''}`}
         sortedBy="Next"
         pageRows={20}

@@ -63,26 +63,53 @@ describe('rights on the page (issue 82.2)', () => {
     const seen = await look(stand, `#/durable/${uuid}`);
     await seen.enters(stand.token);
     let sent = 0;
-    let isLoaded = (): void => undefined;
-    const loaded = new Promise<void>((resolve) => (isLoaded = resolve));
-    await seen.page.route('**/retry', async (route) => {
-      sent++;
-      await route.continue();
-    });
+    const isPressed = Promise.withResolvers<undefined>();
+    const isLoaded = Promise.withResolvers<undefined>();
+    const request = `**/requests/${uuid}`;
     const retry = seen.button('Retry');
     await seen.sees(retry);
-    // What came of it is not known yet.
-    await seen.page.route(`**/requests/${uuid}`, async (route) => {
-      if (sent > 0) await loaded;
+    // What was asked before the press, and comes after it, does not know what came of it.
+    const early = seen.page.waitForResponse(request);
+    const asks = seen.page.waitForRequest(request);
+    await seen.page.route(request, async (route) => {
+      await (sent === 0 ? isPressed : isLoaded).promise;
       await route.continue();
     });
+    await seen.page.route('**/retry', async (route) => {
+      sent++;
+      isPressed.resolve(undefined);
+      await (await early).finished();
+      await route.continue();
+    });
+    await asks;
     await retry.dblclick();
     await seen.seesText('The request is pending again');
     await seen.sees(retry.and(seen.page.locator(':disabled')));
-    isLoaded();
+    isLoaded.resolve(undefined);
     await seen.sees(seen.page.getByText(/retried by/));
     await seen.sees(retry.and(seen.page.locator(':enabled')));
     expect(sent).toBe(1);
+    await seen.page.unrouteAll({ behavior: 'wait' });
+    await stand.client.schedule('leap day', 'report', 'x', { cron: '0 0 29 2 *' });
+    await seen.goes('#/durable/schedules');
+    const fire = seen.button('Fire now');
+    await seen.sees(fire);
+    const isShown = Promise.withResolvers<undefined>();
+    let fired = 0;
+    await seen.page.route('**/schedules/*/fire', async (route) => {
+      fired++;
+      await route.continue();
+    });
+    await seen.page.route('**/titanic/schedules?*', async (route) => {
+      if (fired > 0) await isShown.promise;
+      await route.continue();
+    });
+    await fire.dblclick({ delay: 200 });
+    await seen.seesText('A request is stored');
+    await seen.sees(fire.and(seen.page.locator(':disabled')));
+    isShown.resolve(undefined);
+    await seen.sees(fire.and(seen.page.locator(':enabled')));
+    expect(fired).toBe(1);
     await seen.page.unrouteAll({ behavior: 'wait' });
   });
 

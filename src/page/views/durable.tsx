@@ -40,7 +40,7 @@ export function DurableView(): VNode {
   if (overview.value === null) {
     return (
       <Card title="Durable requests" isView>
-        <Loading of={{ answer: null, error: null, again: askNow }} />
+        <Loading of={{ answer: null, error: null, isBehind: false, again: askNow }} />
       </Card>
     );
   }

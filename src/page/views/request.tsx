@@ -1,5 +1,4 @@
 /** A stored request: its history step by step, and the operator commands. */
-import { useSignal } from '@preact/signals';
 import type { ComponentChildren, VNode } from 'preact';
 
 import type { RequestHistory, WorkerFailure } from '../../admin/api/stored-answers.js';
@@ -148,20 +147,17 @@ interface ActionsOf {
   readonly uuid: string;
   /** The request as it was loaded last. */
   readonly now: RequestHistory;
+  readonly isBehind: boolean;
 }
 
 /** The commands that the state of the request allows. */
-function Actions({ uuid, now }: ActionsOf): VNode {
+function Actions({ uuid, now, isBehind }: ActionsOf): VNode {
   const { state } = now;
   const named = `request …${uuid.slice(-8)} for ${decoded(now.service)}`;
-  /** The request to which the last command was given: it is off until the page knows what came of it. */
-  const changed = useSignal<RequestHistory | null>(null);
-  const isDisabled = isElsewhere() || changed.value === now;
+  const isDisabled = isElsewhere() || isBehind;
   const give = async (what: string, said: string): Promise<void> => {
     const path = `/api/v1/titanic/requests/${encodeURIComponent(uuid)}/${what}`;
-    if ((await order(path)) === null) return;
-    changed.value = now;
-    toast(`${said} (${named})`, 'good');
+    if ((await order(path)) !== null) toast(`${said} (${named})`, 'good');
   };
   const retry = (): Promise<void> =>
     give('retry', 'The request is pending again, with its attempt count reset.');
@@ -205,7 +201,7 @@ function Actions({ uuid, now }: ActionsOf): VNode {
 export function RequestView({ uuid }: { uuid: string }): VNode {
   const path = `/api/v1/titanic/requests/${encodeURIComponent(uuid)}`;
   const polled = usePolled(uuid, () => get<RequestHistory>(path), EVERY_MS);
-  const { answer, error } = polled;
+  const { answer, error, isBehind } = polled;
   return (
     <Card
       title={
@@ -225,7 +221,7 @@ export function RequestView({ uuid }: { uuid: string }): VNode {
           <>
             <div class="bar">
               <RequestState {...answer} />
-              <Actions uuid={uuid} now={answer} />
+              <Actions uuid={uuid} now={answer} isBehind={isBehind} />
             </div>
             <Properties {...answer} />
             <Timeline history={answer} />

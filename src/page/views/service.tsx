@@ -58,7 +58,7 @@ async function loaded(service: string, kept: Samples): Promise<Loaded> {
 
 export function ServiceView({ service }: { service: string }): VNode {
   const polled = usePolled(service, () => loaded(service, samplesOf(service)), EVERY_MS);
-  const { answer, error } = polled;
+  const { answer, error, isBehind } = polled;
   const dead = answer?.service?.durable?.dead ?? 0;
   const contracts = answer?.service?.contracts ?? 0;
   const isKnown = answer === null || answer.service !== undefined || answer.failures.length > 0;
@@ -74,7 +74,7 @@ export function ServiceView({ service }: { service: string }): VNode {
         error={answer === null ? null : error}
         tools={
           answer?.service === undefined ? null : (
-            <PauseButton service={service} isPaused={answer.service.paused} />
+            <PauseButton {...answer.service} isBehind={isBehind} />
           )
         }
       >
@@ -104,7 +104,8 @@ export function ServiceView({ service }: { service: string }): VNode {
   );
 }
 
-function PauseButton({ service, isPaused }: { service: string; isPaused: boolean }): VNode {
+function PauseButton(given: Service & { readonly isBehind: boolean }): VNode {
+  const { service, paused: isPaused, isBehind } = given;
   const act = async (): Promise<void> => {
     const body = (
       <p>New requests wait, those that its workers have go on. Plain ones expire as always.</p>
@@ -117,7 +118,7 @@ function PauseButton({ service, isPaused }: { service: string; isPaused: boolean
       toast(`Service ${isPaused ? 'resumed' : 'paused'}: ${decoded(service)}`, 'good');
     }
   };
-  return <Button label={isPaused ? 'Resume' : 'Pause'} isCommand act={act} />;
+  return <Button label={isPaused ? 'Resume' : 'Pause'} isCommand isDisabled={isBehind} act={act} />;
 }
 
 function Facts({ name, service: now, samples }: Loaded & { readonly name: string }): VNode {
