@@ -1,7 +1,7 @@
 /** `majordomo request` checks a body against what the workers of its service announced, before it sends. */
 import { runInNewContext } from 'node:vm';
 
-import type { Schema, SchemaDraft } from '@cfworker/json-schema';
+import type * as Library from '@cfworker/json-schema';
 
 import { monotonicMs } from '../../core/clock.js';
 import { messageOf } from '../../core/errors.js';
@@ -21,7 +21,7 @@ const PROBLEM_CHARACTERS_MAX = 200;
 const CONTAINERS = new Set(['properties', 'items', 'prefixItems', 'additionalProperties', '$ref']);
 
 /** The drafts by `$schema`, without its scheme and an empty fragment. */
-const DIALECTS: ReadonlyMap<string, SchemaDraft> = new Map([
+const DIALECTS: ReadonlyMap<string, Library.SchemaDraft> = new Map([
   ['json-schema.org/draft-04/schema', '4'],
   ['json-schema.org/draft-07/schema', '7'],
   ['json-schema.org/draft/2019-09/schema', '2019-09'],
@@ -58,13 +58,14 @@ export async function checkBody(
   const told = factsIn(await client.contractOf(service, options).catch(() => null));
   const contracts = listIn(told?.['contracts']).map(({ contract }) => factsIn(contract) ?? {});
   if (contracts.length === 0 || contracts.some(isOpen)) return;
+  const library = await import('@cfworker/json-schema');
   const judged: Judgement[] = [];
   let leftMs = CHECK_MS;
   for (const [index, contract] of contracts.entries()) {
     // What one leaves of its equal share, the others have.
     const shareMs = Math.max(1, Math.floor(leftMs / (contracts.length - index)));
     const since = monotonicMs();
-    const judgement = await judgementOf(contract, value.json, shareMs);
+    const judgement = judgementOf(library, contract, value.json, shareMs);
     leftMs -= monotonicMs() - since;
     if (judgement.problems?.length === 0) return;
     judged.push(judgement);
@@ -102,24 +103,24 @@ function isOpen({ input = true, contentType = 'application/json' }: Facts): bool
   return input === true || contentType !== 'application/json';
 }
 
-async function judgementOf(
+function judgementOf(
+  { format, Validator }: typeof Library,
   { input, version }: Facts,
   value: unknown,
   timeoutMs: number,
-): Promise<Judgement> {
+): Judgement {
   const dialect = dialectOf(input);
   if (dialect === undefined) {
     const why = 'its JSON Schema is of another dialect ($schema)';
     return { problems: null, isCertain: false, version, why };
   }
-  const { format, Validator } = await import('@cfworker/json-schema');
   // `format` is a remark, and must not refuse. The library has no option for that, and looks names up
   // here, also those that an object inherits.
   Object.setPrototypeOf(format, null);
   for (const name of Object.keys(format)) Reflect.deleteProperty(format, name);
   // It follows references within the schema alone, and an unknown one is an error.
   const validate = (schema: unknown): ReturnType<InstanceType<typeof Validator>['validate']> =>
-    new Validator(schema as Schema, dialect, false).validate(value);
+    new Validator(schema as Library.Schema, dialect, false).validate(value);
   const check = (): Pick<Judgement, 'problems' | 'isCertain'> => {
     const { errors } = validate(input);
     const isCertain = errors.length > 0 && !validate(lenient(input)).valid;
@@ -142,7 +143,7 @@ async function judgementOf(
 }
 
 /** `undefined`: the library does not know it. */
-function dialectOf(schema: unknown): SchemaDraft | undefined {
+function dialectOf(schema: unknown): Library.SchemaDraft | undefined {
   const given = factsIn(schema)?.['$schema'];
   if (given === undefined) return '2020-12';
   if (typeof given !== 'string') return undefined;
