@@ -15,13 +15,17 @@ import { freePlaces, inFlight } from './gauges.js';
 import type { RunLimit } from './options.js';
 import type { Listed, Registry } from './ports.js';
 import type { Service, Worker } from './state/entities.js';
+import type { Identity } from './state/identities.js';
 import type { InternalServices } from './state/internal-services.js';
 import type { Tables } from './state/request-store.js';
-import { shownGroup } from './state/waiting.js';
+import { CLIENT, NONE } from './state/request-table.js';
 import type { Sessions } from './state/sessions.js';
+import { shownGroup } from './state/waiting.js';
 
 /** Maximum number of entries examined for one page, even if few of them match. */
 const LOOKED_AT_MAX = 10_000;
+/** Maximum number of workers that are told of one identity. */
+const HOLDERS_MAX = 8;
 
 /**
  * The position after which a page begins: the number of a service, and of the last of its workers
@@ -121,6 +125,13 @@ class ListedLazily implements Listed {
   }
 }
 
+/** A worker that has a request. */
+export interface Holder {
+  /** Its number, as in the log. */
+  readonly worker: string;
+  readonly workerName: string | null;
+}
+
 /** What one identity uses of the broker. */
 export interface ClientSeen {
   /** The identity that quotas count it under (D70). */
@@ -134,12 +145,14 @@ export interface ClientSeen {
   readonly outstanding: number;
   /** All memory that the node holds for it (D77). */
   readonly heldBytes: number;
+  /** Some of the workers that have plain requests of it. */
+  readonly heldBy: readonly Holder[];
   /** The name of its quotas. */
   readonly quota: string | null;
 }
 
 /** What is listed. */
-type Registered = Pick<Tables, 'services' | 'workers' | 'identities' | 'table'> & {
+type Registered = Pick<Tables, 'clients' | 'services' | 'workers' | 'identities' | 'table'> & {
   readonly internals: InternalServices;
   readonly sessions: Sessions;
 };
@@ -280,6 +293,7 @@ export class Listing implements Registry {
   *clients(now: number): Generator<ClientSeen> {
     const { identities } = this.#data;
     const seconds = identities.secondsMarked(now) || 1;
+    const holders = this.#holders();
     for (const identity of identities.all()) {
       const { name, peers, workers, receivedLately, refusedLately, outstanding } = identity;
       yield {
@@ -290,9 +304,34 @@ export class Listing implements Registry {
         refusedPerSecond: refusedLately / seconds,
         outstanding,
         heldBytes: identity.memory.bytes,
+        heldBy: Array.from(holders.get(identity) ?? [], ({ number, name: workerName }) => ({
+          worker: String(number),
+          workerName,
+        })),
         quota: identity.quota,
       };
     }
+  }
+
+  /** Which workers have requests of whom, as far as one call looks. */
+  #holders(): ReadonlyMap<Identity, ReadonlySet<Worker>> {
+    const { clients, services, table } = this.#data;
+    const found = new Map<Identity, Set<Worker>>();
+    let left = LOOKED_AT_MAX;
+    for (const service of services.all()) {
+      if (left-- <= 0) return found;
+      for (const worker of service.workers) {
+        for (let id = worker.held.head; id !== NONE; id = worker.held.next(id)) {
+          if (left-- <= 0) return found;
+          const identity = clients.byId(table.get(id, CLIENT))?.identity;
+          if (identity === undefined) continue;
+          const workers = found.get(identity) ?? new Set();
+          if (workers.size < HOLDERS_MAX) found.set(identity, workers.add(worker));
+        }
+        if (left-- <= 0) return found;
+      }
+    }
+    return found;
   }
 
   /** Sets a mark, from which the rates of clients count. @param now monotonic milliseconds */

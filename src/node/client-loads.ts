@@ -16,6 +16,7 @@ const NOTHING_USED = {
   refusedPerSecond: 0,
   outstanding: 0,
   heldBytes: 0,
+  heldBy: [],
   quota: null,
 };
 

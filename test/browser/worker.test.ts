@@ -36,8 +36,22 @@ describe('the page of a worker (issue 82.8)', () => {
       await seen.reads(byWorker.locator('tbody td').first(), ['2']);
       await byWorker.getByRole('link', { name: 'printer' }).click();
       await seen.sees(seen.page.getByRole('heading', { name: 'Worker printer' }));
+      await stand.works('keep', () => new Promise(() => undefined), 'keeper');
+      // A client that waits leads to the worker that has its request, and that back to it.
+      const asked = stand.client.request('keep', 'x').catch(() => undefined);
+      await seen.goes('#/clients');
+      await seen.enters(stand.token);
+      await seen.page
+        .getByRole('row', { name: '127.0.0.1' })
+        .getByRole('link', { name: 'keeper' })
+        .click();
+      await seen.sees(seen.page.getByRole('heading', { name: 'Worker keeper' }));
+      await seen.page.getByRole('link', { name: '127.0.0.1' }).click();
+      await seen.sees(seen.page.getByRole('heading', { name: 'Clients' }));
       await seen.goes('#/workers/999');
       await seen.seesText('It has left.');
+      await stand.client.close();
+      await asked;
     },
   );
 });

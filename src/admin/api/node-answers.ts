@@ -169,6 +169,13 @@ export const ClientLoad = object(
     refusedPerSecond: amount('Requests that were refused in that time.'),
     outstanding: count('Requests held for it that are not answered: waiting or at workers.'),
     heldBytes: count('Memory that this node holds for it, of `limits.memoryBytes`.'),
+    heldBy: listOf(
+      object({
+        worker: text('Number of the worker, as in the log.'),
+        workerName: orNull(text(), 'The name that the worker gave itself; null: none.'),
+      }),
+      'Workers that have plain requests of it: at most eight, found among 10,000 requests.',
+    ),
     stored: orNull(
       count(),
       'Durable requests and schedules in the store; null: an address, whose durable requests belong to `anonymous`.',

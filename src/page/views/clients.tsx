@@ -4,9 +4,9 @@ import type { VNode } from 'preact';
 import type { ClientLoad, Clients } from '../../admin/api/node-answers.js';
 import { get, token, withQuery } from '../api.js';
 import { Card, Empty, FilterChoice, Loading, NeedsToken } from '../controls.js';
-import { bytes, count, line, perSecond } from '../format.js';
+import { bytes, count, line, NONE, perSecond } from '../format.js';
 import { filter } from '../address.js';
-import { Breaking } from '../names.js';
+import { Breaking, WorkerLink } from '../names.js';
 import { usePolled } from '../poll.js';
 import { type Column, numeric, Table } from '../table.js';
 
@@ -20,15 +20,20 @@ const ORDERS = [
   ['held', 'Most memory'],
 ] as const;
 
+/** Who it is: a key, a token or an address. */
+export function ClientName({ kind, name }: ClientLoad): VNode {
+  return (
+    <>
+      <Breaking text={name === null ? 'without a key' : line(name)} />
+      {kind === 'key' || kind === 'token' ? <span class="quiet">{` ${kind}`}</span> : null}
+    </>
+  );
+}
+
 const COLUMNS: readonly Column<ClientLoad>[] = [
   {
     head: 'Client',
-    cell: ({ kind, name }) => (
-      <>
-        <Breaking text={name === null ? 'without a key' : line(name)} />
-        {kind === 'key' || kind === 'token' ? <span class="quiet">{` ${kind}`}</span> : null}
-      </>
-    ),
+    cell: (client) => <ClientName {...client} />,
     by: ({ name }) => name ?? '',
   },
   numeric('Requests', ({ requestsPerSecond }) => requestsPerSecond, perSecond),
@@ -37,6 +42,19 @@ const COLUMNS: readonly Column<ClientLoad>[] = [
     alarm: ({ refusedPerSecond }) => (refusedPerSecond > 0 ? 'requests are refused now' : null),
   }),
   numeric('Outstanding', ({ outstanding }) => outstanding),
+  {
+    head: 'At workers',
+    cell: ({ heldBy }) =>
+      heldBy.length === 0
+        ? NONE
+        : heldBy.map(({ worker, workerName }) => (
+            <span key={worker}>
+              <WorkerLink worker={worker} name={workerName} />{' '}
+            </span>
+          )),
+    drop: 2,
+    isBelow: true,
+  },
   numeric('Durable', ({ stored }) => stored, count, { drop: 2 }),
   numeric('Stored', ({ storedBytes }) => storedBytes, bytes),
   numeric('Memory', ({ heldBytes }) => heldBytes, bytes, { drop: 3 }),

@@ -1,17 +1,18 @@
 /** A worker: what it serves, what it holds and since when, and its failures. */
 import type { VNode } from 'preact';
 
-import type { ServiceHistory, Worker } from '../../admin/api/node-answers.js';
+import type { ClientLoad, Clients, ServiceHistory, Worker } from '../../admin/api/node-answers.js';
 import type { StoredRequest } from '../../admin/api/stored-answers.js';
 import type { Page } from '../../admin/api/words.js';
-import { get, withQuery } from '../api.js';
+import { get, token, withQuery } from '../api.js';
 import { linkTo } from '../address.js';
-import { Card, Empty, Facts, Loading } from '../controls.js';
+import { Card, Empty, Facts, Loading, NeedsToken } from '../controls.js';
 import { count, moment, NONE, span } from '../format.js';
 import { Breaking, Name, ServiceLink, StatePill, WorkerLink } from '../names.js';
 import { usePolled } from '../poll.js';
 import { RequestTable } from '../requests.js';
 import { type Column, numeric, Table } from '../table.js';
+import { ClientName } from './clients.js';
 
 const EVERY_MS = 2000;
 const ASKED = '1000';
@@ -24,6 +25,8 @@ interface Loaded {
   readonly others: readonly Worker[];
   readonly held: readonly StoredRequest[];
   readonly failure: ServiceHistory['failuresByWorker'][number] | undefined;
+  /** Whose plain requests it has; `null`: that needs a token. */
+  readonly clients: readonly ClientLoad[] | null;
 }
 
 async function allWorkers(): Promise<readonly Worker[]> {
@@ -41,13 +44,18 @@ async function allWorkers(): Promise<readonly Worker[]> {
 async function loaded(number: string): Promise<Loaded> {
   const workers = await allWorkers();
   const worker = workers.find((each) => String(each.number) === number);
-  if (worker === undefined) return { worker, others: [], held: [], failure: undefined };
+  if (worker === undefined) {
+    return { worker, others: [], held: [], failure: undefined, clients: null };
+  }
   const { service, name, address } = worker;
   const query = { service, state: 'dispatched', limit: ASKED };
-  const [stored, history] = await Promise.all([
+  const [stored, history, clients] = await Promise.all([
     // Without a store there is nothing durable to hold.
     get<Page<StoredRequest>>(withQuery('/api/v1/titanic/requests', query)).catch(() => null),
     get<ServiceHistory>(withQuery('/api/v1/services/history', { service })),
+    token.peek() === null
+      ? null
+      : get<Clients>(withQuery('/api/v1/clients', { by: 'outstanding', limit: ASKED })),
   ]);
   return {
     worker,
@@ -56,6 +64,8 @@ async function loaded(number: string): Promise<Loaded> {
     ),
     held: (stored?.items ?? []).filter(({ delivery }) => delivery?.worker === number),
     failure: history.failuresByWorker.find((each) => each.worker === number),
+    clients:
+      clients?.items.filter(({ heldBy }) => heldBy.some((each) => each.worker === number)) ?? null,
   };
 }
 
@@ -93,7 +103,7 @@ export function WorkerView({ number }: { number: string }): VNode {
             <a href={linkTo('services')}>Services</a>
           </Empty>
         ) : (
-          <Facts rows={factsOf(worker, answer.failure)} />
+          <Facts rows={factsOf(worker, answer)} />
         )}
       </Card>
       {answer === null || worker === undefined ? null : (
@@ -123,7 +133,10 @@ export function WorkerView({ number }: { number: string }): VNode {
   );
 }
 
-function factsOf(worker: Worker, failure: Loaded['failure']): Parameters<typeof Facts>[0]['rows'] {
+function factsOf(
+  worker: Worker,
+  { failure, clients }: Loaded,
+): Parameters<typeof Facts>[0]['rows'] {
   const { number, service, state, inFlight, credit, sinceMs, version, key, address } = worker;
   const failed =
     failure === undefined
@@ -134,10 +147,29 @@ function factsOf(worker: Worker, failure: Loaded['failure']): Parameters<typeof 
     ['Service', <ServiceLink key="service" service={service} />],
     ['State', <StatePill key="state" state={state} />],
     ['Requests that it holds', `${count(inFlight)}, and room for ${count(credit)}`],
+    ['Of clients', <Of key="clients" clients={clients} />],
     ['Registered for', span(sinceMs)],
     ['Failures', failed],
     ['Protocol', version],
     ['Key', <Breaking key="key" text={key ?? NONE} />],
     ['Address', <Breaking key="address" text={address ?? NONE} />],
   ];
+}
+
+/** Whose requests it has, as links to who uses what. */
+function Of({ clients }: Pick<Loaded, 'clients'>): VNode {
+  if (clients === null) return <NeedsToken what="Names and addresses of clients" />;
+  if (clients.length === 0) return <>{NONE}</>;
+  return (
+    <>
+      {clients.map((client) => (
+        <a
+          key={`${client.kind} ${client.name}`}
+          href={linkTo('clients', undefined, { by: 'outstanding' })}
+        >
+          <ClientName {...client} />{' '}
+        </a>
+      ))}
+    </>
+  );
 }

@@ -56,6 +56,21 @@ describe('what a node knows of its clients', () => {
     expect(seen(s).get('key:alice')?.requestsPerSecond).toBe(4 / 4);
   });
 
+  it('has the workers that hold plain requests of each, eight at most', () => {
+    const s = marked();
+    const held = Array.from({ length: 9 }, (_, each) => s.worker(`w${each}`).ready('echo'));
+    const alice = s.client('c1', { key: 'alice' });
+    for (const _ of held) alice.request('echo', 'hi');
+    s.client('c2', { key: 'bob' }).request('echo', 'waits');
+    expect(seen(s).get('key:alice')?.heldBy).toHaveLength(8);
+    expect(seen(s).get('key:bob')?.heldBy).toEqual([]);
+    for (const worker of held.slice(1)) worker.final('yes');
+    const numbers = seen(s)
+      .get('key:alice')
+      ?.heldBy.map(({ worker }) => worker);
+    expect(numbers).toEqual(['1']);
+  });
+
   it('has rates of the time since the mark before the last one', () => {
     const s = marked();
     s.client('c1', { key: 'alice' }).request('echo', 'hi');

@@ -1,5 +1,6 @@
 import { RequestCounters } from '../../../src/broker/request-counters.js';
 import { Listing, type Position, START } from '../../../src/broker/listing.js';
+import { Clients } from '../../../src/broker/state/clients.js';
 import { InternalServices } from '../../../src/broker/state/internal-services.js';
 import { RequestTable } from '../../../src/broker/state/request-table.js';
 import { Sessions } from '../../../src/broker/state/sessions.js';
@@ -46,6 +47,7 @@ describe('pages of what is registered', () => {
     const silence = { heartbeatIntervalMs: 1000, heartbeatLiveness: 3 };
     listing = new Listing({
       table,
+      clients: new Clients(table),
       sessions: new Sessions(0),
       services,
       identities,

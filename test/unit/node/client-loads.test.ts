@@ -5,7 +5,7 @@ import { ANONYMOUS } from '../../../src/store/store.js';
 function client(identity: string, more: Partial<ClientSeen> = {}): ClientSeen {
   return {
     ...{ identity, connections: 1, workers: 0, requestsPerSecond: 0, refusedPerSecond: 0 },
-    ...{ outstanding: 0, heldBytes: 0, quota: null },
+    ...{ outstanding: 0, heldBytes: 0, heldBy: [], quota: null },
     ...more,
   };
 }
