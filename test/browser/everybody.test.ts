@@ -13,7 +13,16 @@ const SMALL = `[...document.querySelectorAll(
     return width > 0 && (width < 24 || height < 24);
   })
   .map(({ outerHTML }) => outerHTML.slice(0, 120))`;
-const PLACES = ['', '#/services', '#/services/work', '#/durable', '#/events', '#/map'];
+const PLACES = [
+  '',
+  '#/services',
+  '#/services/work',
+  '#/durable',
+  '#/events',
+  '#/map',
+  '#/clients',
+  '#/workers/1',
+];
 
 async function troubled(): Promise<Stand> {
   const stand = await Stand.open();

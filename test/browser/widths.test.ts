@@ -40,7 +40,10 @@ describe('the page at four widths (issue 82.1)', () => {
       },
       'w'.repeat(64),
     );
+    await stand.works('hold', () => new Promise(() => undefined), 'h'.repeat(64));
     const [uuid = ''] = await stand.submitsDead(LONG, 1);
+    const holder = stand.daemon.logged('worker.registered').at(-1)?.['worker'];
+    const held = stand.client.request('hold', 'x').catch(() => undefined);
     await stand.client.schedule('s'.repeat(128), LONG, 'x', { cron: '0 0 29 2 *' });
     await using map = new SharedMap({ endpoints: [mapOf(stand.daemon)] });
     await map.set(LONG, 'v'.repeat(199));
@@ -52,7 +55,8 @@ describe('the page at four widths (issue 82.1)', () => {
       [`durable/${uuid}`, 'Accepted'],
       ['events', LONG],
       ['map', LONG],
-      ['clients', '127.0.0.1'],
+      ['clients', 'h'.repeat(64)],
+      [`workers/${String(holder)}`, '127.0.0.1'],
     ];
     const found: (readonly [width: number, place: string, hidden: readonly string[]])[] = [];
     for (const width of WIDTHS) {
@@ -69,5 +73,7 @@ describe('the page at four widths (issue 82.1)', () => {
       }
     }
     expect(found).toEqual([]);
+    await stand.client.close();
+    await held;
   });
 });
