@@ -34,10 +34,11 @@ class AsyncClient(ClientBase):
         timeout_ms: Optional[int] = USUAL,
         headers: Optional[Mapping[str, str]] = None,
         once: bool = False,
+        group: Optional[str] = None,
     ) -> Reply:
         """See ``Client.request``."""
         patience = self._engine.patience(timeout_ms)
-        begin = lambda done: self._engine.call(service, body, patience, headers, done, once=once)
+        begin = lambda done: self._engine.call(service, body, patience, headers, done, None, once, group)
         return Reply(shown(service), await self._wait(begin))
 
     async def call(
@@ -48,10 +49,11 @@ class AsyncClient(ClientBase):
         timeout_ms: Optional[int] = USUAL,
         headers: Optional[Mapping[str, str]] = None,
         once: bool = False,
+        group: Optional[str] = None,
     ) -> Output:
         """See ``Client.call``."""
         body = service.encode("input", value)
-        reply = await self.request(service.name, body, timeout_ms=timeout_ms, headers=headers, once=once)
+        reply = await self.request(service.name, body, timeout_ms=timeout_ms, headers=headers, once=once, group=group)
         found: Output = service.decode("output", reply)
         return found
 
@@ -63,6 +65,7 @@ class AsyncClient(ClientBase):
         timeout_ms: Optional[int] = USUAL,
         headers: Optional[Mapping[str, str]] = None,
         once: bool = False,
+        group: Optional[str] = None,
     ) -> AsyncIterator[StreamPart]:
         """See ``Client.stream``; read it with ``async for``."""
         loop = asyncio.get_running_loop()
@@ -77,7 +80,7 @@ class AsyncClient(ClientBase):
             service, body, patience, headers,
             lambda _, error: put(error) if error is not None else None,
             lambda frames, final: put(StreamPart(name, frames, final)),
-            once,
+            once, group,
         )
         try:
             while True:

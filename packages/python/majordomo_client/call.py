@@ -61,7 +61,8 @@ class Call:
     """
 
     def __init__(self, service: bytes, body: Sequence[bytes], headers: Optional[bytes],
-                 patience: Patience, done: Done, on_part: Optional[OnPart] = None, once: bool = False) -> None:
+                 patience: Patience, done: Done, on_part: Optional[OnPart] = None, once: bool = False,
+                 group: bytes = b"") -> None:
         self.service = service
         self.body = body
         self.headers = headers
@@ -71,6 +72,7 @@ class Call:
         self.done = done
         self.on_part = on_part
         self.once = once  # at most one worker may run it
+        self.group = group  # empty: it is in none
         # A service of the broker itself is in no session: it may be asked any number of times.
         self.is_of_broker: bool = is_of_broker(service)
         self.id = b""
@@ -104,8 +106,18 @@ class Call:
 
     @property
     def is_special(self) -> bool:
-        """Whether not every broker can take it: it has headers, or is to run once."""
-        return self.once or self.headers is not None
+        """Whether not every broker can take it: it has headers or a group, or is to run once."""
+        return self.has_options or self.headers is not None
+
+    @property
+    def has_options(self) -> bool:
+        """Whether options and group stand before deadline and headers."""
+        return self.once or bool(self.group)
+
+    @property
+    def needed(self) -> str:
+        """What a broker must support that is to take it, if it ``is_special``."""
+        return "group" if self.group else "once" if self.once else "headers"
 
     @property
     def may_be_sent(self) -> bool:

@@ -89,6 +89,7 @@ class Client(ClientBase):
         timeout_ms: Optional[int] = USUAL,
         headers: Optional[Mapping[str, str]] = None,
         once: bool = False,
+        group: Optional[str] = None,
     ) -> Reply:
         """Sends a request and waits for its reply.
 
@@ -97,14 +98,15 @@ class Client(ClientBase):
         ``body``: text, bytes or a list of these, one for each frame. ``timeout_ms``, the time of the whole call in
         milliseconds, stands in for the client's. A request with ``headers``, or a time that was given, also tells the
         worker how long this client waits. A service that answers in parts gives them joined. ``once``: at most one worker
-        runs it, and OutcomeUnknownError says that nobody knows whether it did.
+        runs it, and OutcomeUnknownError says that nobody knows whether it did. ``group``: a tenant or a device, 1 to 255 bytes
+        in UTF-8; the groups of a service take turns at its workers. A broker without groups gives UnsupportedError.
 
         Raises ServiceError if the service failed, RequestTimeoutError, OutcomeUnknownError, UnreachableError,
         KeyRefusedError, RefusedError, ForbiddenError, NoWorkerError, TooLargeError, UnsupportedError, LimitError, ClosedError,
         OptionError, BodyError.
         """
         patience = self._engine.patience(timeout_ms)
-        begin = lambda done: self._engine.call(service, body, patience, headers, done, once=once)
+        begin = lambda done: self._engine.call(service, body, patience, headers, done, None, once, group)
         return Reply(shown(service), self._wait(begin))
 
     def call(
@@ -115,6 +117,7 @@ class Client(ClientBase):
         timeout_ms: Optional[int] = USUAL,
         headers: Optional[Mapping[str, str]] = None,
         once: bool = False,
+        group: Optional[str] = None,
     ) -> Output:
         """Sends a value to a TypedService and returns the value of its reply.
 
@@ -123,7 +126,7 @@ class Client(ClientBase):
         Raises what ``request`` raises; ServiceError ``invalid_argument`` before a wrong value is sent.
         """
         body = service.encode("input", value)
-        reply = self.request(service.name, body, timeout_ms=timeout_ms, headers=headers, once=once)
+        reply = self.request(service.name, body, timeout_ms=timeout_ms, headers=headers, once=once, group=group)
         found: Output = service.decode("output", reply)
         return found
 
@@ -135,6 +138,7 @@ class Client(ClientBase):
         timeout_ms: Optional[int] = USUAL,
         headers: Optional[Mapping[str, str]] = None,
         once: bool = False,
+        group: Optional[str] = None,
     ) -> Iterator[StreamPart]:
         """Yields the parts of an answer as they come; the last has ``final``.
 
@@ -150,7 +154,7 @@ class Client(ClientBase):
                 service, body, patience, headers,
                 lambda _, error: parts.put(error) if error is not None else None,
                 lambda frames, final: parts.put(StreamPart(name, frames, final)),
-            once,
+                once, group,
             )
             try:
                 while True:
@@ -177,6 +181,7 @@ class Client(ClientBase):
         backoff: "Optional[tuple[int, int]]" = None,
         shared: bool = False,
         webhook: Optional[str] = None,
+        group: Optional[str] = None,
         headers: Optional[Mapping[str, str]] = None,
         timeout_ms: Optional[int] = USUAL,
     ) -> "Job":
@@ -188,7 +193,7 @@ class Client(ClientBase):
         The same ``idempotency_key`` for the same service gives the same job again: ``job.existed`` says so. ``priority``: -100 to
         100, higher goes first. ``delay_ms``, ``ttl_ms`` and ``backoff``, the first and the longest pause
         between attempts, are in milliseconds; ``ttl_ms`` counts from the end of ``delay_ms``. ``shared``: other keys may read and close it.
-        ``webhook``: a URL that is told of its end, if the broker allows its host.
+        ``webhook``: a URL that is told of its end, if the broker allows its host. ``group``: as of ``request``.
 
         Raises what ``request`` raises, JobKeyReusedError if the key was used for a request with another body or other
         options, JobRefusedError, JobUnsupportedError. After a RequestTimeoutError, or a JobRefusedError that says so, it is
@@ -196,7 +201,7 @@ class Client(ClientBase):
         """
         stored = jobs.stored_options(
             idempotency_key=idempotency_key, priority=priority, delay_ms=delay_ms, ttl_ms=ttl_ms,
-            max_attempts=max_attempts, backoff=backoff, shared=shared, webhook=webhook, headers=headers,
+            max_attempts=max_attempts, backoff=backoff, shared=shared, webhook=webhook, group=group, headers=headers,
         )
         patience = self._engine.patience(timeout_ms)
         found = self._run(jobs.enqueue(self._engine, service, body, stored, patience))
@@ -221,6 +226,7 @@ class Client(ClientBase):
         backoff: "Optional[tuple[int, int]]" = None,
         shared: bool = False,
         webhook: Optional[str] = None,
+        group: Optional[str] = None,
         headers: Optional[Mapping[str, str]] = None,
         timeout_ms: Optional[int] = USUAL,
     ) -> Schedule:
@@ -232,7 +238,7 @@ class Client(ClientBase):
         """
         stored = jobs.stored_options(
             priority=priority, delay_ms=delay_ms, ttl_ms=ttl_ms, max_attempts=max_attempts, backoff=backoff,
-            shared=shared, webhook=webhook, headers=headers,
+            shared=shared, webhook=webhook, group=group, headers=headers,
         )
         patience = self._engine.patience(timeout_ms)
         return self._run(schedules.schedule(name, service, body, cron, time_zone, stored, patience))

@@ -20,8 +20,8 @@ from .exchange import outcome_error
 from .freelance import FreelanceCore
 from .link import Wake, ZmqLink
 from .options import (
-    DAY_MS, TIMEOUT_MS, USUAL, Endpoints, Read, body_of, boolean, call_time, endpoints_of, headers_of, one_of,
-    or_none, read_options, seconds, service_of, whole, wrong,
+    DAY_MS, GROUP_BYTES_MAX, TIMEOUT_MS, USUAL, Endpoints, Read, body_of, boolean, call_time, checked_text, endpoints_of,
+    headers_of, one_of, or_none, read_options, seconds, service_of, whole, wrong,
 )
 from .threads import THREAD_PATIENCE, Thread, here, new_lock, say
 
@@ -139,7 +139,7 @@ class Engine:
         return dict(self._core.counters)
 
     def call(self, service: object, body: object, patience: Patience, headers: Optional[Mapping[str, str]], done: Done,
-             on_part: Optional[OnPart] = None, once: bool = False) -> Call:
+             on_part: Optional[OnPart] = None, once: bool = False, group: Optional[str] = None) -> Call:
         """Sends a request. ``done`` and ``on_part`` are called in the engine's thread."""
         name = service_of(service)
         if self.is_freelance and name.startswith(b"titanic."):
@@ -149,20 +149,18 @@ class Engine:
             raise wrong("headers", "need protocol 0.2")
         if on_part is not None and self.settings.version == 1:
             raise wrong("protocol", "must be '0.2' for streams")
-        if boolean("once", once):
-            self._check_once(name)
-        call = Call(name, body_of(body), packed, patience, done, on_part, once)
+        if boolean("once", once) and self.settings.hedge is not None:
+            raise wrong("once", "cannot be combined with hedge_ms, which asks several brokers")
+        named = b"" if group is None else checked_text("group", group, GROUP_BYTES_MAX).encode()
+        for option in [each for each, given in (("once", once), ("group", named)) if given]:
+            if self.settings.version == 1:
+                raise wrong(option, "needs protocol 0.2")
+            if is_of_broker(name):
+                raise wrong(option, "is not for what the broker answers itself")
+        call = Call(name, body_of(body), packed, patience, done, on_part, once, named)
         self.post(lambda: self._core.start(call, time.monotonic()))
         call.pid = self._pid
         return call
-
-    def _check_once(self, service: bytes) -> None:
-        if self.settings.version == 1:
-            raise wrong("once", "needs protocol 0.2")
-        if self.settings.hedge is not None:
-            raise wrong("once", "cannot be combined with hedge_ms, which asks several brokers")
-        if is_of_broker(service):
-            raise wrong("once", "is not for what the broker answers itself")
 
     def next(self, call: Call, arrived: Any) -> Any:
         """Waits for what comes next of a call. The wait has an end also if this client's thread does not run."""

@@ -115,7 +115,7 @@ class UnreachableError(MajordomoError, ConnectionError, code="ERR_MDP_UNREACHABL
 
 
 class UnsupportedError(MajordomoError, code="ERR_MDP_UNSUPPORTED"):
-    """The request has headers, or is to run ``once``, and the broker does not support that; it was not sent."""
+    """The request has headers or a group, or is to run ``once``, and the broker does not support that; it was not sent."""
 
 
 class UsageError(MajordomoError, code="ERR_MDP_USAGE"):

@@ -271,8 +271,7 @@ def late_error(call: Call, why: Mapping[str, str], is_connected: bool, now: floa
 
 
 def _unsupported(call: Call, what: str) -> MajordomoError:
-    needed = "once" if call.once else "headers"
-    text = f"the broker {what} {needed}: the request to '{call.name}' was not sent"
+    text = f"the broker {what} {call.needed}: the request to '{call.name}' was not sent"
     return UnsupportedError(text, {"service": call.name})
 
 
@@ -287,11 +286,14 @@ def outcome_error(call: Call, why: str) -> MajordomoError:
     return OutcomeUnknownError(text, {"service": call.name, "sends": call.sends})
 
 
+_EXTENSIONS = {"group": ("options", "group"), "once": ("options",), "headers": ("headers",)}
+
+
 def obstacle(call: Call, facts: Optional[wire.Facts]) -> Optional[MajordomoError]:
     """Why a broker with these facts cannot be sent the request."""
     if facts is None:
         return None
-    if call.is_special and not facts.has("options" if call.once else "headers"):
+    if call.is_special and not all(map(facts.has, _EXTENSIONS[call.needed])):
         return _unsupported(call, "does not support")
     size = sum(len(frame) for frame in call.body) + len(call.headers or b"")
     if size <= facts.message_bytes_max:
@@ -307,11 +309,11 @@ def frames_of(settings: Settings, call: Call, facts: Optional[wire.Facts], now: 
         # The broker knows whether a worker has had what may run once: it says so first.
         lead = why_lead(call.end - now) if call.once else 0
         left = max(1, math.ceil((call.end - now - lead) * 1000))
-    headers = b"" if call.once and call.headers is None else call.headers
+    headers = b"" if call.has_options and call.headers is None else call.headers
     if headers is None and left and call.is_named and settings.version == 2 and facts is not None and facts.has("headers"):
         headers = b""
     call.said_time = headers is not None and left > 0
-    return wire.request(settings.version, call.correlation, call.service, call.body, headers, left, call.once)
+    return wire.request(settings.version, call.correlation, call.service, call.body, headers, left, call.once, call.group)
 
 
 def take_part(call: Call, answer: wire.Answer, buffer_bytes: int) -> Optional[MajordomoError]:

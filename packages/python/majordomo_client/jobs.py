@@ -28,7 +28,7 @@ from .errors import (
 from .exchange import why_lead
 from .message import ProgressPart, Reply
 from .options import (
-    DAY_MS, Read, backoff_ms, body_of, boolean, call_time, check_names, headers_of, integer, service_of, text, whole, wrong,
+    DAY_MS, GROUP_BYTES_MAX, Read, backoff_ms, body_of, boolean, call_time, check_names, headers_of, integer, service_of, text, whole, wrong,
 )
 
 # The longest wait at a broker, whose own limit is a minute.
@@ -131,6 +131,7 @@ STORED_OPTIONS = (
     StoredOption("backoff", "backoff", _pauses, "the broker's", "first and longest pause between attempts, in milliseconds"),
     StoredOption("shared", "shared", boolean, "False", "whether other keys may read and close it"),
     StoredOption("webhook", "webhook", _url, "none", "a URL that is told of its end, if the broker allows its host"),
+    StoredOption("group", "group", text(GROUP_BYTES_MAX), "none", "its group, such as a tenant: those of a service take turns"),
 )
 # A header that looks like one of these would be passed to the worker and do nothing.
 _NOT_HEADERS = (*(option.name for option in STORED_OPTIONS), "timeout_ms", "cron", "time_zone")
@@ -189,7 +190,7 @@ def enqueue(engine: Engine, service: object, body: object, stored: "dict[str, An
             if isinstance(error, RequestTimeoutError):
                 facts = wire.Facts()  # a broker without MMI may still know 9/TSP
     if facts.has("submit"):
-        for option in ("headers", "backoff"):
+        for option in ("headers", "backoff", "group"):
             if option in stored and not facts.has(option):
                 raise JobUnsupportedError(f"this broker does not support {option}")
         # Only a key of the program's own may have been used before.

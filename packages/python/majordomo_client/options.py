@@ -20,6 +20,7 @@ Endpoints = Union[str, Sequence[str], None]
 Kind = TypeVar("Kind")
 
 DAY_MS = 86_400_000
+GROUP_BYTES_MAX = 255
 _YEAR_MS = 365 * DAY_MS
 _ENDPOINT = re.compile(r"tcp://(\[[^\]\s\0]+\]|[^\s:/*\[\]\0]+):([0-9]{1,5})|ipc://[^\s\0]+")
 _PATH_BYTES_MAX = 103 if sys.platform == "darwin" else 107  # the system's

@@ -58,7 +58,7 @@ class TracedClient(Client):
             try:
                 return super().request(service, body, headers=_carried(headers), **options)
             except UnsupportedError:
-                if headers is not None or options.get("once"):
+                if headers is not None or options.get("once") or options.get("group"):
                     raise
                 return super().request(service, body, **options)
 
@@ -84,7 +84,7 @@ class TracedAsyncClient(AsyncClient):
             try:
                 return await super().request(service, body, headers=_carried(headers), **options)
             except UnsupportedError:
-                if headers is not None or options.get("once"):
+                if headers is not None or options.get("once") or options.get("group"):
                     raise
                 return await super().request(service, body, **options)
 

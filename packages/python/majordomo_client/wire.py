@@ -63,12 +63,15 @@ def request(
     headers: Optional[bytes] = None,
     deadline_ms: int = 0,
     once: bool = False,
+    group: bytes = b"",
 ) -> list[bytes]:
-    """A client's request. ``correlation`` empty: none. ``headers`` need version 2, ``once`` needs ``headers``."""
+    """A client's request. ``correlation`` empty: none. ``headers`` need version 2, ``once`` and ``group`` need ``headers``."""
     envelope = [correlation, b""] if correlation else [b""]
     if headers is not None:
         deadline = str(max(1, min(deadline_ms, DEADLINE_MS_MAX))).encode() if deadline_ms else b""
-        command = [REQUEST_WITH_OPTIONS, service, b'{"once":true}', b""] if once else [REQUEST_WITH_HEADERS, service]
+        command = [REQUEST_WITH_HEADERS, service]
+        if once or group:
+            command = [REQUEST_WITH_OPTIONS, service, b'{"once":true}' if once else b"", group]
         return [*envelope, CLIENT[2], *command, deadline, headers, *body]
     if version == 1:
         return [*envelope, CLIENT[1], service, *body]

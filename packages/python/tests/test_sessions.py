@@ -30,12 +30,13 @@ class Sessions(Stage):
         self.seen = 0
 
     def want(self, name: str, time: float = 10.0, streams: bool = False, service: bytes = b"echo",
-             once: bool = False) -> "Sessions":
+             once: bool = False, group: bytes = b"") -> "Sessions":
         def done(body: Optional[Sequence[bytes]], error: object) -> None:
             self.errors[name] = error if body is None else list(body)
 
         parts = (lambda _, __: None) if streams else None
-        call = self.calls[name] = Call(service, [name.encode()], None, Patience(self.now + time), done, parts, once)
+        patience = Patience(self.now + time)
+        call = self.calls[name] = Call(service, [name.encode()], None, patience, done, parts, once, group)
         self.core.start(call, self.now)
         return self
 
