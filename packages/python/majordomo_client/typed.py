@@ -270,7 +270,9 @@ def _load_union(kinds: "tuple[Any, ...]", value: Any, path: "tuple[str, ...]", i
 def _plain(value: Any) -> Any:
     """What JSON has, of what a program gives."""
     if dataclasses.is_dataclass(value) and not inspect.isclass(value):
-        return {each.name: _plain(getattr(value, each.name)) for each in dataclasses.fields(value) if each.init}
+        given = [(each, getattr(value, each.name)) for each in dataclasses.fields(value) if each.init]
+        # Others may know the field as one that can be missing, and refuse null.
+        return {each.name: _plain(found) for each, found in given if found is not None or each.default is not None}
     dump: Any = getattr(value, "model_dump", None)
     if dump is not None:
         return dump(mode="json", by_alias=True)

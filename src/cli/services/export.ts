@@ -1,11 +1,11 @@
-/** `majordomo services export`: the contracts of all services, for tools that read AsyncAPI. */
+/** `majordomo services export`: the contracts of all services, for tools that read AsyncAPI, or as types of a program. */
 import type { Command } from 'commander';
 
 import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
 import { terminalSafeJson, unescapeName } from '../../core/escape.js';
 import { factsIn, listIn } from '../common/facts.js';
 import { formatted } from '../common/formats.js';
-import { addSubcommand, examples } from '../common/options.js';
+import { addSubcommand, examples, usage } from '../common/options.js';
 import { print, printable, say } from '../common/output.js';
 import {
   addLookOptions,
@@ -16,20 +16,25 @@ import {
 } from '../connection/broker-state.js';
 import { type Announced, asyncApiOf } from './asyncapi.js';
 
-interface ExportOptions extends LookOptions {
-  /** `true`: standard output. */
-  readonly asyncapi: string | true;
-}
+/** What is written, with the file; `true`: standard output. */
+const KINDS = ['asyncapi', 'typescript', 'python'] as const;
+type Kind = (typeof KINDS)[number];
+type ExportOptions = LookOptions & Readonly<Partial<Record<Kind, string | true>>>;
 
 const EXAMPLES = [
   ['majordomo services export --asyncapi', 'on standard output'],
   ['majordomo services export --asyncapi services.json', 'into a new file'],
+  ['majordomo services export --typescript services.ts', 'the types, for a client or worker'],
+  ['majordomo services export --python services.py', 'dataclasses, for one in Python'],
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
-Writes a document of AsyncAPI 3.0.0 with every service of this broker whose workers announced a contract. It describes
-the workers: each operation receives a request, and replies. A service with different contracts has the messages of
-each, and a warning names it. FILE is not overwritten.
+Writes every service of this broker whose workers announced a contract, into FILE, which is not overwritten.
+--asyncapi describes the workers: each operation receives a request, and replies. A service with different contracts
+has the messages of each, and a warning names it.
+--typescript writes \`services\`, the option \`contract\` of client and worker, and --python a TypedService for each; what
+their types cannot say is \`unknown\` there, and \`Any\`. Services whose bodies are not JSON are left out, and a service with
+different contracts has the types of the first; a warning names both.
 Exit status 74 if FILE exists or cannot be written.
 ${WHERE_TEXT}`;
 
@@ -38,26 +43,47 @@ const CONTRACTS_MAX = 64 * 1024 * 1024;
 const FILE_MODE = 0o644;
 
 export function defineExport(parent: Command): void {
-  const about = 'write the contracts of all services as an AsyncAPI document';
-  const command = addSubcommand(parent, 'export', about).requiredOption(
-    '--asyncapi [file]',
-    'as AsyncAPI 3.0.0 in JSON, into this new file (default: standard output)',
-  );
+  const about = 'write the contracts of all services as an AsyncAPI document, or as types';
+  const where = ', into this new file (default: standard output)';
+  const command = addSubcommand(parent, 'export', about)
+    .option('--asyncapi [file]', `as AsyncAPI 3.0.0 in JSON${where}`)
+    .option('--typescript [file]', `as types of TypeScript${where}`)
+    .option('--python [file]', `as dataclasses of Python${where}`);
   addLookOptions(command)
     .addHelpText('after', AFTER)
     .action(async (options: ExportOptions) => {
+      const [kind, another] = KINDS.filter((each) => options[each] !== undefined);
+      if (kind === undefined || another !== undefined) {
+        throw usage('give one of --asyncapi, --typescript and --python');
+      }
       await look(options, async (broker) => {
-        const announced = await announcedAt(broker);
-        const endpoint = await endpointOf(broker);
-        const odd = (service: string): void => {
-          warn(`${printable(service)}: what is not JSON Schema in its contract is left out`);
-        };
-        const document = asyncApiOf(await broker.status(), endpoint, announced, odd);
-        const view = { text: () => `${terminalSafeJson(document, 2)}\n` };
-        const text = await formatted(options.output, document, view);
-        await save(text, options.asyncapi);
+        const made =
+          kind === 'asyncapi' ? documentAt(broker, options) : moduleAt(broker, kind, options);
+        await save(await made, options[kind] ?? true);
       });
     });
+}
+
+async function documentAt(broker: StateSource, { output }: LookOptions): Promise<string> {
+  const announced = await announcedAt(broker, 'all are written');
+  const endpoint = await endpointOf(broker);
+  const odd = (service: string): void => {
+    warn(`${printable(service)}: what is not JSON Schema in its contract is left out`);
+  };
+  const document = asyncApiOf(await broker.status(), endpoint, announced, odd);
+  return await formatted(output, document, {
+    text: () => `${terminalSafeJson(document, 2)}\n`,
+  });
+}
+
+async function moduleAt(broker: StateSource, kind: Kind, { output }: LookOptions): Promise<string> {
+  const announced = await announcedAt(broker, 'the types are those of the first');
+  const { moduleOf, PYTHON, TYPESCRIPT } = await import('./service-types.js');
+  const odd = (service: string, why: string): void => {
+    warn(`${printable(service)} is left out: ${why}`);
+  };
+  const written = moduleOf(kind === 'python' ? PYTHON : TYPESCRIPT, announced, odd);
+  return await formatted(output, written, { text: () => written });
 }
 
 /** @throws ERR_OUTPUT, also if the file exists */
@@ -70,8 +96,11 @@ async function save(text: string, file: string | true): Promise<void> {
   write(file, text, FILE_MODE);
 }
 
-/** @throws ERR_REQUEST_FAILED if they are too large, and what asking throws */
-async function announcedAt(broker: StateSource): Promise<readonly Announced[]> {
+/**
+ * @param ofSeveral what becomes of different contracts of a service
+ * @throws ERR_REQUEST_FAILED if they are too large, and what asking throws
+ */
+async function announcedAt(broker: StateSource, ofSeveral: string): Promise<readonly Announced[]> {
   const found: Announced[] = [];
   let characters = 0;
   for (const { service, contracts: count } of await broker.services()) {
@@ -81,7 +110,7 @@ async function announcedAt(broker: StateSource): Promise<readonly Announced[]> {
     const contracts = listIn(facts?.['contracts']).map(({ contract }) => factsIn(contract) ?? {});
     if (contracts.length === 0) continue;
     if (contracts.length > 1) {
-      warn(`${printable(service)} has ${contracts.length} different contracts: all are written`);
+      warn(`${printable(service)} has ${contracts.length} different contracts: ${ofSeveral}`);
     }
     characters += JSON.stringify(contracts).length;
     if (characters > CONTRACTS_MAX) {

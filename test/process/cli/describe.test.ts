@@ -163,7 +163,18 @@ describe('majordomo services export', () => {
     expect(again).toMatchObject({ status: 74, stdout: '' });
     expect(again.stderr).toContain(`${file}: exists and is not overwritten`);
     expect(readFileSync(file, 'utf8')).toBe(written);
-    expect(await run(['services', 'export', ...at])).toMatchObject({ status: 64, stdout: '' });
+    for (const kinds of [[], ['--asyncapi', '--python']]) {
+      const none = await run(['services', 'export', ...kinds, ...at]);
+      expect(none).toMatchObject({ status: 64, stdout: '' });
+    }
+  });
+
+  it('writes the types of the first of different contracts', async () => {
+    const { stdout, stderr } = await run(['services', 'export', '--typescript', ...at]);
+    expect(stderr).toContain('pay has 2 different contracts: the types are those of the first\n');
+    expect(stdout).toContain('readonly "pay": { readonly input: PayInput; readonly output: string }');
+    const { stdout: python } = await run(['services', 'export', '--python', '-o', 'json', ...at]);
+    expect(JSON.parse(python)).toContain('PAY: TypedService[PayInput, str]');
   });
 });
 
