@@ -1,12 +1,12 @@
 /** Runs the command of `majordomo worker`: one process per request. */
 import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { accessSync, constants, createWriteStream, statSync, type WriteStream } from 'node:fs';
+import { createWriteStream, type WriteStream } from 'node:fs';
 import { Socket } from 'node:net';
-import { delimiter, join } from 'node:path';
 
 import { codeOf, messageOf } from '../../core/errors.js';
 import { WORKER_OPTIONS } from '../../sdk/option-tables.js';
 import { ServiceError } from '../../sdk/service-error.js';
+import { endProcesses } from './command-file.js';
 
 /** How long a command that was told by SIGTERM may go on. */
 export const STOP_MS = WORKER_OPTIONS.cancelGraceMs.default;
@@ -20,23 +20,6 @@ export interface CommandRunOptions {
   readonly outputBytesMax: number;
   /** Called when a command has ended, and what it has started still holds its standard output open. */
   readonly outputHeld: () => void;
-}
-
-/** True if the program exists and can be run: as a path, or in a folder of PATH. */
-export function isRunnable(program: string): boolean {
-  if (program === '' || program.includes('\0')) return false;
-  if (program.includes('/')) return isExecutable(program);
-  const folders = (process.env['PATH'] ?? '').split(delimiter);
-  return folders.some((folder) => isExecutable(join(folder === '' ? '.' : folder, program)));
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
 }
 
 /**
@@ -163,6 +146,7 @@ function start(
     // In a process group of its own: Ctrl-C reaches the worker only, which drains; killing
     // reaches the whole group.
     detached: true,
+    windowsHide: true,
     env: { ...OWN_ENVIRONMENT, MAJORDOMO_SERVICE: service },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
@@ -233,13 +217,8 @@ function whenDone(child: ChildProcessWithoutNullStreams, held: () => void, done:
   child.once('close', settle);
 }
 
-function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
-  if (child.pid === undefined) return;
-  try {
-    process.kill(-child.pid, signal);
-  } catch {
-    // It has ended by itself.
-  }
+function killGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
+  if (pid !== undefined) endProcesses(pid, signal);
 }
 
 // ---------------------------------------------------------------- failures of a command, as clients get them

@@ -16,7 +16,8 @@ import { curveOf, keyHint, keyRemedy } from '../connection/curve.js';
 import { checkEndpoints, endpointsOf } from '../connection/endpoints.js';
 import { authorityFor, type Target, targetOf } from './bridge/target.js';
 import { leaveFirstPlace } from './first-process.js';
-import { isRunnable, CommandRuns, STOP_MS } from './command-runs.js';
+import { commandFile } from './command-file.js';
+import { CommandRuns, STOP_MS } from './command-runs.js';
 import { checkService, DAY_MS, examples, integerOption, usage } from '../common/options.js';
 import { addEndpointOption, type EndpointOptions } from '../connection/options.js';
 import { printable, say } from '../common/output.js';
@@ -58,7 +59,8 @@ signal ended it). The client gets the code, the last line of standard error, and
 request is tried again later, except after 64 or 65 (sysexits.h: usage, data). A plain request ends with
 the failure, except after 75 (temporary failure): then another worker gets it at once. --timeout-ms
 fails the request with the code timeout. COMMAND gets SIGTERM when nobody waits for its request any
-more (it was cancelled, or its deadline has passed), and SIGKILL ten seconds later. --output-bytes fails it with too-large: it is not tried again.
+more (it was cancelled, or its deadline has passed), and SIGKILL ten seconds later; on Windows it is ended at once, and
+must be an .exe or .com (cmd /c runs others). --output-bytes fails it with too-large: it is not tried again.
 SIGINT, SIGTERM and SIGHUP drain: running commands may finish; a second signal ends at once. As process 1
 of a container it runs below a shell, which waits for what commands leave behind.
 
@@ -162,7 +164,7 @@ function checkKind(
     if (hasOutputBytes) throw usage('--output-bytes is for commands');
   } else {
     if (targets.length > 0) throw usage('a command and --to exclude each other');
-    if (!isRunnable(program)) throw usage(`${printable(program)}: no such command`);
+    commandFile(program);
   }
   const web = targets.flatMap((target) => target.web ?? []);
   const forWeb = [
@@ -183,7 +185,8 @@ interface Offered {
 
 async function serveCommand(line: readonly string[], offered: Offered): Promise<void> {
   const { service, failures, options } = offered;
-  const [program = '', ...args] = line;
+  const [given = '', ...args] = line;
+  const program = commandFile(given);
   const { timeoutMs = null, outputBytes: outputBytesMax } = options;
   const outputHeld = (): void => {
     const held = 'what it started holds its standard output open: that is not part of the reply';

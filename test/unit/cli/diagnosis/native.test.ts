@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 
 import { nativeFailure, requireSystem } from '../../../../src/cli/serve/native.js';
 
@@ -16,6 +17,13 @@ describe('a system on which no broker runs', () => {
     ['darwin', 'x64'],
   ])('is not %s on %s', (platform, arch) => {
     expect(() => requireSystem(platform, arch)).not.toThrow();
+  });
+
+  it('is refused by npm, too, before anything is installed', () => {
+    const file = new URL('../../../../../package.json', import.meta.url);
+    const { cpu } = JSON.parse(readFileSync(file, 'utf8')) as { readonly cpu: readonly string[] };
+    expect(cpu).toEqual(['x64', 'arm64']);
+    for (const arch of cpu) expect(() => requireSystem('linux', arch)).not.toThrow();
   });
 
   it('is told which glibc it lacks, and not to install again', () => {
