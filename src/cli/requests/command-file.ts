@@ -62,14 +62,22 @@ export function endProcesses(
   signal: NodeJS.Signals,
   platform: string = process.platform,
 ): void {
-  if (platform === 'win32') {
-    const args = ['/PID', String(pid), '/T', '/F'];
-    // Like kill, this reports nothing of one that has ended by itself.
-    spawn('taskkill', args, { stdio: 'ignore', windowsHide: true }).on('error', () => undefined);
+  if (platform !== 'win32') {
+    kill(-pid, signal);
     return;
   }
+  const args = ['/PID', String(pid), '/T', '/F'];
+  const killer = spawn('taskkill', args, { stdio: 'ignore', windowsHide: true });
+  // The command itself must end, also where taskkill is another one than that of Windows.
+  killer.once('error', () => kill(pid, 'SIGKILL'));
+  killer.once('exit', (status) => {
+    if (status !== 0) kill(pid, 'SIGKILL');
+  });
+}
+
+function kill(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(-pid, signal);
+    process.kill(pid, signal);
   } catch {
     // It has ended by itself.
   }

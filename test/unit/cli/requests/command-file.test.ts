@@ -1,5 +1,7 @@
 /** The command of `majordomo worker`, where the system is Windows: what it runs, and how that ends. */
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
@@ -64,17 +66,25 @@ describe('the processes of a command on Windows', () => {
 
   it('are ended by taskkill, with what they have started', async () => {
     const [program, said] = [join(folder, 'taskkill'), join(folder, 'said')];
-    writeFileSync(program, `#!/bin/sh\necho "$@" > ${said}.part && mv ${said}.part ${said}\n`);
-    chmodSync(program, 0o755);
+    writeFileSync(program, `#!/bin/sh\necho "$@" > ${said}.part && mv ${said}.part ${said}\n`, {
+      mode: 0o755,
+    });
     process.env['PATH'] = `${folder}${delimiter}${before ?? ''}`;
     endProcesses(4711, 'SIGTERM', 'win32');
     await until(() => existsSync(said), 'taskkill was run');
     expect(readFileSync(said, 'utf8')).toBe('/PID 4711 /T /F\n');
   });
 
-  it('go on if there is no taskkill, and that is no failure', async () => {
-    process.env['PATH'] = folder;
-    endProcesses(4711, 'SIGKILL', 'win32');
-    await new Promise(setImmediate);
-  });
+  it.each([null, '#!/bin/sh\nexit 1\n'])(
+    'end at least themselves if taskkill is %j',
+    async (taskkill) => {
+      const child = spawn('sleep', ['1000']);
+      const ended = once(child, 'exit');
+      await once(child, 'spawn');
+      if (taskkill !== null) writeFileSync(join(folder, 'taskkill'), taskkill, { mode: 0o755 });
+      process.env['PATH'] = folder;
+      endProcesses(child.pid ?? 0, 'SIGTERM', 'win32');
+      expect(await ended).toEqual([null, 'SIGKILL']);
+    },
+  );
 });
