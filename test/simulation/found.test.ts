@@ -3,6 +3,7 @@
  * other worlds: then break the broker in the same way and find the defect again.
  */
 import { Tally } from './actors/tally.js';
+import { runSharedSeed } from './shared/seeds.js';
 import { runSeed } from './world/seeds.js';
 
 describe('what the simulation once found stays mended', () => {
@@ -13,4 +14,12 @@ describe('what the simulation once found stays mended', () => {
     [524, 'the silence of a worker counts as long as any of its requests is overdue (D5, D23)'],
     [1149, 'a pirate that begins anew while the broker drains is forgotten (D33)'],
   ])('seed %i: %s', (seed) => runSeed(seed, new Tally()));
+
+  it.each([
+    [30200, 'what a worker had before a new session is not sent again without a claim (D90)'],
+    [30320, 'of a request that is claimed again, the attempts of other brokers count (D90)'],
+    [21085, 'a connection that breaks in silence while all heals is noticed'],
+  ])('seed %i of a shared database: %s', async (seed) => {
+    await runSharedSeed(seed, new Tally());
+  });
 });

@@ -39,6 +39,8 @@ export const OWNER = 9;
 export const AGE_PLACE = 10;
 /** The number of this broker's claim, in a store that several brokers share; 0: in one that they do not. */
 export const CLAIM = 11;
+/** The claim of a session that is over. No step is made under it. */
+export const LAPSED = -1;
 /** The number of its group, among those of all services; 0: none. */
 export const GROUP = 12;
 /** Links of the heap of its group's ready requests; PLACE is the one to what it hangs on. */

@@ -19,12 +19,24 @@ import type { Scope } from './scope.js';
 import { truncatedDetail } from '../../store/failure-codec.js';
 import { type Attempt, orderEntry, retryEntry } from '../../store/attempt.js';
 import type { ListedRequest } from '../../store/queries.js';
-import { CLOSED, DELAYED, DIED, ENDED, ENDING, EXPIRED, isBeingDecided, SETTLING } from './fsm.js';
+import {
+  CLOSED,
+  DELAYED,
+  DIED,
+  ENDED,
+  ENDING,
+  EXPIRED,
+  isBeingDecided,
+  OUT,
+  SETTLING,
+} from './fsm.js';
 import {
   claimOf,
   continuedClaim,
+  ATTEMPTS,
   CLAIM,
   GENERATION,
+  LAPSED,
   NO_SLOT,
   type Slot,
   STATE,
@@ -353,8 +365,15 @@ export class OpenRequests {
 
   /** Opens a request of a shared store that this broker has claimed. */
   openClaimed({ request, claim, content }: ClaimedRequest): Slot {
+    const { index } = this.dispatcher;
+    const known = index.find(request.uuid);
+    // A worker has it since before it was dead: its reply would come too late.
+    const isOld = known !== NO_SLOT && index.get(known, GENERATION) !== request.generation;
+    if (isOld) this.dispatcher.step(known, ENDED);
     const slot = this.open(request, request.owner, content);
-    this.dispatcher.index.set(slot, CLAIM, claim);
+    index.set(slot, CLAIM, claim);
+    // Other brokers may have made attempts since its worker got it.
+    index.set(slot, ATTEMPTS, request.attempts);
     return slot;
   }
 
@@ -392,15 +411,15 @@ export class OpenRequests {
     this.makeDead(slot, request.attempts, 'the broker stopped', null);
   }
 
-  /** Starts with another session: this broker goes on only with what is at a worker, or was there. */
+  /** Starts with another session: this broker goes on only with what is at a worker, or was there, and has not claimed it. */
   dropUnstarted(): void {
     this.#again.clear();
+    const { index } = this.dispatcher;
     for (const slot of [...this.dispatcher.slots()]) {
-      const state = this.dispatcher.index.get(slot, STATE);
+      const state = index.get(slot, STATE);
+      if (state === OUT) index.set(slot, CLAIM, LAPSED);
       // One whose close or expiry may fail would go on with the claim of the session that is over.
-      const staysOpen = isBeingDecided(state) && state !== ENDING;
-      if (staysOpen || this.dispatcher.deliveryOf(slot) !== null) continue;
-      this.dispatcher.step(slot, ENDED);
+      else if (!isBeingDecided(state) || state === ENDING) this.dispatcher.step(slot, ENDED);
     }
   }
 
@@ -625,15 +644,13 @@ export class OpenRequests {
 
   /** Continues as if there had been no close. */
   #resume(uuid: RequestUuid): void {
-    const slot = this.dispatcher.index.find(uuid);
-    if (slot === NO_SLOT || this.dispatcher.index.get(slot, STATE) < ENDING) return;
-    const again = this.#takeAgain(uuid);
-    if (again === undefined) {
-      this.dispatcher.resume(slot, this.#context.now);
-      return;
-    }
-    this.dispatcher.step(slot, ENDED);
-    this.restore(...again);
+    const { index } = this.dispatcher;
+    const slot = index.find(uuid);
+    if (slot === NO_SLOT || index.get(slot, STATE) < ENDING) return;
+    // Its worker had it since a session before this one: it is not sent again without a claim.
+    const isLapsed = index.get(slot, STATE) === ENDING && index.get(slot, CLAIM) === LAPSED;
+    if (isLapsed || this.#again.has(uuid.toString('latin1'))) this.end(uuid, 'released');
+    else this.dispatcher.resume(slot, this.#context.now);
   }
 
   /** The text for a client whose request could not be stored. */

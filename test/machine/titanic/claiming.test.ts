@@ -39,6 +39,13 @@ function polls({ s, claims }: ReturnType<typeof shared>): string[] {
   return claims.wanted;
 }
 
+/** Another session is taken; what the one before it had asked for comes to nothing. */
+function takesSession({ s, claims }: ReturnType<typeof shared>): void {
+  claims.answer();
+  s.titanic.taken();
+  s.turn();
+}
+
 function loads(s: TitanicStage): number {
   return s.store.asked.filter(({ kind }) => kind === 'load').length;
 }
@@ -395,8 +402,7 @@ describe('a broker that shares its store', () => {
     claims.answer(one, two);
     s.turn();
     expect(w.inbox()).toEqual(['REQUEST body 1']);
-    s.titanic.taken();
-    s.turn();
+    takesSession({ s, claims });
     claims.answer();
     w.final('late');
     expect(s.stands(one.request.uuid.toString('hex'))).toBe('replied');
@@ -404,6 +410,56 @@ describe('a broker that shares its store', () => {
     expect(w.inbox()).toEqual([]);
     expect(s.titanic.figures.openOf(Buffer.from('echo')).since).toBeNull();
     w.disconnect();
+  });
+
+  it('what was at a worker before this session is not sent again when its close fails', () => {
+    const { s, claims } = shared();
+    claims.answer();
+    const w = s.worker('w').ready('echo', { credit: 1 });
+    const one = foreign(s, 1);
+    claims.answer(one);
+    s.turn();
+    expect(w.inbox()).toEqual(['REQUEST body 1']);
+    takesSession({ s, claims });
+    claims.answer();
+    s.store.failure = { kind: 'busy', message: 'its row is locked' };
+    expect(s.asks('close', one.request.uuid.toString('hex'))).toBe('500 its row is locked');
+    s.store.failure = null;
+    s.after(2000);
+    expect(w.inbox()).toEqual([]);
+    expect(s.titanic.figures.openOf(Buffer.from('echo')).since).toBeNull();
+    w.disconnect();
+  });
+
+  it('of a request that its worker still has, and it has claimed again, the attempts of others count', () => {
+    const { s, claims } = shared();
+    claims.answer();
+    const w = s.worker('w').ready('echo');
+    const one = foreign(s, 1);
+    claims.answer(one);
+    s.turn();
+    takesSession({ s, claims });
+    claims.answer({ ...one, request: { ...one.request, attempts: 1 }, claim: 4 });
+    s.turn();
+    expect(w.inbox()).toEqual(['REQUEST body 1']);
+    w.disconnect();
+    expect(s.store.changes.at(-1)).toMatchObject({ kind: 'attempt', claim: 4, attempts: 2 });
+  });
+
+  it('sends a request that was dead, and retried, anew, though a worker still has it from before', () => {
+    const { s, claims } = shared();
+    claims.answer();
+    const w = s.worker('w').ready('echo', { credit: 2 });
+    const one = foreign(s, 1);
+    claims.answer(one);
+    s.turn();
+    expect(w.inbox()).toEqual(['REQUEST body 1']);
+    takesSession({ s, claims });
+    claims.answer({ ...one, request: { ...one.request, generation: 1 }, claim: 4 });
+    s.turn();
+    expect(w.inbox()).toEqual(['REQUEST body 1']);
+    w.disconnect();
+    expect(s.store.changes.at(-1)).toMatchObject({ kind: 'attempt', claim: 4, generation: 1 });
   });
 
   it('counts steps that came too late, because another broker had the request', () => {

@@ -224,7 +224,8 @@ class SimTables implements Tables {
       }
       if (breaks) tally.fault(`connection breaks: ${fate}`);
       if (breaks && random.chance(weather.cutChance)) clock.after(0, this.#link.cut);
-      if (breaks && isTold) this.#broke();
+      // After the healing nothing else would tell it.
+      if (breaks && (isTold || this.#link.isHealed)) this.#broke();
       else if (breaks) this.#link.deaf.add(this.#broke);
       if (fate === 'lost') {
         done();
