@@ -18,6 +18,7 @@ describe('what the simulation once found stays mended', () => {
   it.each([
     [30200, 'what a worker had before a new session is not sent again without a claim (D90)'],
     [30320, 'of a request that is claimed again, the attempts of other brokers count (D90)'],
+    [30948, 'a question after a close is not answered by a look-up from before it (D90)'],
     [21085, 'a connection that breaks in silence while all heals is noticed'],
   ])('seed %i of a shared database: %s', async (seed) => {
     await runSharedSeed(seed, new Tally());

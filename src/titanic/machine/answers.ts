@@ -221,7 +221,7 @@ export class Answers {
   /** Looks for all that somebody waits for: other brokers may have stored replies. */
   lookAgain(): void {
     for (const uuid of [...this.#waiters.uuids(), ...this.#followers.uuids()]) {
-      for (const query of this.#takeOf(uuid)) this.lookUp(query);
+      this.#lookUpAll(this.#takeOf(uuid));
     }
   }
 
@@ -230,7 +230,7 @@ export class Answers {
     if (!this.areAwaited) return;
     for (const tail of tails) {
       const ended = [...this.#waiters.endingIn(tail), ...this.#followers.endingIn(tail)];
-      for (const uuid of ended) for (const query of this.#takeOf(uuid)) this.lookUp(query);
+      for (const uuid of ended) this.#lookUpAll(this.#takeOf(uuid));
     }
   }
 
@@ -246,13 +246,18 @@ export class Answers {
 
   /** Looks the request up in the store. */
   lookUp(query: ReplyQuery): void {
-    if (this.isUntrusted) return;
-    this.waits.waits(query.id);
-    this.#lookUps.ask(query);
+    this.#lookUpAll([query]);
   }
 
-  /** The result of this look-up is delivered later, so nobody may join it any more. */
-  withholdResult(look: LookUp): void {
+  /** Looks one request up for all of these. */
+  #lookUpAll(queries: readonly ReplyQuery[]): void {
+    if (this.isUntrusted) return;
+    for (const { id } of queries) this.waits.waits(id);
+    this.#lookUps.ask(queries);
+  }
+
+  /** See `LookUps.stopSharing`. */
+  stopSharing(look: LookUp): void {
     this.#lookUps.stopSharing(look);
   }
 
@@ -352,9 +357,7 @@ export class Answers {
   merged(): void {
     const unknown = [...this.#unknown.values()];
     this.#unknown.clear();
-    for (const uuid of unknown) {
-      for (const query of this.#takeOf(uuid)) this.lookUp(query);
-    }
+    for (const uuid of unknown) this.#lookUpAll(this.#takeOf(uuid));
   }
 
   /**
@@ -400,7 +403,7 @@ export class Answers {
 
   /** Looks the request up, and answers those who wait for it, without further waiting. */
   lookUpForWaiters(uuid: RequestUuid): void {
-    for (const query of this.#takeOf(uuid)) this.lookUp({ ...query, until: -Infinity });
+    this.#lookUpAll(this.#takeOf(uuid).map((query) => ({ ...query, until: -Infinity })));
   }
 
   #takeOf(uuid: RequestUuid): ReplyQuery[] {

@@ -50,30 +50,32 @@ export class LookUps {
     return this.#retryAt;
   }
 
-  /** Looks up what the store knows about a uuid. */
-  ask(query: ReplyQuery): void {
-    this.#join(this.#small, this.#waiting, query, 0);
+  /** Looks up what the store knows about a uuid. @param queries all are for this one */
+  ask(queries: readonly ReplyQuery[]): void {
+    this.#join(this.#small, this.#waiting, queries, 0);
   }
 
   /** Reads its reply, which has this many bytes. */
   askLarge(query: ReplyQuery, bytes: number): void {
-    this.#join(this.#large, this.#waitingLarge, query, bytes);
+    this.#join(this.#large, this.#waitingLarge, [query], bytes);
   }
 
   #join(
     known: Map<string, LookUp>,
     queue: FairQueue<LookUp>,
-    query: ReplyQuery,
+    queries: readonly ReplyQuery[],
     bytes: number,
   ): void {
-    const { uuid, asker } = query;
+    const [first] = queries;
+    if (first === undefined) return;
+    const { uuid, asker } = first;
     const key = uuid.toString('latin1');
     const same = known.get(key);
     if (same !== undefined) {
-      same.asked.push(query);
+      for (const query of queries) same.asked.push(query);
       return;
     }
-    const look = { uuid, key, bytes, asked: [query] };
+    const look = { uuid, key, bytes, asked: [...queries] };
     known.set(key, look);
     queue.push(asker.identity, look, bytes);
     this.#start();
@@ -120,7 +122,7 @@ export class LookUps {
     this.#largeBytes -= look.bytes;
   }
 
-  /** The result shows the state now but is delivered later, so nobody may join it any more. */
+  /** What is asked from now on may be about later changes than the result shows: nobody may join it any more. */
   stopSharing(look: LookUp): void {
     this.#forget(look);
   }

@@ -151,7 +151,7 @@ export class OpenRequests {
   constructor(context: TitanicContext, scope: Scope, dispatcher: Dispatcher, later: LaterParts) {
     this.#context = context;
     this.#later = later;
-    const { store, replica, commits } = context;
+    const { store, replica, commits, claims } = context;
     this.answers = new Answers(
       new StoreWaits(replica.answerMs, () => context.now),
       (look, replyBytesMax) => {
@@ -160,6 +160,8 @@ export class OpenRequests {
           (failure) => this.#lookFailed(look, failure),
         );
         store.lookUp(look.uuid, replyBytesMax, completion);
+        // Reads of a shared store and commits come in no order: what was asked before a close may be answered after it.
+        if (claims !== null && look.bytes === 0) this.answers.stopSharing(look);
       },
       () => replica.probe(),
       (uuid) => this.isWithheld(uuid),
@@ -261,7 +263,7 @@ export class OpenRequests {
   #found(look: LookUp, found: Found): void {
     if (this.#mayContainUnsafe) {
       this.#withheld.push({ look, found });
-      this.answers.withholdResult(look);
+      this.answers.stopSharing(look);
     } else this.answers.found(look, found, this.#context.now);
   }
 

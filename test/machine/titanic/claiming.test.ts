@@ -479,6 +479,32 @@ describe('a broker that shares its store', () => {
     w.disconnect();
   });
 
+  it('looks anew for who asks after a look-up has begun, which may be of before the last change', () => {
+    const { s, claims } = shared();
+    claims.answer();
+    const uuid = s.submits('echo');
+    const asked = (): string[] => s.store.asked.map(({ kind }) => kind);
+    const c = s.client('c');
+    s.holdsStore().client('spy').request('titanic.reply', uuid);
+    c.request('titanic.close', uuid);
+    expect(asked()).toEqual(['lookUp', 'commit']);
+    s.answers('commit');
+    expect(c.inbox()).toHaveLength(1);
+    c.request('titanic.reply', uuid);
+    expect(asked()).toEqual(['lookUp', 'lookUp']);
+    s.freesStore();
+  });
+
+  it('looks once for all who wait for the same', () => {
+    const { s, claims } = shared();
+    claims.answer();
+    const uuid = s.submits('echo');
+    for (const name of ['a', 'b', 'c']) s.client(name).request('titanic.wait', uuid, '60000');
+    s.holdsStore().after(POLL_MS);
+    expect(s.store.asked.filter(({ kind }) => kind === 'lookUp')).toHaveLength(1);
+    s.freesStore();
+  });
+
   it('looks every 250 ms for what a client waits for', () => {
     const { s, claims } = shared();
     claims.answer();

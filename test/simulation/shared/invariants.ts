@@ -104,7 +104,7 @@ function isOut({ titanic }: SharedNode, uuid: Buffer): boolean {
 }
 
 /** Everything is answered, and the weather is good. */
-export function checkEnd(database: SharedDatabase, nodes: readonly SharedNode[]): void {
+export function checkEnd(database: SharedDatabase): void {
   for (const { request } of database.rows) {
     const { uuid, kind } = request;
     const session = database.claimOf(uuid)?.session ?? null;
@@ -113,13 +113,18 @@ export function checkEnd(database: SharedDatabase, nodes: readonly SharedNode[])
     hold(!isDead, `${uuid.toString('hex')} is claimed by session ${session}, which is dead`);
     hold(kind === 'schedule', 'nothing is left, but something is claimed');
   }
+}
+
+/** What a broker still has and has not claimed, because its worker does not reply; `null`: none. */
+export function leftAt(database: SharedDatabase, nodes: readonly SharedNode[]): string | null {
   for (const { name, titanic, session } of nodes) {
-    hold(titanic !== null && session !== null, `${name} runs`);
+    if (titanic === null || session === null) return `${name} does not run`;
     for (const uuid of titanic.operatorHost().requests.dispatcher.uuids()) {
-      const claim = database.claimOf(uuid);
-      hold(claim?.session === session, `${name} has ${uuid.toString('hex')}, not claimed`);
+      const isClaimed = database.claimOf(uuid)?.session === session;
+      if (!isClaimed) return `${name} has ${uuid.toString('hex')}, not claimed`;
     }
   }
+  return null;
 }
 
 /** What a broker counts, and is not there; `null`: all agree. */

@@ -28,7 +28,7 @@ import { SimNetwork } from '../world/network.js';
 import { SimRandom } from '../world/random.js';
 import { Trace } from '../world/trace.js';
 import { ALL_CONDITIONS, type Conditions } from './database.js';
-import { checkEnd, ClaimWatch, miscountOf } from './invariants.js';
+import { checkEnd, ClaimWatch, leftAt, miscountOf } from './invariants.js';
 import { SharedNode } from './node.js';
 import type { Link } from './sim-tables.js';
 import { DatabaseServer } from './server.js';
@@ -135,7 +135,7 @@ export class SharedWorld {
     }
     this.#checkPromises();
     await this.#untilCounted();
-    checkEnd(this.#server.database, this.#nodes);
+    checkEnd(this.#server.database);
   }
 
   get #isHealed(): boolean {
@@ -173,7 +173,8 @@ export class SharedWorld {
       return `${pending.uuid.toString('hex')} is pending: ${JSON.stringify(claim)}`;
     }
     const unsettled = this.#nodes.find(({ titanic }) => titanic?.isSettled !== true);
-    return unsettled === undefined ? null : `${unsettled.name} is not settled`;
+    if (unsettled !== undefined) return `${unsettled.name} is not settled`;
+    return leftAt(this.#server.database, this.#nodes);
   }
 
   /** A broker counts again and again what the others change, too. */
