@@ -16,6 +16,7 @@ import {
   fenceValue,
   FREE,
   NEW_FENCING_TOKEN,
+  leave,
   take,
 } from '../../src/extensions/postgres/session.js';
 import {
@@ -79,8 +80,8 @@ describeWithPostgres('statements on a database', () => {
   let session: number;
   const connections: Connection[] = [];
 
-  async function connection(): Promise<Connection> {
-    const address = databaseAddressOf(server.url(database));
+  async function connection(to = database): Promise<Connection> {
+    const address = databaseAddressOf(server.url(to));
     if (typeof address === 'string') throw new Error(address);
     const opened = await connect(
       { address, passwordFile: null, isLoopback: true },
@@ -97,7 +98,7 @@ describeWithPostgres('statements on a database', () => {
     const first = await connection();
     await migrate(first, { user: 'postgres', database });
     const claimant = { node: 'test', directoryId: Buffer.alloc(16), leaseMs: 600_000 };
-    session = await take(first, claimant);
+    ({ session } = await take(first, claimant, 0));
   });
 
   afterAll(async () => {
@@ -507,5 +508,23 @@ describeWithPostgres('statements on a database', () => {
     expect(rows).toEqual([{ state: 1, session }]);
     await server.sql(`UPDATE ${SCHEMA}.broker SET ${mended}`, database);
     await commit(on, [close(1, 0)]);
+  });
+
+  it('a session that is taken tells of those that have lasted within a time', async () => {
+    const own = await server.database();
+    const on = await connection(own);
+    await migrate(on, { user: 'postgres', database: own });
+    const taken = async (byte: number, withinMs: number): ReturnType<typeof take> =>
+      await take(on, { node: 'n', directoryId: Buffer.alloc(16, byte), leaseMs: 0 }, withinMs);
+    const first = await taken(1, 0);
+    const second = await taken(2, 0);
+    for (const { session } of [first, second]) await leave(on, session);
+    const third = await taken(3, 0);
+    // It has ended, by its data directory.
+    const fourth = await taken(3, 0);
+    await leave(on, fourth.session);
+    const fifth = await taken(4, 600_000);
+    const used = [first, second, third, fourth, fifth].map(({ wasUsed }) => wasUsed);
+    expect(used).toEqual([false, true, false, true, true]);
   });
 });

@@ -162,7 +162,7 @@ export class SessionLease {
       this.#session = null;
       this.#events.report({ report: 'ended' });
     }
-    const taken = await tables.take(this.#claimant);
+    const { session: taken } = await tables.take(this.#claimant, 0);
     this.#events.taken(taken);
     this.#events.report({ report: 'taken' });
     this.#session = taken;

@@ -34,6 +34,12 @@ export interface Claimant {
   readonly leaseMs: number;
 }
 
+export interface Taken {
+  readonly session: number;
+  /** Another session has lasted within the time that was asked for, and may have changed the store. */
+  readonly wasUsed: boolean;
+}
+
 /** Another broker that is connected to the store, or was. */
 export interface OtherSession {
   readonly session: number;
@@ -63,13 +69,21 @@ export async function renew(
 export async function take(
   connection: Connection,
   { node, directoryId, leaseMs }: Claimant,
-): Promise<number> {
+  withinMs: number,
+): Promise<Taken> {
   await connection.ask('BEGIN');
   try {
     // One at a time.
     const [meta] = await connection.ask(`SELECT format FROM ${SCHEMA}.meta FOR UPDATE`);
     refuseNewer(meta?.[0] as number);
     await refuseUnfinished(connection);
+    const [used] = await connection.ask(
+      `SELECT EXISTS (
+        SELECT 1 FROM ${BROKER}
+        WHERE NOT dead OR lease_until > clock_timestamp() - $1::bigint * interval '1 ms'
+      )`,
+      [Math.ceil(withinMs)],
+    );
     await connection.ask(
       `WITH old AS (SELECT session FROM ${BROKER} WHERE NOT dead AND home = $1 FOR UPDATE)
         UPDATE ${BROKER} b SET dead = true FROM old WHERE b.session = old.session`,
@@ -89,7 +103,7 @@ export async function take(
       [session - DEAD_RETAINED],
     );
     await connection.ask('COMMIT');
-    return session;
+    return { session, wasUsed: used?.[0] === true };
   } catch (error) {
     if (connection.isOpen) await connection.ask('ROLLBACK').catch(() => undefined);
     throw error;

@@ -163,7 +163,9 @@ export class StoreConnections implements ConnectionEvents<Tables> {
     this.#recount = recount;
     this.#newestAt = await this.#soon((tables) => tables.newestAt());
     // After what may take longer than a lease.
-    const session = await this.#soon((tables) => tables.take(this.#claimant));
+    const { session, wasUsed } = await this.#soon((tables) =>
+      tables.take(this.#claimant, this.#clock.now() - countedFrom),
+    );
     this.#firstSession = session;
     const fence = new Fence(session, (ended) => this.#lease?.foundEnded(ended));
     this.#writer = new BatchWriter(this.#writes, this.#clock, timeoutMs, fence, tally, {
@@ -187,6 +189,8 @@ export class StoreConnections implements ConnectionEvents<Tables> {
       report: this.#report,
       taken: (taken) => {
         this.writer.begin(taken);
+        // Others have changed the store meanwhile, and may be gone when this broker looks at them.
+        recount.miscounted();
         this.#listener.taken();
       },
       accompanied: (others) => {
@@ -194,6 +198,8 @@ export class StoreConnections implements ConnectionEvents<Tables> {
         recount.accompanied(others);
       },
     });
+    // A broker that is alone now never counts again by itself.
+    if (wasUsed) recount.miscounted();
     this.#isServing = true;
     this.#looks = this.#look();
     if (!this.#open.hints) return;

@@ -21,7 +21,7 @@ import type { LockedRow } from './locked-rows.js';
 import type { Asked, BodyKey, LargeContent, LookedUp, Part } from './reader.js';
 import type { Who } from './rights.js';
 import type { ServerIdentity } from './server.js';
-import type { Claimant, FenceValue, OtherSession } from './session.js';
+import type { Claimant, FenceValue, OtherSession, Taken } from './session.js';
 
 /** A connection, as whoever keeps it needs it. */
 export interface Held {
@@ -59,7 +59,7 @@ export interface Tables extends Held {
    * Takes a new session. Those of the same data directory are over.
    * @throws ERR_TITANIC_VERSION if a program that is too new made the tables meanwhile
    */
-  take(claimant: Claimant): Promise<number>;
+  take(claimant: Claimant, withinMs: number): Promise<Taken>;
   /** @returns the clock of the store in milliseconds since 1970; `null` if the session is dead */
   renew(session: number, leaseMs: number): Promise<number | null>;
   /** The sessions of others that are not dead. */

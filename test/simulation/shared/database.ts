@@ -12,6 +12,7 @@ import type {
   Claimant,
   FenceValue,
   OtherSession,
+  Taken,
 } from '../../../src/extensions/postgres/session.js';
 import type { Made } from '../../../src/extensions/postgres/tables.js';
 import { REQUEST_BODY } from '../../../src/extensions/postgres/schema.js';
@@ -164,14 +165,16 @@ export class SharedDatabase {
 
   // ---------------------------------------------------------------- sessions
 
-  take(claimant: Claimant): number {
+  take(claimant: Claimant, withinMs: number): Taken {
+    const since = this.#clockMs() - withinMs;
+    const wasUsed = this.sessions.some(({ dead, leaseUntil }) => !dead || leaseUntil > since);
     for (const each of this.sessions) {
       if (each.directoryId.equals(claimant.directoryId)) each.dead = true;
     }
     const session = this.sessions.length + 1;
     const leaseUntil = this.#clockMs() + claimant.leaseMs;
     this.sessions.push({ ...claimant, session, leaseUntil, token: 0, dead: false });
-    return session;
+    return { session, wasUsed };
   }
 
   /** Those that are alive, of the same data directory. */

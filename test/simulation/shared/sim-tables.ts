@@ -17,11 +17,7 @@ import type {
   Part,
 } from '../../../src/extensions/postgres/reader.js';
 import { lockLimitMs } from '../../../src/extensions/postgres/server.js';
-import type {
-  Claimant,
-  FenceValue,
-  OtherSession,
-} from '../../../src/extensions/postgres/session.js';
+import type { FenceValue, OtherSession, Taken } from '../../../src/extensions/postgres/session.js';
 import type { Made, Tables } from '../../../src/extensions/postgres/tables.js';
 import {
   type Change,
@@ -311,13 +307,13 @@ class SimTables implements Tables {
 
   // ---------------------------------------------------------------- sessions
 
-  async take(claimant: Claimant): Promise<number> {
-    const session = await this.#ask({
-      run: (database) => database.take(claimant),
-      alone: (database) => database.sessionsOf(claimant),
+  async take(...given: Parameters<Tables['take']>): Promise<Taken> {
+    const taken = await this.#ask({
+      run: (database) => database.take(...given),
+      alone: (database) => database.sessionsOf(given[0]),
     });
-    this.#host.took(session);
-    return session;
+    this.#host.took(taken.session);
+    return taken;
   }
 
   async renew(session: number): Promise<number | null> {

@@ -15,16 +15,26 @@ describe('a broker that begins to use a store', () => {
   fakeTimers();
 
   /** What becomes of it. @param tables what the database does otherwise than it should */
-  async function begun(tables: Partial<Tables>): Promise<{ said: string; reports: string[] }> {
+  async function begun(
+    tables: Partial<Tables>,
+  ): Promise<{ said: string; reports: string[]; counts: number }> {
     const address = databaseAddressOf('postgresql://u@127.0.0.1/store');
     if (typeof address === 'string') throw new Error(address);
+    let counts = 0;
+    const count = async (): Promise<Tally> => {
+      counts++;
+      return await Promise.resolve(new Tally([]));
+    };
+    const nothing = async (): Promise<void> => await Promise.resolve();
     const connection = {
       ...{ isOpen: true, isIdle: true, destroy: () => undefined },
       migrate: async () => await Promise.resolve({ storeId: STORE_ID, format: 1, isMade: false }),
       setAside: async () => await Promise.resolve(null),
-      count: async () => await Promise.resolve(new Tally([])),
       newestAt: async () => await Promise.resolve(0),
-      take: async () => await Promise.resolve(1),
+      take: async () => await Promise.resolve({ session: 1, wasUsed: false }),
+      renew: async () => await Promise.resolve(1),
+      others: async () => await Promise.resolve([]),
+      ...{ count, countSnapshot: count, snapshot: nothing, free: nothing },
       ...tables,
     } as Tables;
     const open = {
@@ -49,7 +59,7 @@ describe('a broker that begins to use a store', () => {
       },
     );
     await jest.advanceTimersByTimeAsync(2 * TIMEOUT_MS);
-    return { said, reports: reports.map(({ report }) => report) };
+    return { said, reports: reports.map(({ report }) => report), counts };
   }
 
   it('does not wait for a session for as long as for a count', async () => {
@@ -72,10 +82,28 @@ describe('a broker that begins to use a store', () => {
       },
       take: async () => {
         order.push('take');
-        return await Promise.resolve(1);
+        return await Promise.resolve({ session: 1, wasUsed: false });
       },
       renew: async () => await Promise.resolve(null),
     });
     expect(order).toEqual(['count', 'take']);
+  });
+
+  it.each([
+    ['counts again what others may have changed since its first count', true, 2],
+    ['counts once if nobody else can have changed anything since', false, 1],
+  ])('%s', async (_what, wasUsed, times) => {
+    const take = async (): ReturnType<Tables['take']> =>
+      await Promise.resolve({ session: 1, wasUsed });
+    const { said, counts } = await begun({ take });
+    expect([said, counts]).toEqual(['it has begun', times]);
+  });
+
+  it('counts again after it has taken another session: who ended the one before may be gone', async () => {
+    const clocks = [1, 1, null];
+    const { counts } = await begun({
+      renew: async () => await Promise.resolve(clocks.length > 0 ? (clocks.shift() ?? null) : 1),
+    });
+    expect(counts).toBe(2);
   });
 });
