@@ -426,8 +426,12 @@ export class Broker {
     this.#registrations.drain(now);
   }
 
-  /** Sends DISCONNECT to the workers that are still busy. This is the last input. */
+  /**
+   * Sends DISCONNECT to the workers that are still busy, and tells clients with sessions that it ends. This is the
+   * last input.
+   */
   stop(now: number): void {
     this.#registrations.stop(now);
+    this.#resumptions.finish();
   }
 }

@@ -34,6 +34,7 @@ from .exchange import (
     finish,
     frames_of,
     greet,
+    is_draining,
     key_error,
     late_error,
     obstacle,
@@ -202,7 +203,9 @@ class ClientCore:
         call = self._calls.get(answer.correlation[:-1])
         if call is None:
             self.counters["late"] += bool(answer.correlation)
-            if not answer.correlation:
+            if not answer.correlation and answer.service == wire.REFUSED and is_draining(answer.body):
+                self._ended(line, answer.body, now)
+            elif not answer.correlation:
                 for deaf in line.hearing.received(answer, list(line.out.values())):
                     self._fail(deaf, refused(deaf, answer.body))
                 self._told(line, answer, now)
@@ -216,7 +219,7 @@ class ClientCore:
             is_last = answer.correlation == call.awaited and call.id in self._line_of
             # Parts of an earlier one come: this one was taken back.
             if lost or (is_last and call.parts_of in (None, call.attempt)):
-                self._refused(call, line, answer, now)
+                self._refused(call, line, answer.body, attempt, now)
         elif not call.accepts(attempt, answer.final):
             self.counters["late"] += answer.final
         else:
@@ -425,18 +428,24 @@ class ClientCore:
             call.sent_at = now
             self._wait_for_answer(call, line, now)
 
-    def _refused(self, call: Call, line: Line, answer: wire.Answer, now: float) -> None:
-        body = answer.body
+    def _ended(self, line: Line, body: Sequence[bytes], now: float) -> None:
+        """A broker says that it ends: what it has not answered by now it never took."""
+        for call in [each for each in line.out.values() if not each.is_of_broker]:
+            self._refused(call, line, body, call.awaited[-1], now)
+
+    def _refused(self, call: Call, line: Line, body: Sequence[bytes], attempt: int, now: float) -> None:
         status = status_of(body)
         self._take_off(call)
-        call.refused(answer.correlation[-1])
+        call.refused(attempt)
         if status not in (429, 503) or call.is_streamed:
             self._fail(call, refused(call, body))
             return
         # No worker ran it: the send does not count.
         call.sends -= 1
         call.refusal = body
-        if status == 503 and line is self._line and self._order.refused(line.endpoint, now):
+        is_of_use = self._order.refused(line.endpoint, now) if status == 503 and line is self._line else False
+        # One that is about to end is left in any case.
+        if is_of_use or (line is self._line and is_draining(body) and len(self._settings.endpoints) > 1):
             self._why[self._settings.endpoints[line.endpoint]] = "not active"
             self._move_on(line, "refused", now)
         elif status == 429 or line is self._line:

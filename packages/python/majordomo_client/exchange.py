@@ -232,13 +232,18 @@ def status_of(body: Sequence[bytes]) -> int:
     return (wire.parse_number(body[0]) if body else None) or 0
 
 
+def is_draining(body: Sequence[bytes]) -> bool:
+    """Whether a refusal is of a broker that is about to end, and takes no request any more."""
+    return status_of(body) == 503 and len(body) > 2 and body[2].startswith(b"draining")
+
+
 def refused(call: Call, body: Sequence[bytes]) -> MajordomoError:
     reason = body[2].decode("utf-8", "replace") if len(body) > 2 else ""
     if status_of(body) == 408 and call.said_time:
         return _in_vain(call, f": {'no worker had it: ' if call.once else ''}{reason}")
     if status_of(body) == 520:
         return outcome_error(call, reason[len(_UNKNOWN) :] if reason.startswith(_UNKNOWN) else reason)
-    return refusal(status_of(body), call.name, reason)
+    return refusal(status_of(body), call.name, reason + ("; it did not run" if call.once else ""))
 
 
 def key_error(call: Call) -> MajordomoError:

@@ -136,6 +136,38 @@ def test_after_a_refusal_it_is_sent_again_because_nobody_has_run_it() -> None:
     assert isinstance(stage.errors["a"], RefusedError)
 
 
+DRAINING = b"draining: this broker is shutting down"
+
+
+def test_it_goes_to_the_other_node_when_its_own_is_about_to_end_however_useless_that_one_was() -> None:
+    facts = b'{"extensions":["headers","options"],"instance":"x","pairHeartbeatMs":1000}'
+
+    def met(stage: Sessions, known: bytes = b"false") -> Sessions:
+        stage.connect().hello(b'{"resumeMs":10000,"known":' + known + b"}")
+        stage.answer(PROBE, b"mmi.broker", b"200", facts, now=stage.now)
+        return stage
+
+    stage = met(Sessions("a", "b").want("a", once=True)).refuse("a", b"503")
+    met(stage).refuse("a", b"503").go(0.5)  # the first one has refused just now, so the second one is asked again
+    assert stage.opened == ["a", "closed", "b"] and stage.news() == ["a", "a", "a"]
+    stage.refuse("a", b"503", DRAINING).go(2.0)
+    assert stage.opened[3:] == ["closed", "a"] and met(stage, b"true").news() == ["a"] and not stage.errors
+
+
+def test_it_certainly_did_not_run_if_its_broker_ends_and_has_not_answered_it() -> None:
+    stage = at_broker("a", "b").want("mmi", service=b"mmi.service")
+    stage.plain(b"mmi.refused", b"503", b"mmi.hello", DRAINING)
+    stage.core.down(stage.lines[0], "lost", stage.now)
+    stage.connect().meets("two", False)
+    assert stage.news() == ["mmi", "mmi", "a"] and not stage.errors
+    stage = at_broker()
+    stage.plain(b"mmi.refused", b"503", b"mmi.hello", DRAINING)
+    stage.cut().go(10.0)
+    error = stage.errors["a"]
+    text = "echo: the broker refused (503): draining: this broker is shutting down; it did not run"
+    assert isinstance(error, RefusedError) and error.message == text
+
+
 def test_it_did_not_run_if_it_expired_while_it_waited_for_a_worker() -> None:
     error = at_broker().refuse("a", b"408", b"all workers are busy").errors["a"]
     assert isinstance(error, RequestTimeoutError)

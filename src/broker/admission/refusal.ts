@@ -1,4 +1,4 @@
-import type { RefusalStatus } from '../../wire/mmi.js';
+import { DRAINING_WORD, type RefusalStatus } from '../../wire/mmi.js';
 import type { RefusalReason } from '../request-counters.js';
 import type { QuotaName } from '../quotas.js';
 
@@ -14,7 +14,7 @@ export interface Refusal {
 export const DRAINING: Refusal = {
   reason: 'draining',
   status: '503',
-  text: 'this broker is shutting down',
+  text: `${DRAINING_WORD}: this broker is shutting down`,
 };
 export const NOT_ACTIVE: Refusal = {
   reason: 'not_active',

@@ -9,7 +9,7 @@ import { type ClientHello, MMI_HELLO, type ResumeState } from '../../wire/mmi.js
 import { MEMORY_FULL, NOT_ACTIVE, overQuota } from '../admission/refusal.js';
 import type { BrokerHost, Greeted, Obstacle, RefusedFor } from '../ports.js';
 import type { Peer, Session } from '../state/entities.js';
-import { memoryOfHello } from '../state/hellos.js';
+import { type HelloPlace, memoryOfHello } from '../state/hellos.js';
 import { ENVELOPE_BYTES, INTERNAL, NONE, type RequestId } from '../state/request-table.js';
 import type { BrokerData } from './broker-data.js';
 import type { ClientScans } from './client-scans.js';
@@ -116,7 +116,7 @@ export class InternalRequests implements BrokerHost {
       identity.hellos++;
       identity.proxies.add(peer.id);
     }
-    const greeted = this.#sessionOf(peer, envelope, hello);
+    const greeted = this.#sessionOf(peer, { envelope, dialect }, hello);
     const { refusesToWait, hearsFailures } = hello;
     const { session } = greeted;
     const known = { refusesToWait, hearsFailures, session };
@@ -130,13 +130,13 @@ export class InternalRequests implements BrokerHost {
 
   #sessionOf(
     peer: Peer,
-    envelope: Buffer,
+    place: HelloPlace,
     { session: name }: ClientHello,
   ): Greeted & { readonly session: Session | null } {
     const { resumeMs } = this.#data.sessions;
     if (name === null) return NO_SESSION;
     if (resumeMs === 0 || peer.grants.rules.resumes !== true) return NO_RESUME;
-    const opened = this.#resumptions.open(peer, envelope, name);
+    const opened = this.#resumptions.open(peer, place, name);
     if ('status' in opened) return { ...NO_RESUME, reason: opened.text };
     return { ...opened, resumeMs, reason: null };
   }

@@ -5,9 +5,9 @@
 import { ownCopy } from '../../core/bytes.js';
 import { EMPTY } from '../../wire/mdp.js';
 import type { ResumeState } from '../../wire/mmi.js';
-import { MEMORY_FULL, overQuota, type Refusal } from '../admission/refusal.js';
+import { DRAINING, MEMORY_FULL, overQuota, type Refusal } from '../admission/refusal.js';
 import type { Client, Peer, Session } from '../state/entities.js';
-import { packedFrames } from '../state/hellos.js';
+import { type HelloPlace, packedFrames } from '../state/hellos.js';
 import { type RequestId, STREAMED } from '../state/request-table.js';
 import { SESSION_BYTES, SessionOf } from '../state/session.js';
 import type { BrokerData } from './broker-data.js';
@@ -46,20 +46,21 @@ export class Resumptions {
   /**
    * The session that the sender of a hello names: a new one, or one that it takes over at once, because the name is
    * the proof.
-   * @param envelope of the hello, packed
+   * @param place of the hello
    * @returns the refusal if there is no room for it
    */
-  open(peer: Peer, envelope: Buffer, name: string): Opened | Refusal {
+  open(peer: Peer, { envelope, dialect }: HelloPlace, name: string): Opened | Refusal {
     const { sessions } = this.#data;
     const key = [peer.identity.name, envelope.toString('latin1'), name].join('\n');
     const known = sessions.get(key);
-    if (known === undefined) return this.#begin(key, peer, envelope);
+    if (known === undefined) return this.#begin(key, peer, { envelope, dialect });
+    known.dialect = dialect;
     if (known.client.peer === peer) sessions.cameBack(known);
     else this.#move(known, peer);
     return { session: known, isKnown: true };
   }
 
-  #begin(key: string, peer: Peer, envelope: Buffer): Opened | Refusal {
+  #begin(key: string, peer: Peer, { envelope, dialect }: HelloPlace): Opened | Refusal {
     const { sessions, clients } = this.#data;
     const { identity } = peer;
     if (identity.sessions >= identity.quotas.sessions) {
@@ -72,7 +73,7 @@ export class Resumptions {
     const client = envelope.length === 0 ? clients.of(peer) : clients.add(peer);
     const own = client.session === null ? client : clients.add(peer);
     const before = envelope.length === 0 ? EMPTY : envelope;
-    const session = new SessionOf(key, own, before, packedFrames(envelope));
+    const session = new SessionOf(key, own, before, packedFrames(envelope), dialect);
     own.session = session;
     sessions.add(session);
     this.#attach(session, peer);
@@ -112,6 +113,14 @@ export class Resumptions {
     if (session.envelopeFrames === 0) clients.become(session.client, peer);
     else clients.move(session.client, peer);
     this.#attach(session, peer);
+  }
+
+  /** The broker ends: it tells all that are here that it never took what it has not answered by now. */
+  finish(): void {
+    for (const session of this.#data.sessions.all()) {
+      const { peer } = session.client;
+      if (peer?.closing === false) this.#replies.refuseHello(peer, session, DRAINING);
+    }
   }
 
   /** A client that chose its routing id is back under it (D26). */

@@ -5,6 +5,7 @@
 import { copyBytes, ownCopy } from '../../core/bytes.js';
 import type { Frames } from '../../core/frames.js';
 import { PackedCursor, readPacked } from '../../core/packed.js';
+import type { Dialect } from '../../wire/dialect.js';
 import type { Inbound } from '../../wire/inbound.js';
 import { EMPTY } from '../../wire/mdp.js';
 import { packedReply, type ReturnPath } from '../../wire/outbound.js';
@@ -42,13 +43,22 @@ export class SessionOf<Owner extends { readonly identity: Identity }> {
   held: Set<string> | null = null;
   /** Whether nothing is kept for it any more. */
   hasEnded = false;
+  /** The form of its hello. */
+  dialect: Dialect;
   /** How long the ids are; 0: no request has arrived. */
   #idBytes = 0;
   /** The highest id that arrived: a number, if it is short. */
   #highest = -1;
   #highestBytes: Buffer = EMPTY;
 
-  constructor(key: string, client: Owner, envelope: Buffer, envelopeFrames: number) {
+  constructor(
+    key: string,
+    client: Owner,
+    envelope: Buffer,
+    envelopeFrames: number,
+    dialect: Dialect,
+  ) {
+    this.dialect = dialect;
     this.key = key;
     this.client = client;
     this.envelope = envelope;

@@ -56,6 +56,10 @@ export class Sessions {
     return found;
   }
 
+  all(): Iterable<Session> {
+    return this.#byKey.values();
+  }
+
   get(key: string): Session | undefined {
     return this.#byKey.get(key);
   }

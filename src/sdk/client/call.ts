@@ -1,5 +1,6 @@
 import type { MonotonicMs } from '../../core/clock.js';
 import type { MajordomoError } from '../../core/errors.js';
+import { DRAINING_WORD } from '../../wire/mmi.js';
 import { bodyBytes, type BodyFrames } from '../body.js';
 import type { DueQueue, Timed } from './deadlines.js';
 import { ATTEMPT_MODULUS } from './correlation.js';
@@ -72,6 +73,11 @@ export interface BrokerRefusal {
 /** Whether the request may be sent again after it. */
 export function isTemporary({ status, isFinal }: BrokerRefusal): boolean {
   return isFinal !== true && (status === '503' || status === '429');
+}
+
+/** Whether the broker is about to end, and takes no request any more. */
+export function isDraining({ status, reason }: BrokerRefusal): boolean {
+  return status === '503' && reason.startsWith(DRAINING_WORD);
 }
 
 /**
@@ -338,7 +344,8 @@ export class Call implements Timed<Call> {
     if (status === '404') {
       return sdkError('ERR_MDP_NO_WORKER', `no worker serves '${this.service}'`, { details });
     }
-    const text = `the broker refused the request to '${this.service}': ${status} ${reason}`;
+    const known = this.settings.once ? '; it did not run' : '';
+    const text = `the broker refused the request to '${this.service}': ${status} ${reason}${known}`;
     return sdkError(REFUSED_CODES[status] ?? 'ERR_MDP_REFUSED', text, { details });
   }
 

@@ -14,7 +14,7 @@ import { LINK_LIMITS } from '../dials.js';
 import { endpointError } from '../links.js';
 import type { RequestSettings } from '../request-options.js';
 import { Ticker } from '../ticker.js';
-import { type BrokerRefusal, Call, type CallOwner, type Target } from './call.js';
+import { type BrokerRefusal, Call, type CallOwner, isDraining, type Target } from './call.js';
 import { CallTable } from './call-table.js';
 import { CLIENT_EVENTS, type ClientEvents } from './client-events.js';
 import { ATTEMPT_MODULUS } from './correlation.js';
@@ -254,26 +254,28 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
 
   /**
    * The broker has answered the hello.
-   * @param refusal `null`: it reports failures on this link
+   * @param refusal `null`: it reports failures on this link; of one that ends: it never took what it has not answered
    */
   greeted(link: number, refusal: BrokerRefusal | null, session = NO_SESSION): void {
     const endpoint = this.#endpointOf.get(link);
     if (endpoint === undefined) return;
-    this.strategy.greeted?.(link, refusal === null ? session : null, monotonicMs());
+    const isOver = refusal !== null && isDraining(refusal);
+    if (!isOver) this.strategy.greeted?.(link, refusal === null ? session : null, monotonicMs());
     this.wake();
     if (refusal === null) {
       this.#deaf.delete(link);
       this.#greeted.add(link);
       return;
     }
-    if (this.#links.has(link)) this.#deaf.set(link, { refusal, isAsked: false });
+    if (this.#links.has(link) && !isOver) this.#deaf.set(link, { refusal, isAsked: false });
     const { status, reason } = refusal;
     const said = `; the broker refused mmi.hello, and so reports no failures: ${status} ${reason}`;
     for (const call of this.calls.all()) {
       const isLast = call.link === link;
       const send = this.strategy.sendOn?.(call, link) ?? (isLast ? call.attempt : 0);
-      if (send === 0) continue;
-      if (this.#greeted.has(link)) call.deafness = said;
+      if (send === 0 || (isOver && call.target.isOfBroker)) continue;
+      if (isOver) this.#refuseSoon(call, refusal, send);
+      else if (this.#greeted.has(link)) call.deafness = said;
       else this.#refuseSoon(call, { status, reason, isFinal: true }, send);
     }
     this.listeners.emit('refused', { endpoint, service: MMI_HELLO, ...refusal });

@@ -12,7 +12,7 @@
  *   brokers that have answered it before on that connection.
  * - A request settles within its `timeoutMs`.
  * - 503: the next endpoint, at once; where that would be too soon (all have refused), the same one
- *   again, after a pause. 429: again, after a pause. Other refusals are final.
+ *   again, after a pause, unless its broker is about to end. 429: again, after a pause. Other refusals are final.
  * - A request with headers goes only to a broker that supports them. What a broker supports is known when it
  *   has answered `mmi.broker`, which is asked on each connection; until then the request is held, unsent.
  * - While anything is out at a node of a pair, the node has to be heard of: if it says nothing for a
@@ -22,7 +22,14 @@ import type { MonotonicMs } from '../../core/clock.js';
 import type { MajordomoError } from '../../core/errors.js';
 import { backoffMs, type Random } from '../backoff.js';
 import type { ResumeState } from '../../wire/mmi.js';
-import { byAge, type BrokerRefusal, type Call, isTemporary, type LostSend } from './call.js';
+import {
+  byAge,
+  type BrokerRefusal,
+  type Call,
+  isDraining,
+  isTemporary,
+  type LostSend,
+} from './call.js';
 import { ATTEMPT_MODULUS } from './correlation.js';
 import {
   type DeliveryStrategy,
@@ -431,16 +438,21 @@ export class LazyPirate implements DeliveryStrategy {
     }
     call.refusal = refusal;
     call.sends--;
-    if (refusal.status === '503' && this.#leaveRefusing(line, now)) this.#dispatch(call, now);
+    const isElsewhere =
+      refusal.status === '503' && this.#leaveRefusing(line, isDraining(refusal), now);
+    if (isElsewhere) this.#dispatch(call, now);
     else this.#rest(call, now);
   }
 
-  /** @returns false if the same endpoint is to be asked again, after a pause */
-  #leaveRefusing(line: Line | undefined, now: MonotonicMs): boolean {
+  /**
+   * @param ends its broker is about to: asking the next is never of less use
+   * @returns false if the same endpoint is to be asked again, after a pause
+   */
+  #leaveRefusing(line: Line | undefined, ends: boolean, now: MonotonicMs): boolean {
     if (this.#options.endpoints === 1) return false;
     // Left already.
     if (line === undefined || line !== this.#line) return true;
-    if (!this.#order.refused(line.endpoint, now)) return false;
+    if (!this.#order.refused(line.endpoint, now) && !ends) return false;
     this.#moveOn(line, now, 'refused');
     return true;
   }

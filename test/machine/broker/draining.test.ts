@@ -1,3 +1,5 @@
+import { rules } from '../../support/rights.js';
+import { SessionClient } from '../../support/stage-sessions.js';
 import { endStages, stage, type Stage } from '../../support/stage.js';
 
 afterEach(endStages);
@@ -130,6 +132,33 @@ describe('while the broker drains', () => {
     s.after(10_000);
     expect(w1.heartbeats()).toBe(10);
     expect(s.broker.load.workers).toBe(1);
+  });
+});
+
+describe('when the broker ends', () => {
+  it('clients with sessions are told that what has no answer never came to a worker', () => {
+    const s = stage({ resumeMs: 10_000, listeners: [{ ...rules(true, true), resumes: true }] });
+    const w1 = s.worker('w1').ready('echo', { credit: 3 });
+    const plain = s.client('c1').hello();
+    const one = new SessionClient(s);
+    const away = new SessionClient(s, { session: 'another-session-1' });
+    const proxied = new SessionClient(s, { session: 'another-session-2', proxies: ['p'] });
+    one.request('1');
+    one.once('2');
+    away.connection.disconnect();
+    drain(s);
+    w1.final('done');
+    proxied.request('1');
+    const refused = 'mmi.refused 503|echo|draining: this broker is shutting down';
+    expect([one.inbox(), proxied.inbox()]).toEqual([['1 echo done'], [`1 ${refused}`]]);
+    s.input((broker, now) => broker.stop(now));
+    const goodbye = ' mmi.refused 503|mmi.hello|draining: this broker is shutting down';
+    const unknown = expect.stringMatching(/^2 mmi\.refused 520/);
+    expect([one.inbox(), proxied.inbox(), plain.inbox()]).toEqual([
+      [unknown, goodbye],
+      [goodbye],
+      [],
+    ]);
   });
 });
 

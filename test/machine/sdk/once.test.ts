@@ -86,6 +86,31 @@ describe('a request that runs once', () => {
     expect(script.effects).toEqual(['50 send a #2 on 1']);
   });
 
+  it('is sent to the other node of a pair when the first is about to end, however useless that was', () => {
+    const script = new PirateScript({ endpoints: 2, hasSessions: true }).connect();
+    script.greeted(false).broker(1000).ask('a', ONCE).refuse('a', '503');
+    script.connect().greeted(false).broker(1000);
+    expect(sends(script)).toEqual(['0 send a #1 on 1', '0 send a #2 on 2']);
+    // The first one has refused just now, so the second one is asked again.
+    script.refuse('a', '503').pass(200);
+    expect(sends(script)).toEqual(['50 send a #3 on 2']);
+    script.refuse('a', '503', 3, 'draining: this broker is shutting down').pass(2000);
+    script.connect().greeted(true).broker(1000);
+    expect(sends(script)).toEqual(['2200 send a #4 on 3']);
+  });
+
+  it('did not run if every broker is about to end', () => {
+    const script = atBroker();
+    for (let at = 0; at < 30; at++) {
+      if (script.call('a').state === 'sent') script.refuse('a', '503', undefined, 'draining: x');
+      script.pass(400);
+    }
+    expect(script.errors.get('a')).toMatchObject({
+      code: 'ERR_MDP_REFUSED',
+      message: "the broker refused the request to 'a': 503 draining: x; it did not run",
+    });
+  });
+
   it('did not run if it expired while it waited for a worker', () => {
     expect(atBroker().refuse('a', '408', 1, 'all workers are busy').errors.get('a')).toMatchObject({
       code: 'ERR_MDP_TIMEOUT',
@@ -145,6 +170,25 @@ describe('the option once', () => {
     expect(Number(deadline)).toBeLessThanOrEqual(9500);
     void client.request('echo', 'x').catch(() => undefined);
     expect(net.link.written()[0]?.[3]).toEqual(Buffer.from([1]));
+  });
+
+  it('certainly did not run if its broker ends and has not answered it: it goes to the next one', async () => {
+    const { client, net } = clientOf({ endpoints: ['tcp://a:1', 'tcp://b:1'], timeoutMs: 60_000 });
+    net.link.says('', 'MDPC02', '\x03', 'mmi.hello', '200', '{"resumeMs":10000,"known":false}');
+    const answer = client.request('echo', 'x', { once: true });
+    void client.request('mmi.service', 'echo').catch(() => undefined);
+    const draining = 'draining: this broker is shutting down';
+    net.link.says('', 'MDPC02', '\x03', 'mmi.refused', '503', 'mmi.hello', draining);
+    await Promise.resolve();
+    net.links[0]?.events.disconnected();
+    expect(net.link.endpoint).toBe('tcp://b:1');
+    net.link.events.connected();
+    net.link.says('', 'MDPC02', '\x03', 'mmi.hello', '200', '{"resumeMs":10000,"known":false}');
+    const offers = JSON.stringify({ extensions: ['headers', 'options'], instance: 'two' });
+    net.link.says(Buffer.alloc(5), '', 'MDPC02', '\x03', 'mmi.broker', '200', offers);
+    const sent = net.link.written().find((frames) => String(frames[4]) === 'echo');
+    net.link.says(sent?.[0] ?? '', '', 'MDPC02', '\x03', 'echo', 'done');
+    expect((await answer).text()).toBe('done');
   });
 
   it.each<[string, Partial<ClientOptions>]>([
