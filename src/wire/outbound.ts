@@ -87,6 +87,8 @@ class Head {
   readonly fixedBytes: number;
   /** The frame that was filled in last, and where it ends: usually it is the next one, too. */
   #filled: Uint8Array | null = null;
+  /** The number that was filled in last, behind a token: all of these have one length. */
+  #number = -1;
   #end = 0;
 
   constructor(...fixed: readonly Buffer[]) {
@@ -115,10 +117,15 @@ class Head {
     return putFrameHead(this.words.bytes, at + length, 0, true);
   }
 
-  /** Fills in a short text after what ends at `from`. Returns where it ends. */
-  fillText(from: number, text: string): number {
+  /** Fills in a number after the token, empty if it is 0. Returns where it ends. */
+  fillNumber(from: number, number: number): number {
+    // Many are the same as the one before.
+    if (number === this.#number) return this.#end;
+    const text = number === 0 ? '' : String(number);
     const at = putFrameHead(this.words.bytes, from, text.length, true);
-    return at + this.words.bytes.write(text, at, 'latin1');
+    this.#number = number;
+    this.#end = at + this.words.bytes.write(text, at, 'latin1');
+    return this.#end;
   }
 }
 
@@ -183,6 +190,27 @@ function writeFrames(out: FrameWriter | null, peer: number, frames: readonly Buf
   frames.forEach((frame, index) => out?.write(peer, frame, 0, frame.length, index < last));
 }
 
+/** A head, which ends at `headEnd`, and the packed frames that follow it. */
+function writeRequest(
+  out: FrameWriter,
+  peer: number,
+  head: Words,
+  headEnd: number,
+  rest: Words,
+  restStart: number,
+  restEnd: number,
+): void {
+  const bytes = headEnd + restEnd - restStart;
+  const room = bytes > WHOLE_BYTES_MAX ? null : out.room(peer, bytes);
+  if (room === null) {
+    out.writePacked(peer, head.bytes, 0, headEnd, true);
+    out.writePacked(peer, rest.bytes, restStart, restEnd, false);
+    return;
+  }
+  copyWords(head, 0, headEnd, room.words, room.at);
+  copyWords(rest, restStart, restEnd, room.words, room.at + headEnd);
+}
+
 const NO_WORDS = new Words(EMPTY);
 
 /** A message as it was sent: the bytes `[start, end)`, which may change after the next one. */
@@ -218,16 +246,7 @@ export class MessageWriter {
     const out = this.#out;
     if (out === null) return;
     const head = REQUEST_HEADS[dialect];
-    const headEnd = head.fillToken(token);
-    const bytes = headEnd + bodyEnd - bodyStart;
-    const room = bytes > WHOLE_BYTES_MAX ? null : out.room(peer, bytes);
-    if (room === null) {
-      out.writePacked(peer, head.words.bytes, 0, headEnd, true);
-      out.writePacked(peer, body.bytes, bodyStart, bodyEnd, false);
-      return;
-    }
-    copyWords(head.words, 0, headEnd, room.words, room.at);
-    copyWords(body, bodyStart, bodyEnd, room.words, room.at + headEnd);
+    writeRequest(out, peer, head.words, head.fillToken(token), body, bodyStart, bodyEnd);
   }
 
   /**
@@ -247,9 +266,8 @@ export class MessageWriter {
     const out = this.#out;
     if (out === null) return;
     const head = REQUEST_WITH_HEADERS_HEADS[dialect];
-    const headEnd = head.fillText(head.fillToken(token), leftMs === 0 ? '' : String(leftMs));
-    out.writePacked(peer, head.words.bytes, 0, headEnd, true);
-    out.writePacked(peer, rest.bytes, restStart, restEnd, false);
+    const headEnd = head.fillNumber(head.fillToken(token), leftMs);
+    writeRequest(out, peer, head.words, headEnd, rest, restStart, restEnd);
   }
 
   /** CANCEL to a worker: `token, empty`, as of its REQUEST (D106). */

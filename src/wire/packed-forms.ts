@@ -10,7 +10,9 @@ import {
   CLIENT_01,
   CLIENT_02,
   CLIENT_REQUEST,
+  CLIENT_REQUEST_WITH_HEADERS,
   COMMAND_FRAMES,
+  DEADLINE_MS_MAX,
   EMPTY,
   HEADER_BYTES,
   WORKER_01_REPLY,
@@ -20,6 +22,7 @@ import {
 
 const MORE = 0x01;
 const LONG = 0x02;
+const DIGIT_0 = 0x30;
 const SHORT_BYTES_MAX = 255;
 /** Bytes before those of a short frame. */
 export const SHORT_HEAD_BYTES = 2;
@@ -44,8 +47,16 @@ function lastFrameEnd({ view }: Words, at: number, end: number): number {
   return next > end ? 0 : next;
 }
 
-/** The frames from the delimiter to the body. */
-function requestHeader(dialect: Dialect, service: Buffer): readonly Buffer[] {
+/** The frames from the delimiter to the body, or to deadline and headers; `null`: there are no such requests. */
+function requestHeader(
+  dialect: Dialect,
+  service: Buffer,
+  hasMetadata: boolean,
+): readonly Buffer[] | null {
+  if (hasMetadata) {
+    const command = COMMAND_FRAMES[CLIENT_REQUEST_WITH_HEADERS] ?? EMPTY;
+    return dialect === 2 ? [CLIENT_02, command, service] : null;
+  }
   if (dialect === WORKER_NUMBERS) {
     return [CLIENT_02, COMMAND_FRAMES[WORKER_REQUEST] ?? EMPTY, service];
   }
@@ -62,17 +73,26 @@ function replyHeader(dialect: Dialect): readonly Buffer[] {
   return workerHead(dialect, isVersion2 ? WORKER_02_FINAL : WORKER_01_REPLY);
 }
 
-/** Requests for one service in one dialect, with or without an envelope of at most one frame. */
+/**
+ * Requests for one service in one dialect, with or without an envelope of at most one frame; some may have deadline and
+ * headers (D67).
+ */
 export class RequestForm {
   readonly dialect: Dialect;
   readonly enveloped: boolean;
   /** In the request that was found last: one past the envelope, which begins with the request. */
   envelopeEnd = 0;
-  bodyStart = 0;
+  /** Where the frames begin that are kept: the headers, if it `isHeaded`, and the body. */
+  contentStart = 0;
   end = 0;
+  isHeaded = false;
+  /** How long its client waits, in milliseconds; 0: it did not say. */
+  deadlineMs = 0;
   readonly #envelopeFrames: number;
   /** The frames between envelope and body. */
   readonly #head: Words;
+  /** The frames between envelope and deadline; `null`: there are none. */
+  readonly #headWithMetadata: Words | null;
 
   /** @param envelopeFrames 0 or 1: frames before the empty delimiter */
   constructor(service: Buffer, dialect: Dialect, enveloped: boolean, envelopeFrames: number) {
@@ -80,7 +100,11 @@ export class RequestForm {
     this.enveloped = enveloped;
     this.#envelopeFrames = envelopeFrames;
     const delimiter = enveloped && dialect !== BARE ? [EMPTY] : [];
-    this.#head = new Words(packedFirstFrames([...delimiter, ...requestHeader(dialect, service)]));
+    const plain = requestHeader(dialect, service, false) ?? [];
+    const headed = requestHeader(dialect, service, true);
+    this.#head = new Words(packedFirstFrames([...delimiter, ...plain]));
+    this.#headWithMetadata =
+      headed === null ? null : new Words(packedFirstFrames([...delimiter, ...headed]));
   }
 
   /** Whether a request of this form, complete and with one body frame, is at `[from, end)`. */
@@ -94,14 +118,40 @@ export class RequestForm {
       if (size === 0 || size === HEADER_BYTES) return false;
       at += SHORT_HEAD_BYTES + size;
     }
-    const bodyStart = at + head.bytes.length;
-    if (bodyStart > end || !sameWords(words, at, head)) return false;
-    const next = lastFrameEnd(words, bodyStart, end);
+    const headEnd = at + head.bytes.length;
+    if (headEnd > end) return false;
+    this.isHeaded = !sameWords(words, at, head);
+    this.contentStart = headEnd;
+    this.deadlineMs = 0;
+    const bodyStart = this.isHeaded ? this.#readMetadata(words, at, headEnd, end) : headEnd;
+    const next = bodyStart === 0 ? 0 : lastFrameEnd(words, bodyStart, end);
     if (next === 0) return false;
     this.envelopeEnd = at;
-    this.bodyStart = bodyStart;
     this.end = next;
     return true;
+  }
+
+  /** Reads short frames with deadline and headers. @returns where they end; 0: that is not what is there */
+  #readMetadata(words: Words, at: number, from: number, end: number): number {
+    const head = this.#headWithMetadata;
+    if (head === null || !sameWords(words, at, head)) return 0;
+    const { view } = words;
+    if (from + SHORT_HEAD_BYTES > end || view.getUint8(from) !== MORE) return 0;
+    const headersAt = from + SHORT_HEAD_BYTES + view.getUint8(from + 1);
+    if (headersAt + SHORT_HEAD_BYTES > end || view.getUint8(headersAt) !== MORE) return 0;
+    let deadlineMs = 0;
+    for (let place = from + SHORT_HEAD_BYTES; place < headersAt; place++) {
+      const digit = view.getUint8(place) - DIGIT_0;
+      if (digit < 0 || digit > 9 || (deadlineMs === 0 && digit === 0)) return 0;
+      deadlineMs = deadlineMs * 10 + digit;
+      if (deadlineMs > DEADLINE_MS_MAX) return 0;
+    }
+    const headersBytes = view.getUint8(headersAt + 1);
+    // Without both it is as a plain request.
+    if (deadlineMs === 0 && headersBytes === 0) return 0;
+    this.contentStart = headersAt;
+    this.deadlineMs = deadlineMs;
+    return headersAt + SHORT_HEAD_BYTES + headersBytes;
   }
 }
 

@@ -200,7 +200,7 @@ export class ClientRequests {
       requests.unserved.keep(id, certainAt, peer.identity.memory);
     }
     const isPacked = frames.isPacked || peer.dialect !== null;
-    if (isPacked && inbound.envelopeFrames <= 1 && inbound.headers < 0) {
+    if (isPacked && inbound.envelopeFrames <= 1 && inbound.options < 0) {
       const { dialect, enveloped, envelopeFrames } = inbound;
       peer.lastForm = service.form(dialect, enveloped, envelopeFrames);
       peer.lastService = service;

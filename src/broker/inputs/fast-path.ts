@@ -61,7 +61,7 @@ export class FastPath {
     if (form === null || service === null || !form.finds(words, from, end)) return 0;
     // Without a worker, the client may want a refusal (D65).
     if (service.workers.size === 0 || identity.quotas.requestsPerSecond !== Infinity) return 0;
-    const bytes = form.envelopeEnd - from + form.end - form.bodyStart;
+    const bytes = form.envelopeEnd - from + form.end - form.contentStart;
     if (limits.ofRequest(service, bytes, identity) !== null) return 0;
     const { session } = peer;
     if (session !== null && !this.#takesNext(session, words, from, form, now)) return 0;

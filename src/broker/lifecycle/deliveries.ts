@@ -19,6 +19,7 @@ import {
   RequestList,
   SPOILED,
   STORED,
+  UNSERVED,
   WORKER,
 } from '../state/request-table.js';
 import { deliveryBit } from '../state/tokens.js';
@@ -50,7 +51,10 @@ export class Deliveries {
     const page = table.page(id);
     const at = recordAt(id);
     const delivery = (page[at + DELIVERIES] ?? 0) + 1;
+    const flags = page[at + FLAGS] ?? 0;
     if (delivery === 1) {
+      // One that a worker has had is not unserved.
+      if ((flags & UNSERVED) !== 0) requests.unserved.drop(id);
       tokens.assign(id);
     } else {
       const othersOnly = ~deliveryBit(delivery);
@@ -58,8 +62,7 @@ export class Deliveries {
       page[at + SPOILED] = (page[at + SPOILED] ?? 0) & othersOnly;
     }
     page[at + DELIVERIES] = delivery;
-    const flags = page[at + FLAGS] ?? 0;
-    page[at + FLAGS] = (flags & ~QUEUED) | OUT;
+    page[at + FLAGS] = (flags & ~(QUEUED | UNSERVED)) | OUT;
     page[at + WORKER] = worker.place;
     table.setTime(id, DISPATCHED_AT, now);
     requests.locateBody(id);

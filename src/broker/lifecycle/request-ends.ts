@@ -104,8 +104,6 @@ export class RequestEnds {
   #refuseUnserved(id: RequestId, now: number): void {
     const { requests, table, absence, interconnect } = this.#data;
     requests.unserved.drop(id);
-    // One that a worker has, or had, is no longer unserved.
-    if (!table.is(id, QUEUED) || table.get(id, DELIVERIES) > 0) return;
     const { name, workers, remotes } = requests.serviceOf(id);
     const certainAt = absence.certainAt(name);
     // Other brokers get no request with a group.

@@ -42,6 +42,7 @@ import {
   BODY_BYTES,
   BYTES,
   CLIENT,
+  DEADLINE,
   ENVELOPE_BYTES,
   ENVELOPED,
   FLAGS,
@@ -61,6 +62,7 @@ import {
   STORED,
   TIMED,
   UNSERVED,
+  UNSERVED_ENTRY,
   UNDERSTANDS_REFUSALS,
   PLAIN,
   QUERY,
@@ -152,8 +154,8 @@ export class RequestStore {
     this.byArrival = RequestList.byArrival(table);
     this.partials = new HeldPartials(table);
     this.failures = new ReportedFailures(table);
-    this.deadlines = new Deadlines(table, TIMED);
-    this.unserved = new Deadlines(table, UNSERVED);
+    this.deadlines = new Deadlines(table, TIMED, DEADLINE);
+    this.unserved = new Deadlines(table, UNSERVED, UNSERVED_ENTRY);
   }
 
   /** Requests of clients held for worker services. */
@@ -188,11 +190,7 @@ export class RequestStore {
     const { contentFrom, frames } = inbound;
     const id = this.#arrived(this.#store(inbound, peer, hello, contentFrom, frames.count), now);
     if (inbound.once) this.#state.table.raise(id, ONCE);
-    if (inbound.hasHeaders) {
-      this.#state.table.raise(id, HEADED);
-      const { deadlineMs } = inbound;
-      if (deadlineMs > 0) this.deadlines.keep(id, now + deadlineMs, peer.identity.memory);
-    }
+    if (inbound.hasHeaders) this.#headed(id, inbound.deadlineMs, peer.identity.memory, now);
     return id;
   }
 
@@ -208,14 +206,25 @@ export class RequestStore {
   /** Copies a request that is still packed: its frames were found by `form`. */
   addPacked(words: Words, from: number, form: RequestForm, peer: Peer, now: number): RequestId {
     const envelopeBytes = form.envelopeEnd - from;
-    const bodyBytes = form.end - form.bodyStart;
+    const bodyBytes = form.end - form.contentStart;
     const handle = this.#allocate(envelopeBytes + bodyBytes);
     const { words: to, start } = this.#arena.find(handle);
     const bodyAt = start + envelopeBytes;
     copyWords(words, from, form.envelopeEnd, to, start);
-    copyWords(words, form.bodyStart, form.end, to, bodyAt);
+    copyWords(words, form.contentStart, form.end, to, bodyAt);
     const hello = peer.hellos.of(to.bytes, start, bodyAt);
-    return this.#arrived(this.#record(form, peer, hello, handle, envelopeBytes, bodyBytes), now);
+    const id = this.#arrived(
+      this.#record(form, peer, hello, handle, envelopeBytes, bodyBytes),
+      now,
+    );
+    if (form.isHeaded) this.#headed(id, form.deadlineMs, peer.identity.memory, now);
+    return id;
+  }
+
+  /** Headers are kept in front of its body. @param deadlineMs how long its client waits; 0: it did not say */
+  #headed(id: RequestId, deadlineMs: number, memory: MemoryAccount, now: number): void {
+    this.#state.table.raise(id, HEADED);
+    if (deadlineMs > 0) this.deadlines.keep(id, now + deadlineMs, memory);
   }
 
   #arrived(id: RequestId, now: number): RequestId {

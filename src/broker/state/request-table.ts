@@ -40,6 +40,14 @@ const CLIENT_NEXT = 14;
 const TTL_NEXT = 16;
 const BUSY_NEXT = 18;
 
+const BESIDE_INTS = 3;
+/** Beside the record, with GROUPED: the number of its group. */
+export const GROUP = 0;
+/** Beside the record, with TIMED: the number of its deadline's entry. */
+export const DEADLINE = 1;
+/** Beside the record, with UNSERVED: the number of its entry. */
+export const UNSERVED_ENTRY = 2;
+
 /** Fields that hold monotonic milliseconds, as indexes of doubles. */
 export const ARRIVED_AT = 10;
 /** The submitter's own number for a request that is STORED, which has no time to live here. */
@@ -104,8 +112,8 @@ export function recordAt(id: RequestId): number {
 export class RequestTable {
   #ints: Int32Array[] = [];
   #doubles: Float64Array[] = [];
-  /** The numbers of groups, beside the records: a record of 104 bytes costs every request up to a tenth more. */
-  #groups: (Int32Array | undefined)[] = [];
+  /** Fields that few requests have, beside the records: a record of 104 bytes costs every request up to a tenth more. */
+  #beside: (Int32Array | undefined)[] = [];
   /** Records from this number on were never used. */
   #fresh = 0;
   #freed: RequestId = NONE;
@@ -143,7 +151,7 @@ export class RequestTable {
       // When nothing is held, the pages of a burst can be released at no cost.
       this.#ints.length = 1;
       this.#doubles.length = 1;
-      this.#groups.length = 1;
+      this.#beside.length = 1;
       this.#fresh = 0;
       this.#freed = NONE;
     }
@@ -184,15 +192,14 @@ export class RequestTable {
     if (page !== undefined) page[(id & PAGE_MASK) * (RECORD_INTS / 2) + field] = value;
   }
 
-  /** The number of the group of a request that is GROUPED. */
-  groupOf(id: RequestId): number {
-    return this.#groups[id >>> PAGE_BITS]?.[id & PAGE_MASK] ?? NONE;
+  /** A field beside the record, such as `GROUP`; it has a value only with its flag. */
+  beside(id: RequestId, field: number): number {
+    return this.#beside[id >>> PAGE_BITS]?.[(id & PAGE_MASK) * BESIDE_INTS + field] ?? NONE;
   }
 
-  setGroup(id: RequestId, group: number): void {
-    const page = (this.#groups[id >>> PAGE_BITS] ??= new Int32Array(PAGE_RECORDS));
-    page[id & PAGE_MASK] = group;
-    this.raise(id, GROUPED);
+  setBeside(id: RequestId, field: number, value: number): void {
+    const page = (this.#beside[id >>> PAGE_BITS] ??= new Int32Array(PAGE_RECORDS * BESIDE_INTS));
+    page[(id & PAGE_MASK) * BESIDE_INTS + field] = value;
   }
 
   is(id: RequestId, flag: number): boolean {

@@ -9,6 +9,7 @@ import type { Gate, Gates } from './gates.js';
 import {
   ARRIVED_AT,
   FLAGS,
+  GROUP,
   GROUPED,
   NONE,
   type RequestId,
@@ -145,7 +146,8 @@ export class Waiting {
     if (number === NONE) number = this.#addGroup(key, numbers);
     const group = this.#groups.of(number);
     if (group !== null) this.#used(group);
-    this.#table.setGroup(id, number);
+    this.#table.setBeside(id, GROUP, number);
+    this.#table.raise(id, GROUPED);
     return GROUP_BYTES + key.length;
   }
 
@@ -153,7 +155,7 @@ export class Waiting {
   leave(id: RequestId): number {
     const table = this.#table;
     table.lower(id, GROUPED);
-    const number = table.groupOf(id);
+    const number = table.beside(id, GROUP);
     const group = this.#groups.of(number);
     if (group === null) return 0;
     const { key } = group;
@@ -234,7 +236,7 @@ export class Waiting {
       this.#othersWait();
       return isStored ? this.#stored : this.#plain;
     }
-    const group = this.#groups.of(this.#table.groupOf(id));
+    const group = this.#groups.of(this.#table.beside(id, GROUP));
     if (group === null) return this.#plain;
     if (group.after === null && group.gate?.isOpen !== false) this.#turns.append(group);
     return group;
@@ -250,7 +252,7 @@ export class Waiting {
       if (this.#others !== null && this.#hasNoOthers) this.#turns.remove(this.#others);
       return;
     }
-    const group = this.#groups.of(this.#table.groupOf(id));
+    const group = this.#groups.of(this.#table.beside(id, GROUP));
     group?.remove(id);
     if (group?.count === 0) this.#turns.remove(group);
   }
@@ -372,7 +374,7 @@ export class Waiting {
 
   #groupOf(id: RequestId): Group | null {
     const table = this.#table;
-    return table.is(id, GROUPED) ? this.#groups.of(table.groupOf(id)) : null;
+    return table.is(id, GROUPED) ? this.#groups.of(table.beside(id, GROUP)) : null;
   }
 
   /** Which limit holds the requests of a group now, in words; `null`: none does. @param key empty: those without one */

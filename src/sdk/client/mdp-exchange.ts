@@ -87,6 +87,9 @@ export class MdpExchange implements ClientProtocol {
   readonly #bare: BareLinks | null;
   /** The last link when a broker had not answered `mmi.broker` in time; 0: each has. */
   #silentLink = 0;
+  /** The metadata that were sent last, and the deadline if they have no more than that: most are the same as before. */
+  #metadata = EMPTY;
+  #deadlineMs = -1;
 
   constructor(settings: ClientSettings, decode: Decode | null) {
     this.#version = settings.version;
@@ -220,9 +223,13 @@ export class MdpExchange implements ClientProtocol {
     // The broker knows whether a worker has had it: it says so first.
     const wholeMs = Math.max(1, Math.floor(leftMs - (once ? whyLeadMs(leftMs) : 0)));
     const deadlineMs = wholeMs > DEADLINE_MS_MAX ? 0 : wholeMs;
-    const before = call.hasOptions ? [once ? ONCE : EMPTY, Buffer.from(group)] : [];
-    const metadata = packedMetadata({ deadlineMs, headers }, before);
-    writeHead(link, metadata, 0, metadata.length);
+    const isUsual = headers.length === 0 && !call.hasOptions;
+    if (!isUsual || deadlineMs !== this.#deadlineMs) {
+      const before = call.hasOptions ? [once ? ONCE : EMPTY, Buffer.from(group)] : [];
+      this.#metadata = packedMetadata({ deadlineMs, headers }, before);
+      this.#deadlineMs = isUsual ? deadlineMs : -1;
+    }
+    writeHead(link, this.#metadata, 0, this.#metadata.length);
   }
 
   // ---------------------------------------------------------------- what it receives

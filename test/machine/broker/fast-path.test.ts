@@ -67,6 +67,18 @@ describe('A message is handled packed', () => {
     expect(taken()).toBe(5);
   });
 
+  it('also with a deadline or headers, and without by turns', () => {
+    const { client, worker, taken } = scene();
+    client.requestWithHeaders('echo', 5000, '', 'a').request('echo', 'b');
+    client.requestWithHeaders('echo', 0, '{}', 'c').requestWithHeaders('echo', 5000, '{}', 'd');
+    expect(taken()).toBe(4);
+    for (let at = 0; at < 4; at++) worker.final('done');
+    expect(worker.inbox().slice(-4)).toEqual(['a', 'b', 'c', 'd'].map((body) => `REQUEST ${body}`));
+    client.requestWithHeaders('echo', 0, '', 'x').requestWithHeaders('echo', 0, '{}', 'x', 'y');
+    client.requestWithHeaders('echo', 0, 'x'.repeat(256), 'x');
+    expect(taken()).toBe(4);
+  });
+
   it('also while requests are followed, with the same steps', () => {
     const { s, client, worker, taken } = scene();
     const steps = new Map<Broker, unknown[]>();
@@ -214,19 +226,22 @@ describe('Packed or not', () => {
     const step = fc.oneof(
       { weight: 4, arbitrary: fc.constant('request' as const) },
       { weight: 4, arbitrary: fc.constant('final' as const) },
-      fc.constantFrom('partial', 'return', 'other', 'wait', 'lose', 'batch', 'two'),
+      fc.constantFrom('partial', 'return', 'other', 'wait', 'lose', 'batch', 'two', 'timed'),
     );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), fc.constantFrom(1, 2), (steps, version) => {
         const s = stage({ limits: { queuedRequestsPerService: 6 }, requestTtlMs: 5000 });
         const v = version === 1 ? 1 : 2;
         const make = (at: number): WorkerActor =>
-          s.worker(`worker ${at}`, { version: v }).ready('echo', { credit: 3 });
+          s
+            .worker(`worker ${at}`, { version: v })
+            .ready('echo', { credit: 3, headers: at % 2 === 0 });
         let made = 0;
         let worker = make(made++);
         const client = s.client('client', { version: v }).hello();
         for (const [at, what] of steps.entries()) {
           if (what === 'request') client.request('echo', `body ${at}`);
+          else if (what === 'timed') client.requestWithHeaders('echo', 3000, '', 'x');
           else if (what === 'two') client.request('echo', 'a', 'b');
           else if (what === 'other') client.request('nobody', 'x');
           else if (what === 'wait') s.after(2000);

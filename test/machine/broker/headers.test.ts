@@ -8,6 +8,20 @@ afterEach(endStages);
 const HEADERS = '{"tenant":"a"}';
 
 describe('A request with headers', () => {
+  it('with a deadline is refused at its own, however many there are', () => {
+    const s = stage();
+    const c1 = s.client('c1').hello();
+    const places = Array.from({ length: 50 }, (_, at) => (at * 17) % 50);
+    for (const at of places) c1.requestWithHeaders('echo', 1000 + 10 * at, '', String(at));
+    for (let at = 0; at < 50; at += 2) {
+      s.after(at === 0 ? 1000 : 20);
+      expect(c1.inbox()).toHaveLength(at === 0 ? 1 : 2);
+      expect(s.broker.load.requests).toBe(49 - at);
+    }
+    const w1 = s.worker('w1').ready('echo');
+    expect(w1.inbox()).toEqual(['REQUEST 49']);
+  });
+
   it.each([1, 2] as const)('brings them to a worker that asked for them (0.%i)', (version) => {
     const s = stage();
     const w1 = s.worker('w1', { version }).ready('echo', { headers: true });

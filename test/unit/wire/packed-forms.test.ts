@@ -59,8 +59,8 @@ describe('a request of a known form', () => {
         const idBytes = of.ids === 1 ? Buffer.byteLength(envelope) + 2 : 0;
         expect(form.envelopeEnd).toBe(from + idBytes);
         expect(words.bytes.subarray(end - Buffer.byteLength(text), end).toString()).toBe(text);
-        expect(form.bodyStart).toBe(end - packedBytes(Frames.of(text), 0, 1));
-        const early = [from, form.bodyStart, form.bodyStart + 1, end - 1];
+        expect(form.contentStart).toBe(end - packedBytes(Frames.of(text), 0, 1));
+        const early = [from, form.contentStart, form.contentStart + 1, end - 1];
         expect(early.some((until) => form.finds(words, from, until))).toBe(false);
       }),
     );
@@ -101,6 +101,31 @@ describe('a request of a known form', () => {
       ),
       { numRuns: 1000 },
     );
+  });
+
+  it('may have deadline and headers in short frames', () => {
+    const name = Buffer.from('echo');
+    const form = new RequestForm(name, 2, true, 1);
+    const find = (deadline: string, headers: string): unknown => {
+      const frames = ['i', '', 'MDPC02', '\x04', name, deadline, headers, 'body'];
+      const { words, from, end } = packed(...frames);
+      const ends = Array.from({ length: end - from }, (_, at) => from + at);
+      expect(ends.some((until) => form.finds(words, from, until))).toBe(false);
+      if (!form.finds(words, from, words.bytes.length)) return null;
+      expect([form.end, form.isHeaded]).toEqual([end, true]);
+      const kept = words.bytes.toString('latin1', form.contentStart, end);
+      return [form.deadlineMs, kept];
+    };
+    expect(find('10000', '')).toEqual([10_000, '\x01\0\0\x04body']);
+    expect(find('2147483647', '{}')).toEqual([2_147_483_647, '\x01\x02{}\0\x04body']);
+    expect(find('', '{}')).toEqual([0, '\x01\x02{}\0\x04body']);
+    for (const deadline of ['', '0', '01', '1a', ' 1', '2147483648', '99999999999']) {
+      expect(find(deadline, '')).toBe(null);
+    }
+    expect(find('1', 'x'.repeat(256))).toBe(null);
+    const plain = packed('i', '', 'MDPC02', '\x01', name, 'body');
+    expect(form.finds(plain.words, plain.from, plain.end)).toBe(true);
+    expect([form.isHeaded, form.deadlineMs]).toEqual([false, 0]);
   });
 
   it('has one body frame in its shortest form', () => {
