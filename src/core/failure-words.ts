@@ -38,3 +38,6 @@ export const DROPPED_WORDS = {
   left: 'its client had a part of the answer, and wanted no more',
 } as const;
 export type DroppedReason = keyof typeof DROPPED_WORDS;
+
+/** The first word of the reason of a `503` from a broker that is about to end, after which it takes no request. */
+export const DRAINING_WORD = 'draining';

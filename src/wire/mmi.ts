@@ -30,8 +30,6 @@ export type ResumeState = 'open' | 'answered' | 'kept' | 'gone' | 'unknown';
 
 /** D11: the service frame of a refusal, sent only to clients that sent `mmi.hello`. */
 export const MMI_REFUSED = 'mmi.refused';
-/** The first word of the reason of a `503` from a broker that is about to end, after which it takes no request. */
-export const DRAINING_WORD = 'draining';
 
 /** D62: the service frame of a failure, sent only to clients that said they understand it. */
 export const MMI_FAILED = 'mmi.failed';

@@ -1,4 +1,5 @@
-import { DRAINING_WORD, type RefusalStatus } from '../../wire/mmi.js';
+import { DRAINING_WORD } from '../../core/failure-words.js';
+import type { RefusalStatus } from '../../wire/mmi.js';
 import type { RefusalReason } from '../request-counters.js';
 import type { QuotaName } from '../quotas.js';
 

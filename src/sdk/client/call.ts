@@ -1,6 +1,6 @@
 import type { MonotonicMs } from '../../core/clock.js';
 import type { MajordomoError } from '../../core/errors.js';
-import { DRAINING_WORD } from '../../wire/mmi.js';
+import { DRAINING_WORD } from '../../core/failure-words.js';
 import { bodyBytes, type BodyFrames } from '../body.js';
 import type { DueQueue, Timed } from './deadlines.js';
 import { ATTEMPT_MODULUS } from './correlation.js';
