@@ -65,7 +65,23 @@ export function addTimeoutOptions(
     throw new InvalidArgumentError('It is a whole number with a unit, at most a day: 500ms, 5s.');
   });
   timeout.attributeName = () => 'timeoutMs';
+  refuseBoth(timeoutMs, timeout);
   return command.addOption(timeoutMs).addOption(timeout);
+}
+
+/** Two options for one value: which of them counts would depend on their order. */
+function refuseBoth(...options: readonly Option[]): void {
+  let given: string | undefined;
+  for (const option of options) {
+    const { long, parseArg } = option;
+    option.argParser((text: string, before: unknown): unknown => {
+      if (given !== undefined && given !== long) {
+        throw new InvalidArgumentError(`It does not go with ${given}.`);
+      }
+      given = long;
+      return parseArg?.(text, before);
+    });
+  }
 }
 
 const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };

@@ -39,6 +39,10 @@ const WRONG = [
   { args: ['request', 'a', '--timeout-ms', '1s'], says: 'a whole number from 1 to 86400000' },
   { args: ['request', 'a', '--timeout', '5'], says: 'a whole number with a unit' },
   { args: ['request', 'a', '--timeout', '25h'], says: 'at most a day' },
+  {
+    args: ['request', 'a', '--timeout', '5s', '--timeout-ms', '3'],
+    says: 'not go with --timeout.',
+  },
   { args: ['request', 'a', '--deadline-ms', '500'], says: 'write --timeout-ms' },
   { args: ['request', 'a', '--retries', '3'], says: 'any more: --timeout-ms is the time' },
   { args: ['request', 'a', '--protocol', '0.3'], says: 'Allowed choices are 0.1, 0.2' },
