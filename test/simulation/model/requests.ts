@@ -82,7 +82,7 @@ export class ModelRequests {
     const service = this.#services.named(intent.service);
     const owner = client();
     const times = { now, ttlMs: this.#options.requestTtlMs };
-    const request = new ModelRequest(intent, service, owner, tells, times, this.#order++);
+    const request = new ModelRequest(intent, service, owner, hello, times, this.#order++);
     request.unservedAt = unservedAt;
     owner.requests.add(request);
     this.byKey.set(keyOf(intent.body), request);
@@ -189,10 +189,10 @@ export class ModelRequests {
 
   /** D62 */
   #tellFailure(request: ModelRequest, { code, text, detail }: Failure): void {
-    const { client, intent, tells } = request;
+    const { client, intent, hello } = request;
     const peer = client?.peer;
-    if (!tells || !peer || peer.closing) return;
-    if (helloOf(peer, intent)?.hearsFailures === true) {
+    if (hello === null || !peer || peer.closing) return;
+    if (hello.hearsFailures) {
       const words = [intent.service, code, text].map((word) => Buffer.from(word, 'latin1'));
       const frames = replyFrames(intent, true, 'mmi.failed', [...words, ...detail]);
       this.expected.message(peer.id, frames);
@@ -413,7 +413,7 @@ export class ModelRequests {
 
   #tell(request: ModelRequest, status: string): void {
     const peer = request.client?.peer;
-    if (request.tells && peer && !peer.closing) {
+    if (request.hello !== null && peer && !peer.closing) {
       this.#expectRefusal(peer.id, request.intent, status);
     }
   }

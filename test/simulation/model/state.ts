@@ -166,8 +166,8 @@ export class ModelRequest {
   readonly expiresAt: number;
   /** When it is looked at whether a worker serves it, as its client does not wait for one; Infinity: it does (D65). */
   unservedAt = Infinity;
-  /** It is to receive refusals (D11). */
-  readonly tells: boolean;
+  /** The hello that held when it came: whether it is to receive refusals (D11), whatever its next connection says. */
+  readonly hello: ModelHello | null;
   client: ModelClient | null;
   /** Its client was disconnected because it did not read. */
   slow = false;
@@ -198,14 +198,14 @@ export class ModelRequest {
     intent: RequestIntent,
     service: ModelService,
     client: ModelClient,
-    tells: boolean,
+    hello: ModelHello | null,
     { now, ttlMs }: { readonly now: number; readonly ttlMs: number },
     order: number,
   ) {
     this.intent = intent;
     this.service = service;
     this.client = client;
-    this.tells = tells;
+    this.hello = hello;
     const deadlineMs = intent.metadata?.deadlineMs ?? 0;
     this.deadlineAt = deadlineMs === 0 ? Infinity : now + deadlineMs;
     this.expiresAt = Math.min(now + ttlMs, this.deadlineAt);
