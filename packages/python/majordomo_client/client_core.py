@@ -478,9 +478,10 @@ class ClientCore:
             call.until = min(call.end, now + self._silence)
             self._timers.set(call, call.until)
             return
-        if call.id in self._line_of and line is not None and not (call.may_be_sent or is_silent or is_over):
+        may_be_sent = call.may_be_sent and call.parts_of is None  # they would be lost with another send
+        if call.id in self._line_of and line is not None and not (may_be_sent or is_silent or is_over):
             call.sent_at = now
-            self._wait_for_answer(call, line, now)  # it is never sent again
+            self._wait_for_answer(call, line, now)
             return
         if is_over and line in self._retired:
             call.take_back()  # that line may be closed now

@@ -244,10 +244,8 @@ class FreelanceCore:
             node = self._nodes[at]
             if at in race.asked or not self._is_alive(node, now) or (call.is_special and node.facts is None):
                 continue
-            error = obstacle(call, node.facts)
-            if error is not None:
-                self._fail(call, error)
-                return
+            if obstacle(call, node.facts) is not None:
+                continue
             deaf = node.hearing.refuses()
             if deaf is not None:
                 call.refusal = deaf
@@ -267,6 +265,11 @@ class FreelanceCore:
             race.hedge_at = float("inf")  # nobody is left to ask
             if deaf is not None and not race.open:
                 self._rest(race, now)
+            elif call.attempt == 0 and all(node.facts is not None for node in self._nodes):
+                obstacles = [obstacle(call, node.facts) for node in self._nodes]
+                if obstacles[0] is not None and all(obstacles):  # no broker can take it
+                    self._fail(call, obstacles[0])
+                    return
         self._timer(race)
 
     def _timer(self, race: _Race) -> None:
@@ -316,16 +319,22 @@ class FreelanceCore:
         call = race.call
         if answer.service == wire.REFUSED:
             call.refused(answer.correlation[-1])
-            if status_of(answer.body) not in (429, 503):
+            status = status_of(answer.body)
+            # Of one that may run once, and was at a worker, no other broker is asked.
+            if status == 520 or (call.is_streamed and status not in (429, 503)):
                 self._fail(call, refused(call, answer.body))
                 return
             call.sends -= 1  # no worker ran it
             call.refusal = answer.body
-            race.may_serve_later = True
+            race.may_serve_later = race.may_serve_later or status in (429, 503)
             self._without(race, at, now)
-            if call.id in self._races and not race.open and race.resume_at == float("inf"):
+            if call.id not in self._races or race.open or race.resume_at < float("inf"):
+                return
+            if race.may_serve_later:
                 self._rest(race, now)
                 self._timer(race)
+            else:
+                self._fail(call, refused(call, answer.body))
         elif answer.service == wire.FAILED and len(answer.body) >= 3:
             self._fail(call, received_service_error(answer.body), call.answer_of)
         elif answer.final:

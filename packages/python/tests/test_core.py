@@ -466,17 +466,20 @@ def test_the_other_sends_are_taken_back_when_one_is_answered(answered: int, kind
     assert cancelled(stage) == [] and len(stage.ends) == 1
 
 
-def test_parts_that_are_of_no_use_with_the_next_send_are_taken_back_with_it() -> None:
+def test_what_has_parts_is_sent_again_only_after_its_broker_is_lost() -> None:
     stage, sends = sent_thrice()
     stage.answer(sends[0], b"echo", b"y", now=2.7, kind=b"\x02")
     cancelled(stage)
     stage.core.tick(3.2)
     stage.answer(PROBE, b"mmi.broker", b"200", b'{"extensions":["cancel"]}', now=3.3)
     stage.core.tick(3.7)
+    assert stage.requests() == []
+    stage.down("lost", 3.8)
+    stage.core.tick(3.9)
+    stage.up(3.9)
     (fourth,) = stage.requests()
-    assert cancelled(stage) == sends[:1]
-    stage.answer(fourth, b"echo", b"z", now=3.8)
-    assert stage.ends == [[b"z"]] and cancelled(stage) == []
+    stage.answer(fourth, b"echo", b"z", now=3.95)
+    assert stage.ends == [[b"z"]]
 
 
 def test_a_request_that_has_used_up_its_attempts_or_is_refused_is_taken_back() -> None:

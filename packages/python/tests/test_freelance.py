@@ -10,9 +10,11 @@ from majordomo_client import (
     Client,
     MajordomoError,
     OptionError,
+    OutcomeUnknownError,
     RefusedError,
     RequestTimeoutError,
     UnreachableError,
+    UnsupportedError,
     UsageError,
     Worker,
 )
@@ -57,8 +59,8 @@ class Stage:
         for at in range(3):
             self.core.up(at, 0.0)
 
-    def ask(self, now: float = 0.0, time: float = 2.0) -> None:
-        self.core.start(Call(b"echo", [b"x"], None, Patience(now + time), self._done), now)
+    def ask(self, now: float = 0.0, time: float = 2.0, headers: Optional[bytes] = None, once: bool = False) -> None:
+        self.core.start(Call(b"echo", [b"x"], headers, Patience(now + time), self._done, None, once), now)
 
     def answer(self, at: int, service: bytes, *body: bytes, now: float) -> None:
         correlation = self.links[at].requests[-1]
@@ -112,6 +114,36 @@ def test_a_broker_that_refuses_is_passed_over_and_all_are_asked_again_after_a_pa
     assert stage.sends() == [1, 1, 1]
     stage.core.tick(stage.core.next_at())
     assert sum(stage.sends()) == 4
+
+
+@pytest.mark.parametrize("once", [False, True])
+def test_a_broker_that_cannot_take_headers_or_once_is_passed_over(once: bool) -> None:
+    stage = Stage()
+    stage.ask(headers=b"{}", once=once)
+    stage.knows(b'{"extensions":[]}', 0, 0.1)
+    stage.knows(b'{"extensions":["headers","options"]}', 1, 0.1)
+    assert stage.sends() == [0, 1, 0]
+    stage = Stage()
+    stage.ask(headers=b"{}", once=once)
+    for at in range(3):
+        assert stage.ends == []
+        stage.knows(b'{"extensions":[]}', at, 0.1)
+    (error,) = stage.ends
+    assert isinstance(error, UnsupportedError) and stage.sends() == [0, 0, 0]
+
+
+def test_after_any_refusal_the_next_is_asked_but_not_after_an_unknown_outcome() -> None:
+    stage = Stage()
+    stage.ask()
+    for at, status in enumerate((b"404", b"403", b"404")):
+        stage.answer(at, b"mmi.refused", status, b"echo", b"no", now=0.1)
+    assert stage.sends() == [1, 1, 1] and isinstance(stage.ends[0], MajordomoError)
+    stage = Stage()
+    for at in range(3):
+        stage.knows(b'{"extensions":["options"]}', at, 0.1)
+    stage.ask(once=True, now=0.1)
+    stage.answer(0, b"mmi.refused", b"520", b"echo", b"outcome unknown: x", now=0.2)
+    assert stage.sends() == [1, 0, 0] and isinstance(stage.ends[0], OutcomeUnknownError)
 
 
 def test_a_broker_that_refuses_the_hello_is_passed_over_until_it_accepts_one() -> None:

@@ -192,7 +192,9 @@ export class Freelance implements DeliveryStrategy {
       this.#prefer('refused', now);
     }
     race.mayServeLater ||= isTemporary(refusal);
-    if (call.streams && call.hasParts) this.#fail(race, call.refusedError(refusal));
+    // Of one that may run once, and was at a worker, no other broker is asked.
+    const isOver = (call.streams && call.hasParts) || refusal.status === '520';
+    if (isOver) this.#fail(race, call.refusedError(refusal));
     else this.#goOnAfterRefusal(race, copy, refusal, now);
     return true;
   }

@@ -724,8 +724,9 @@ export class LazyPirate implements DeliveryStrategy {
     // It is asked first, even if the program was too busy to do so in time.
     const isSilent = isUnheard && (!line.answersProbes || this.#askedMs < now);
     const home = this.#lineOf(call.link);
-    if (!over && wasSent && !call.mayBeSent && !isSilent && home !== undefined) {
-      // Its answer, or the next part, may take its time.
+    const mayBeSent = call.mayBeSent && !call.hasParts;
+    if (!over && wasSent && !mayBeSent && !isSilent && home !== undefined) {
+      // Its answer, or the next part, may take its time: what has arrived would be lost with another send.
       this.#beginWait(home, call, now);
       return;
     }

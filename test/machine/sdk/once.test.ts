@@ -133,6 +133,9 @@ describe('a request that runs once', () => {
     };
     expect(sends(asked().refuse('a', '503'))).toEqual(['0 send a #1 on 1', '0 send a #2 on 2']);
     isUnknown(asked().cut(1), 'its broker was lost');
+    const lost = asked().refuse('a', '520', 1, 'outcome unknown: worker gpu-3 was lost');
+    isUnknown(lost, 'worker gpu-3 was lost');
+    expect(sends(lost)).toEqual(['0 send a #1 on 1']);
     const silent = asked();
     for (let at = 0; at < 20; at++) silent.pass(500).hear(2);
     isUnknown(silent, 'no reply in time');
