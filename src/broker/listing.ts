@@ -15,10 +15,8 @@ import { freePlaces, inFlight } from './gauges.js';
 import type { RunLimit } from './options.js';
 import type { Listed, Registry } from './ports.js';
 import type { Service, Worker } from './state/entities.js';
-import type { Identity } from './state/identities.js';
 import type { InternalServices } from './state/internal-services.js';
 import type { Tables } from './state/request-store.js';
-import { CLIENT, NONE } from './state/request-table.js';
 import type { Sessions } from './state/sessions.js';
 import { shownGroup } from './state/waiting.js';
 
@@ -291,9 +289,9 @@ export class Listing implements Registry {
 
   /** Every identity that uses something, or has left and sent requests lately. */
   *clients(now: number): Generator<ClientSeen> {
-    const { identities } = this.#data;
+    const { clients, identities, services } = this.#data;
     const seconds = identities.secondsMarked(now) || 1;
-    const holders = this.#holders();
+    const holders = clients.holders(services.all(), HOLDERS_MAX, LOOKED_AT_MAX);
     for (const identity of identities.all()) {
       const { name, peers, workers, receivedLately, refusedLately, outstanding } = identity;
       yield {
@@ -311,27 +309,6 @@ export class Listing implements Registry {
         quota: identity.quota,
       };
     }
-  }
-
-  /** Which workers have requests of whom, as far as one call looks. */
-  #holders(): ReadonlyMap<Identity, ReadonlySet<Worker>> {
-    const { clients, services, table } = this.#data;
-    const found = new Map<Identity, Set<Worker>>();
-    let left = LOOKED_AT_MAX;
-    for (const service of services.all()) {
-      if (left-- <= 0) return found;
-      for (const worker of service.workers) {
-        for (let id = worker.held.head; id !== NONE; id = worker.held.next(id)) {
-          if (left-- <= 0) return found;
-          const identity = clients.byId(table.get(id, CLIENT))?.identity;
-          if (identity === undefined) continue;
-          const workers = found.get(identity) ?? new Set();
-          if (workers.size < HOLDERS_MAX) found.set(identity, workers.add(worker));
-        }
-        if (left-- <= 0) return found;
-      }
-    }
-    return found;
   }
 
   /** Sets a mark, from which the rates of clients count. @param now monotonic milliseconds */

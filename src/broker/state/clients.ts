@@ -1,5 +1,6 @@
-import { Client, type Peer } from './entities.js';
-import type { RequestTable } from './request-table.js';
+import { Client, type Peer, type Service, type Worker } from './entities.js';
+import type { Identity } from './identities.js';
+import { CLIENT, NONE, type RequestTable } from './request-table.js';
 
 /**
  * The clients that the broker owes replies. A client ends with its connection, unless it has a session (D116), or
@@ -28,6 +29,34 @@ export class Clients {
   /** @param id the CLIENT field of a request; -1 gives `null` */
   byId(id: number): Client | null {
     return this.#byId[id] ?? null;
+  }
+
+  /**
+   * Which workers have requests of whom.
+   * @param most workers that are told of one identity
+   * @param looks services, workers and requests that are examined at most
+   */
+  holders(
+    services: Iterable<Service>,
+    most: number,
+    looks: number,
+  ): ReadonlyMap<Identity, ReadonlySet<Worker>> {
+    const found = new Map<Identity, Set<Worker>>();
+    let left = looks;
+    for (const { workers } of services) {
+      for (const worker of workers) {
+        for (let id = worker.held.head; id !== NONE; id = worker.held.next(id)) {
+          if (left-- <= 0) return found;
+          const identity = this.byId(this.#table.get(id, CLIENT))?.identity;
+          if (identity === undefined) continue;
+          const holding = found.get(identity) ?? new Set();
+          if (holding.size < most) found.set(identity, holding.add(worker));
+        }
+        if (left-- <= 0) return found;
+      }
+      if (left-- <= 0) return found;
+    }
+    return found;
   }
 
   /** The client behind a connection, made at its first request. */
