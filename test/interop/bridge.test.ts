@@ -178,6 +178,26 @@ describe('a web server', () => {
     expect(new Set(seen.map(({ socket }) => socket)).size).toBe(1);
   });
 
+  it('gets the name that a client gave its durable request with each attempt', async () => {
+    const names: unknown[] = [];
+    const url = await webServer(({ headers }) => [
+      names.push(headers['x-request-id']) % 2 === 1 ? 500 : 200,
+      String(headers['idempotency-key']),
+    ]);
+    await bridge([url]);
+    for (const headers of [{ 'x-request-id': 'order-7' }, {}]) {
+      const backoff = { baseMs: 100, maxMs: 100 };
+      const job = await client.enqueue('work', 'x', { headers, backoff });
+      expect((await job.result()).text()).toBe('undefined');
+    }
+    expect(names.slice(0, 2)).toEqual(['order-7', 'order-7']);
+    expect(new Set(names).size).toBe(3);
+    const headers = { 'idempotency-key': 'order-8' };
+    // The next one is answered with 200.
+    names.push('');
+    expect((await client.request('work', 'x', { headers })).text()).toBe('order-8');
+  });
+
   it('whose status is an error fails the request; redirects are not followed', async () => {
     const url = await webServer((_request, body) => [
       Number(body),
