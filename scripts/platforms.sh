@@ -118,8 +118,8 @@ case "${1-} ${2-}" in
     on dist/main.js worker echo --endpoint "$endpoint" -- node -e 'process.stdin.pipe(process.stdout)' &
     asked echo hello
     on dist/main.js worker hang --endpoint "$endpoint" --timeout-ms 2000 -- node -e 'setInterval(() => {}, 98765)' &
-    asked hang x 2>&1 | grep 'ran longer than 2000 ms'
-    until ! pgrep --full 'node.exe.* 98765'; do sleep 0.2; done
+    # It fails when the command has ended.
+    { asked hang x 2>&1 || true; } | grep 'ran longer than 2000 ms'
     echo 'passed: commands of a worker on Windows'
     ;;
   'runtimes ')
