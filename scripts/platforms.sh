@@ -70,7 +70,7 @@ refused() {
 
 case "${1-} ${2-}" in
   'python '?*)
-    debian "$2" python3,python3-zmq,python3-pytest,python3-gevent,gunicorn
+    debian "$2" python3,python3-zmq,python3-pytest,python3-gevent,gunicorn,python3-pydantic
     inside . python3 -c 'import sys, zmq; print("Python", sys.version.split()[0], "with pyzmq", zmq.__version__)'
     tests=(python3 -m pytest --quiet -o cache_dir=/tmp/pytest)
     # They depend on real time: what failed may run once more.
