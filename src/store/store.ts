@@ -536,7 +536,7 @@ export interface ClaimOrder {
   readonly wanted: readonly Wanted[];
   readonly released: readonly Release[];
   /** All that this broker knows as claimed: other claims of it are given back. `null`: none are. */
-  readonly known: readonly RequestUuid[] | null;
+  readonly known: readonly Release[] | null;
 }
 
 /** What has happened in the store, for the other brokers that use it. */

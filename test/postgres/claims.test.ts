@@ -208,7 +208,7 @@ describeWithPostgres('claims in a database', () => {
     await person.query('SELECT 1 FROM majordomo.request FOR UPDATE');
     await other.commit(stored(3));
     const released = [{ uuid: uuidOf(1), claim: 1 }];
-    expect(await one.claims(1, { released, known: [uuidOf(1)] })).toEqual(['3 (claim 2)']);
+    expect(await one.claims(1, { released, known: released })).toEqual(['3 (claim 2)']);
     await person.query('ROLLBACK');
     await person.end();
     expect(await other.claims(9)).toEqual([]);
@@ -238,8 +238,11 @@ describeWithPostgres('claims in a database', () => {
     expect(await one.claims(9)).toEqual(['1 (claim 2)', '2 (claim 2)']);
     await one.claims(0, { released: [{ uuid: uuidOf(1), claim: 7 }] });
     expect(await other.claims(9)).toEqual([]);
-    await one.claims(0, { known: [uuidOf(1)] });
+    await one.claims(0, { known: [{ uuid: uuidOf(1), claim: 2 }] });
     expect(await other.claims(9)).toEqual(['2 (claim 3)']);
+    // It knows an earlier claim of it, under which it makes a step: not this one.
+    await one.claims(0, { known: [{ uuid: uuidOf(1), claim: 1 }] });
+    expect(await other.claims(9)).toEqual(['1 (claim 3)']);
   });
 
   it('are hinted at to the other brokers, not to the one that tells', async () => {

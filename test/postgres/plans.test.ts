@@ -274,7 +274,7 @@ describeWithPostgres('statements on a database', () => {
     await committed((n) => close(n, 0), [...numbers, ...keyed]);
     for (const [statement, values] of [
       [WAKE, [1000]],
-      [FREE_UNKNOWN, [fenceValue(session, 0), ids]],
+      [FREE_UNKNOWN, [fenceValue(session, 0), ids, int4s(numbers.map(() => 2))]],
       [FREE, []],
     ] as const) {
       await observed(statement.name, async () => {
@@ -500,7 +500,9 @@ describeWithPostgres('statements on a database', () => {
     await server.sql(`UPDATE ${SCHEMA}.request SET session = ${session}, claim = 2`, database);
     const released = [fence, numberTable([[0]]), one, int4s([2])];
     expect(await on.run(RELEASE, released)).toEqual([[false, null, null]]);
-    expect(await on.run(FREE_UNKNOWN, [fence, uuids([])])).toEqual([[false, null, null]]);
+    expect(await on.run(FREE_UNKNOWN, [fence, uuids([]), int4s([])])).toEqual([
+      [false, null, null],
+    ]);
     const rows = await server.sql(
       `SELECT state, session::int AS session FROM ${SCHEMA}.request WHERE service = 'echo'`,
       database,

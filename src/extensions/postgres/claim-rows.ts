@@ -48,9 +48,12 @@ export async function release(
 export async function freeUnknown(
   connection: Connection,
   fence: FenceValue,
-  known: readonly RequestUuid[],
+  known: readonly Release[],
 ): Promise<Release[] | null> {
-  const rows = await fenced(connection, FREE_UNKNOWN, fence, [uuids(known)]);
+  const rows = await fenced(connection, FREE_UNKNOWN, fence, [
+    uuids(known.map(({ uuid }) => uuid)),
+    claims(known.map((each) => each.claim)),
+  ]);
   return rows?.flatMap(lockedIn) ?? null;
 }
 

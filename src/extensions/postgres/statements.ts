@@ -633,7 +633,7 @@ export const CLAIM: Statement = {
 };
 
 /**
- * Parameters: session and fencing token, uuids. Gives back what was claimed without its broker learning of it. What it
+ * Parameters: session and fencing token, uuids, claims. Gives back what was claimed without its broker learning of it. What it
  * claimed by accepting it is told with its batch. Returns what was not given back, because another session
  * has it locked, with its claim.
  */
@@ -642,7 +642,8 @@ export const FREE_UNKNOWN: Statement = {
   text: `WITH ${FENCE},
   unknown AS MATERIALIZED (
     SELECT r.id, r.claim FROM ${REQUEST} r, fence
-    WHERE r.session = ${MINE} AND r.claim > ${FIRST_CLAIM} AND r.id <> ALL ($2::uuid[])
+    WHERE r.session = ${MINE} AND r.claim > ${FIRST_CLAIM}
+      AND (r.id, r.claim) NOT IN (SELECT * FROM unnest($2::uuid[], $3::int4[]))
   ),
   locked AS MATERIALIZED (
     SELECT r.id FROM unknown u JOIN ${REQUEST} r ON ${byIndex('r.id', 'u.id')}

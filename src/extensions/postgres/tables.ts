@@ -92,7 +92,7 @@ export interface Tables extends Held {
   /** Gives claims back. @returns those whose rows another session has locked */
   release(fence: FenceValue, released: readonly Release[]): Promise<Release[] | null>;
   /** Gives back what the session has claimed and does not know. @returns as `release` */
-  freeUnknown(fence: FenceValue, known: readonly RequestUuid[]): Promise<Release[] | null>;
+  freeUnknown(fence: FenceValue, known: readonly Release[]): Promise<Release[] | null>;
   /** Lets what has waited for its time be claimed. */
   wake(most: number): Promise<void>;
 

@@ -20,6 +20,7 @@ import type {
   OwnerCount,
   Ownership,
   ReadCursor,
+  Release,
   RequestUuid,
   ServiceCount,
   StoreCounts,
@@ -131,10 +132,11 @@ const MERGED = struct<NodeMerged>({
   ),
 });
 
+const RELEASES = list(struct<Release>({ uuid: BYTES, claim: NUMBER }));
 const CLAIM_ORDER = struct<ClaimOrder>({
   wanted: list(struct({ service: BYTES, isSchedules: FLAG, most: NUMBER })),
-  released: list(struct({ uuid: BYTES, claim: NUMBER })),
-  known: maybe(UUIDS),
+  released: RELEASES,
+  known: maybe(RELEASES),
 });
 const CLAIMED = list(
   struct<ClaimedRequest>({ request: REQUEST, claim: NUMBER, content: maybe(CONTENT) }),

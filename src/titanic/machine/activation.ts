@@ -7,6 +7,7 @@ import type { RandomFill } from '../../core/random.js';
 import type {
   ClaimedRequest,
   Completion,
+  Release,
   RequestUuid,
   StoredRequest,
   StoreFailure,
@@ -59,8 +60,7 @@ export class Activation implements LaterParts {
     const requests = new OpenRequests(context, scope, this.dispatcher, this);
     this.requests = requests;
     const { claims } = context;
-    this.claiming =
-      claims === null ? null : new Claiming(context, claims, requests, this, scope, random);
+    this.claiming = claims === null ? null : new Claiming(context, claims, requests, scope, random);
     const acceptances = new Acceptances(context, requests, this.claiming);
     const shared = [context, requests, uuids, acceptances] as const;
     this.schedules = new Schedules(...shared, scope);
@@ -94,8 +94,8 @@ export class Activation implements LaterParts {
     this.schedules.gone(uuid);
   }
 
-  claimedSchedules(): readonly RequestUuid[] {
-    return this.schedules.claimedUuids;
+  claimedSchedules(): readonly Release[] {
+    return this.schedules.claimed;
   }
 
   // ---------------------------------------------------------------- what is pending

@@ -13,9 +13,9 @@ import { OldestFirst } from '../../core/oldest-first.js';
 import { SCHEDULE_SERVICE, type TitanicClaims, type TitanicContext } from './context.js';
 import { ENDED } from './fsm.js';
 import { CLAIM } from './open-index.js';
-import type { LaterParts, OpenRequests } from './open-requests.js';
+import type { OpenRequests } from './open-requests.js';
 import type { Scope } from './scope.js';
-import type { ClaimedRequest, Release, RequestUuid, Wanted } from '../../store/store.js';
+import type { ClaimedRequest, Release, Wanted } from '../../store/store.js';
 
 /**
  * How often a broker asks for whatever there is. The time varies, or the broker that asks just before
@@ -45,7 +45,6 @@ export class Claiming {
   readonly #context: TitanicContext;
   readonly #store: TitanicClaims;
   readonly #requests: OpenRequests;
-  readonly #later: LaterParts;
   readonly #scope: Scope;
   readonly #random: RandomFill;
   readonly #services = new Map<string, ClaimedService>();
@@ -69,14 +68,12 @@ export class Claiming {
     context: TitanicContext,
     store: TitanicClaims,
     requests: OpenRequests,
-    later: LaterParts,
     scope: Scope,
     random: RandomFill,
   ) {
     this.#context = context;
     this.#store = store;
     this.#requests = requests;
-    this.#later = later;
     this.#scope = scope;
     this.#random = random;
   }
@@ -192,7 +189,7 @@ export class Claiming {
     const isPoll = now >= this.#pollAt;
     const released = [...this.#releasing, ...(isPoll ? this.#lookAtAll(broker) : [])];
     const wanted = this.#wanted(isPoll);
-    const known = this.#isUncertain ? this.#knownClaims : null;
+    const known = this.#isUncertain ? this.#requests.claimed : null;
     if (wanted.length === 0 && released.length === 0 && known === null) return;
     this.#asked = wanted;
     this.#releasing = released;
@@ -242,10 +239,6 @@ export class Claiming {
       wanted.push({ service: entry.name, isSchedules: false, most });
     }
     return wanted;
-  }
-
-  get #knownClaims(): RequestUuid[] {
-    return [...this.#requests.dispatcher.uuids(), ...this.#later.claimedSchedules()];
   }
 
   /**

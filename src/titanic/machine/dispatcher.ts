@@ -61,7 +61,7 @@ import type { RandomFill } from '../../core/random.js';
 import type { Scope } from './scope.js';
 import { groupOf } from '../../store/own-fields.js';
 import { ANONYMOUS } from '../../store/request.js';
-import type { Ownership, RequestUuid, StoredContent, StoredRequest } from '../../store/store.js';
+import type { Ownership, StoredContent, StoredRequest } from '../../store/store.js';
 
 /** A body that was read for a request that was LOADING in that load. */
 interface LoadedBody {
@@ -382,11 +382,6 @@ export class Dispatcher {
   }
 
   // ---------------------------------------------------------------- for claims
-
-  /** The uuids of all that are open. */
-  *uuids(): Iterable<RequestUuid> {
-    for (const slot of this.slots()) yield this.index.uuid(slot);
-  }
 
   *slots(): Iterable<Slot> {
     for (let slot = 0; slot < this.index.end; slot++) {

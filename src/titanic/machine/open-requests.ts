@@ -49,6 +49,7 @@ import {
   type Closer,
   type Found,
   type Acceptance,
+  type Release,
   type RequestUuid,
   type StoredContent,
   type StoredRequest,
@@ -121,8 +122,8 @@ export interface LaterParts extends IntentMaker {
   restorePause(request: StoredRequest): void;
   /** Called for every request that ended. */
   scheduleGone(uuid: RequestUuid): void;
-  /** The uuids of the schedules that this broker has claimed. */
-  claimedSchedules(): readonly RequestUuid[];
+  /** The schedules that this broker has claimed. */
+  claimedSchedules(): readonly Release[];
 }
 
 export class OpenRequests {
@@ -377,6 +378,18 @@ export class OpenRequests {
     // Other brokers may have made attempts since its worker got it.
     index.set(slot, ATTEMPTS, request.attempts);
     return slot;
+  }
+
+  /** All that this broker knows as claimed. */
+  get claimed(): Release[] {
+    const { index } = this.dispatcher;
+    const open = [...this.dispatcher.slots()].map((slot) => ({
+      ...{ uuid: index.uuid(slot), claim: index.get(slot, CLAIM) },
+    }));
+    const again = [...this.#again.values()].flatMap(([{ uuid }, claimed = null]) =>
+      claimed === null ? [] : { uuid, claim: claimed.claim },
+    );
+    return [...open, ...again, ...this.#later.claimedSchedules()];
   }
 
   /**

@@ -39,6 +39,7 @@ import {
   type ChangeResult,
   type ClaimedRequest,
   FIRST_CLAIM,
+  type Release,
   type RequestUuid,
   type StoredRequest,
   type StoreFailure,
@@ -304,9 +305,9 @@ export class Schedules {
     return true;
   }
 
-  /** The uuids of those that this broker has claimed. */
-  get claimedUuids(): readonly RequestUuid[] {
-    return this.#table.whole.filter(({ claim }) => claim !== null).map(({ uuid }) => uuid);
+  /** Those that this broker has claimed. */
+  get claimed(): readonly Release[] {
+    return this.#table.whole.flatMap(({ uuid, claim }) => (claim === null ? [] : { uuid, claim }));
   }
 
   #own(schedule: Schedule, claim: number): void {

@@ -209,7 +209,7 @@ export class ScheduleWorld implements Explored {
       restoreSchedule: (...restored) => schedules.restore(...restored),
       restorePause: (request) => schedules.restorePause(request),
       scheduleGone: (uuid) => schedules.gone(uuid),
-      claimedSchedules: () => schedules.claimedUuids,
+      claimedSchedules: () => schedules.claimed,
     });
     const uuids = new Uuids((bytes) => {
       for (let at = 0; at < bytes.length; at += 16) bytes.writeUInt32BE(++this.#lastUuid, at + 12);

@@ -386,12 +386,31 @@ describe('a broker that shares its store', () => {
     s.after(999);
     expect(claims.isWaiting).toBe(false);
     s.after(1);
-    expect(claims.orders.at(-1)?.known).toEqual([one.request.uuid]);
+    expect(claims.orders.at(-1)?.known).toEqual([{ uuid: one.request.uuid, claim: 2 }]);
     claims.answer();
     polls(both);
     expect(claims.orders.at(-1)?.known).toBeNull();
     claims.answer();
     w.final('done').disconnect();
+  });
+
+  it('knows the claim under which an attempt is being stored, not one after it, whose answer was lost', () => {
+    const both = shared();
+    const { s, claims } = both;
+    claims.answer();
+    const w = s.worker('w').ready('echo');
+    const { request, ...claimed } = foreign(s, 1);
+    claims.answer({ request, ...claimed });
+    s.turn();
+    claims.answer();
+    s.holdsStore();
+    w.disconnect();
+    polls(both);
+    claims.fail();
+    s.after(1000);
+    expect(claims.orders.at(-1)?.known).toEqual([{ uuid: request.uuid, claim: 2 }]);
+    s.freesStore();
+    claims.answer();
   });
 
   it('with a new session it goes on with what is at its workers only', () => {

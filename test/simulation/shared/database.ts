@@ -296,13 +296,12 @@ export class SharedDatabase {
   }
 
   /** @returns as `release` */
-  freeUnknown(fence: FenceValue, known: readonly RequestUuid[]): Release[] | null {
-    const names = new Set(known.map(nameOf));
+  freeUnknown(fence: FenceValue, known: readonly Release[]): Release[] | null {
+    const claimed = new Set(known.map(({ uuid, claim }) => `${nameOf(uuid)} ${claim}`));
     const unknown = this.pending.flatMap(({ uuid }) => {
       const { session, claim } = this.#rowOf(uuid);
-      const isUnknown =
-        session === fence.session && claim > FIRST_CLAIM && !names.has(nameOf(uuid));
-      return isUnknown ? [{ uuid, claim }] : [];
+      const isMine = session === fence.session && claim > FIRST_CLAIM;
+      return isMine && !claimed.has(`${nameOf(uuid)} ${claim}`) ? [{ uuid, claim }] : [];
     });
     return this.release(fence, unknown);
   }

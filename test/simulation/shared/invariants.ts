@@ -119,7 +119,9 @@ export function checkEnd(database: SharedDatabase): void {
 export function leftAt(database: SharedDatabase, nodes: readonly SharedNode[]): string | null {
   for (const { name, titanic, session } of nodes) {
     if (titanic === null || session === null) return `${name} does not run`;
-    for (const uuid of titanic.operatorHost().requests.dispatcher.uuids()) {
+    const { dispatcher } = titanic.operatorHost().requests;
+    for (const slot of dispatcher.slots()) {
+      const uuid = dispatcher.index.uuid(slot);
       const isClaimed = database.claimOf(uuid)?.session === session;
       if (!isClaimed) return `${name} has ${uuid.toString('hex')}, not claimed`;
     }

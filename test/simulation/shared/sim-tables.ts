@@ -409,7 +409,7 @@ class SimTables implements Tables {
     });
   }
 
-  async freeUnknown(fence: FenceValue, known: readonly RequestUuid[]): Promise<Release[] | null> {
+  async freeUnknown(fence: FenceValue, known: readonly Release[]): Promise<Release[] | null> {
     return await this.#ask({
       run: (database) => database.freeUnknown(fence, known),
       fence: fence.session,
