@@ -11,6 +11,7 @@ import type { DeliverySink } from '../../../src/sdk/client/delivery-strategy.js'
 import { Freelance, type FreelanceOptions } from '../../../src/sdk/client/freelance.js';
 import { PendingReplies } from '../../../src/sdk/client/pending-replies.js';
 import { type Message, ReceivedMessage } from '../../../src/sdk/message.js';
+import { PLENTY } from '../stored/weather.js';
 import type { SimTimer } from '../world/clock.js';
 import { hold } from '../world/failure.js';
 import type { SimRandom } from '../world/random.js';
@@ -26,7 +27,6 @@ import {
   type FreelanceHabits,
   type FreelanceWeather,
   PARTS,
-  PLENTY,
   RETRY_BASE_MS,
   RETRY_MAX_MS,
 } from './weather.js';

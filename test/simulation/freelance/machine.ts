@@ -6,6 +6,7 @@ import { SimWorker, type WorkerHabits } from '../actors/worker.js';
 import type { Surroundings } from '../actors/line.js';
 import type { Tally } from '../actors/tally.js';
 import type { Delivered, Sent } from '../model/intent.js';
+import { PLENTY } from '../stored/weather.js';
 import { BrokerNode, type NodeProcess } from '../world/broker-node.js';
 import type { SimClock } from '../world/clock.js';
 import { type Connection, type Dialled, type ServerEnd, SimNetwork } from '../world/network.js';
@@ -13,7 +14,7 @@ import type { SimRandom } from '../world/random.js';
 import type { Trace } from '../world/trace.js';
 import { Outages } from './outages.js';
 import { OPENED, ZMTP_PING, ZMTP_PONG } from './signals.js';
-import { type FreelanceWeather, NOTICE_MAX_MS, PLENTY } from './weather.js';
+import { type FreelanceWeather, NOTICE_MAX_MS } from './weather.js';
 
 type Link = Connection<Sent, Delivered>;
 

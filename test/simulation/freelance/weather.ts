@@ -4,13 +4,12 @@ import type { ListenerRules } from '../../../src/broker/rights.js';
 import type { MdpVersion } from '../../../src/wire/mdp.js';
 import { rules } from '../../support/rights.js';
 import type { Mischief, WorkerHabits } from '../actors/worker.js';
+import { INTERVAL_MS, PLENTY, roomyBroker } from '../stored/weather.js';
 import type { ShellHabits } from '../world/broker-node.js';
 import type { SimRandom } from '../world/random.js';
 
 export const BROKERS = 3;
-export const INTERVAL_MS = 100;
 export const NOTICE_MAX_MS = 20;
-export const PLENTY = 1_000_000_000;
 /** Faults begin before this time. */
 export const DURATION_MS = 2500;
 /** After this time a link that is not closed dials again. */
@@ -87,7 +86,7 @@ export interface FreelanceWeather {
   readonly clients: readonly FreelanceHabits[];
 }
 
-const MISCHIEF: readonly [Mischief, ...Mischief[]] = [
+export const MISCHIEF: readonly [Mischief, ...Mischief[]] = [
   'quits',
   'crashes',
   'loses its connection',
@@ -101,24 +100,22 @@ function serviceListener(name: string): ListenerRules {
   return { ...rules(true, false), service: Buffer.from(name) };
 }
 
+/** A broker that does not stall. */
+export function calmShell(random: SimRandom): ShellHabits {
+  return {
+    batchMax: random.pick([1, 4, 50]),
+    turnDelayMaxMs: random.pick([0, 2]),
+    stallChance: 0,
+    stallMaxMs: 0,
+    readsAtOnce: random.chance(0.5),
+  };
+}
+
 export function weatherOf(random: SimRandom): FreelanceWeather {
   const broker: BrokerOptions = {
-    heartbeatIntervalMs: INTERVAL_MS,
-    heartbeatLiveness: 3,
+    ...roomyBroker(random),
     requestTtlMs: PLENTY,
-    busyTimeoutMs: random.pick([500, 2000]),
-    maxDeliveries: random.int(1, 3),
-    resumeMs: 0,
     listeners: [rules(true, true), serviceListener(ECHO)],
-    limits: {
-      services: PLENTY,
-      workers: PLENTY,
-      queuedRequests: PLENTY,
-      queuedBytes: PLENTY,
-      queuedRequestsPerService: PLENTY,
-      messageBytes: PLENTY,
-      frames: 256,
-    },
   };
   const roughChance = random.pick([0, 0.3, 0.7]);
   const ends = Array.from({ length: BROKERS }, () => random.pick(['served', 'idle', 'down']));
@@ -128,13 +125,7 @@ export function weatherOf(random: SimRandom): FreelanceWeather {
   const faults = random.int(0, 8);
   return {
     broker,
-    shell: {
-      batchMax: random.pick([1, 4, 50]),
-      turnDelayMaxMs: random.pick([0, 2]),
-      stallChance: 0,
-      stallMaxMs: 0,
-      readsAtOnce: random.chance(0.5),
-    },
+    shell: calmShell(random),
     delayMaxMs: random.pick([0, 1, 4]),
     isRough: Array.from({ length: BROKERS }, () => random.chance(roughChance)),
     ends: ends as FreelanceWeather['ends'],

@@ -1,5 +1,6 @@
 /** Three brokers that know nothing of each other and their clients: faults, and then none. */
 import { Tally } from '../actors/tally.js';
+import { INTERVAL_MS } from '../stored/weather.js';
 import { SimClock } from '../world/clock.js';
 import { hold } from '../world/failure.js';
 import { SimRandom } from '../world/random.js';
@@ -13,7 +14,6 @@ import {
   type FreelanceFault,
   type FreelanceWeather,
   goodWorker,
-  INTERVAL_MS,
   NOTICE_MAX_MS,
   PARTS,
   recoveryMs,

@@ -3,7 +3,8 @@ import type { BrokerOptions } from '../../../src/broker/options.js';
 import { rules } from '../../support/rights.js';
 import type { Mischief, WorkerHabits } from '../actors/worker.js';
 import type { MachineWeather } from '../freelance/machine.js';
-import { PLENTY } from '../freelance/weather.js';
+import { calmShell, MISCHIEF as ROUGH } from '../freelance/weather.js';
+import { PLENTY, ROOMY_LIMITS } from '../stored/weather.js';
 import type { SimRandom } from '../world/random.js';
 
 export const INTERVAL_MS = 500;
@@ -69,17 +70,7 @@ export interface SessionsWeather extends MachineWeather {
 }
 
 const TIMEOUTS_MS: readonly [Times, ...Times[]] = [[600, 3000], [4000], [3000, 10_000, 30_000]];
-const MISCHIEF: readonly [Mischief, ...Mischief[]] = [
-  'returns',
-  'fails',
-  'quits',
-  'crashes',
-  'loses its connection',
-  'freezes',
-  'answers twice',
-  'never answers',
-  'registers again',
-];
+const MISCHIEF: readonly [Mischief, ...Mischief[]] = ['returns', 'fails', ...ROUGH];
 
 export function weatherOf(random: SimRandom): SessionsWeather {
   const isCalm = random.chance(0.35);
@@ -93,15 +84,7 @@ export function weatherOf(random: SimRandom): SessionsWeather {
     maxDeliveries: random.int(1, 4),
     resumeMs: isCalm ? 20_000 : isHeldUp ? 6000 : random.pick([300, 2000, 10_000]),
     listeners: [{ ...rules(true, true), resumes: true }],
-    limits: {
-      services: PLENTY,
-      workers: PLENTY,
-      queuedRequests: PLENTY,
-      queuedBytes: PLENTY,
-      queuedRequestsPerService: PLENTY,
-      messageBytes: PLENTY,
-      frames: 256,
-    },
+    limits: ROOMY_LIMITS,
   };
   const kinds: readonly SessionFault[] = isCalm ? CALM_FAULTS : isHeldUp ? HELD_UP : FAULTS;
   const [first = 'connection is cut'] = kinds;
@@ -112,13 +95,7 @@ export function weatherOf(random: SimRandom): SessionsWeather {
   return {
     isCalm,
     broker,
-    shell: {
-      batchMax: random.pick([1, 4, 50]),
-      turnDelayMaxMs: random.pick([0, 2]),
-      stallChance: 0,
-      stallMaxMs: 0,
-      readsAtOnce: random.chance(0.5),
-    },
+    shell: calmShell(random),
     delayMaxMs: random.pick([0, 1, 4]),
     brokers: isCalm || isHeldUp ? 1 : random.int(1, 2),
     faults: many(8, () => ({ at: random.int(0, DURATION_MS), what: random.pick(what) })),

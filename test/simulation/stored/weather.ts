@@ -1,5 +1,5 @@
 /** The kind of world of stored requests that a seed makes. */
-import type { BrokerOptions } from '../../../src/broker/options.js';
+import type { BrokerLimits, BrokerOptions } from '../../../src/broker/options.js';
 import type { TitanicOptions } from '../../../src/titanic/machine/options.js';
 import type { SimRandom } from '../world/random.js';
 import type { NodeWeather } from '../world/node.js';
@@ -11,6 +11,17 @@ export const HOUR_MS = 3_600_000;
 /** From 1970 to now is as far. */
 const DECADES_MS = 50 * 365 * 24 * HOUR_MS;
 
+/** They are never reached. */
+export const ROOMY_LIMITS: BrokerLimits = {
+  services: PLENTY,
+  workers: PLENTY,
+  queuedRequests: PLENTY,
+  queuedBytes: PLENTY,
+  queuedRequestsPerService: PLENTY,
+  messageBytes: PLENTY,
+  frames: 256,
+};
+
 /** A broker whose limits are never reached. */
 export function roomyBroker(random: SimRandom): BrokerOptions {
   return {
@@ -21,15 +32,7 @@ export function roomyBroker(random: SimRandom): BrokerOptions {
     maxDeliveries: random.int(1, 3),
     resumeMs: 0,
     listeners: [rules(true, true)],
-    limits: {
-      services: PLENTY,
-      workers: PLENTY,
-      queuedRequests: PLENTY,
-      queuedBytes: PLENTY,
-      queuedRequestsPerService: PLENTY,
-      messageBytes: PLENTY,
-      frames: 256,
-    },
+    limits: ROOMY_LIMITS,
   };
 }
 
