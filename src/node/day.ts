@@ -24,6 +24,7 @@ export class Day {
   readonly #file: DayFile;
   readonly #latest: () => Iterable<Latest>;
   #series: DaySeries | null = null;
+  readonly #opened: Promise<void>;
   #minute: number;
 
   /** @param latest at least those of the last minute */
@@ -31,7 +32,7 @@ export class Day {
     this.#file = file;
     this.#latest = latest;
     this.#minute = Math.floor(now / MINUTE_MS);
-    void this.#open();
+    this.#opened = this.#open();
   }
 
   async #open(): Promise<void> {
@@ -67,6 +68,7 @@ export class Day {
 
   /** @param name of a service; `null`: the node */
   async of(name: string | null, columns: Columns, now: number): Promise<readonly Row[]> {
+    await this.#opened;
     const position = this.#series?.find(name ?? NODE_SERIES) ?? null;
     if (position === null) return [];
     return rowsOf(await this.#file.read(SERIES_BYTES, position), columns, now);

@@ -34,9 +34,8 @@ function minute(name: string, from: number, received: number): Latest {
 async function opened(latest: () => readonly Latest[], now: number): Promise<[Day, DayFile]> {
   const file = new DayFile(directory);
   const day = new Day(file, latest, now);
-  // It has read its head when this is read.
-  await file.read(1, 0);
-  await file.read(1, 0);
+  // It has read its head then.
+  await day.of(null, COLUMNS, now);
   return [day, file];
 }
 
