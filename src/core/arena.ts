@@ -6,6 +6,7 @@
  */
 import { assert, present } from './assert.js';
 import { copyWords, freeBytes, Words } from './bytes.js';
+import { Piece, pieceBytes, pieceOf } from './piece.js';
 
 /** A run of bytes: valid from `allocate` to `free`, wherever the run lies. */
 export type ArenaHandle = number;
@@ -28,6 +29,8 @@ const NO_HANDLES = new Int32Array(0);
 
 interface Page {
   readonly words: Words;
+  /** Where its first run begins. */
+  readonly from: number;
   readonly number: number;
   /** Index into the size classes, or -1 for a page with a single large run. */
   readonly sizeClass: number;
@@ -118,7 +121,7 @@ export class Arena {
   /** Allocates `bytes` bytes with undefined content. */
   allocate(bytes: number): ArenaHandle {
     if (bytes > SHARED_BYTES_MAX) {
-      return this.#handleOf(this.#newPage(-1, bytes, 1).number << SLOT_BITS);
+      return this.adopt(new Piece(bytes), 0);
     }
     const sizeClass = this.#classFor(bytes);
     const room = this.#roomOf(sizeClass);
@@ -133,6 +136,13 @@ export class Arena {
     const handle = this.#handleOf((page.number << SLOT_BITS) | slot);
     page.handles[slot] = handle;
     return handle;
+  }
+
+  /** Makes a run of a large piece, from `start` on; `free` releases the piece. */
+  adopt({ words }: Piece, start: number): ArenaHandle {
+    return this.#handleOf(
+      this.#newPage(-1, words.bytes.length, 1, words, start).number << SLOT_BITS,
+    );
   }
 
   free(handle: ArenaHandle): void {
@@ -171,7 +181,10 @@ export class Arena {
   take(handle: ArenaHandle, bytes: number): Buffer {
     const { words, start } = this.find(handle);
     const run = words.bytes.subarray(start, start + bytes);
-    const taken = bytes > SHARED_BYTES_MAX ? run : Buffer.from(run);
+    const isAlone = bytes > SHARED_BYTES_MAX;
+    const taken = isAlone ? run : Buffer.from(run);
+    // What is taken is V8's to collect.
+    if (isAlone) pieceOf(words.bytes)?.hold();
     this.free(handle);
     return taken;
   }
@@ -179,16 +192,17 @@ export class Arena {
   /** @returns where a run lies until the next `allocate`, `free` or `take`; the object is reused by the next call */
   find(handle: ArenaHandle): Readonly<Run> {
     const place = this.#placeOf(handle);
-    const { words, slotBytes } = this.#pageAt(place);
+    const { words, slotBytes, from } = this.#pageAt(place);
     const found = this.#found;
     found.words = words;
-    found.start = (place & SLOT_MASK) * slotBytes;
+    found.start = from + (place & SLOT_MASK) * slotBytes;
     return found;
   }
 
   /** Bytes that a run of `bytes` bytes takes: at least those. */
   sizeOf(bytes: number): number {
-    return bytes > SHARED_BYTES_MAX ? bytes : (this.#sizes[this.#classFor(bytes)] ?? 0);
+    if (bytes > SHARED_BYTES_MAX) return pieceBytes(bytes);
+    return this.#sizes[this.#classFor(bytes)] ?? 0;
   }
 
   #classFor(bytes: number): number {
@@ -275,13 +289,20 @@ export class Arena {
     this.#release(emptiest);
   }
 
-  #newPage(sizeClass: number, slotBytes: number, slots: number): Page {
+  // Shared pages are all of one size, so that the allocator of the process uses freed ones again as they are.
+  #newPage(
+    sizeClass: number,
+    slotBytes: number,
+    slots: number,
+    words: Words = new Words(Buffer.allocUnsafeSlow(PAGE_BYTES)),
+    from = 0,
+  ): Page {
     assert(this.hasRoom, 'arena: a page can be numbered');
     const number = this.#freePageNumbers.pop() ?? this.#pages.length;
     const isShared = sizeClass >= 0;
     const page: Page = {
-      // Shared pages are all of one size, so that the allocator of the process uses freed ones again as they are.
-      words: new Words(Buffer.allocUnsafeSlow(isShared ? PAGE_BYTES : slotBytes)),
+      words,
+      from,
       number,
       sizeClass,
       slotBytes,
@@ -302,8 +323,10 @@ export class Arena {
     this.#pages[number] = null;
     this.#freePageNumbers.push(number);
     this.#pageBytes -= bytes.length;
-    // (A run with a page of its own may be used further: see `take`, and `Output.writeLasting`.)
-    if (sizeClass < 0) return;
+    if (sizeClass < 0) {
+      pieceOf(bytes)?.release();
+      return;
+    }
     this.#free -= slots * slotBytes;
     freeBytes(bytes);
   }

@@ -33,6 +33,7 @@ import { quotasOf } from '../config/quotas.js';
 import { monotonicMs } from '../core/clock.js';
 import { MajordomoError } from '../core/errors.js';
 import { Holdings } from '../core/holdings.js';
+import { keepFree } from '../core/piece.js';
 import { randomName, secureRandom } from '../core/random.js';
 import { Mmi } from '../mmi/mmi.js';
 import { TITANIC_EVENTS, type TitanicEvent } from '../titanic/machine/events.js';
@@ -68,6 +69,8 @@ import { turnsOf } from './turns.js';
 
 /** How long the last replies and DISCONNECTs may take to leave. */
 const LINGER_MS = 1000;
+/** The part of `limits.memoryBytes` that is kept free at most, beside it, for large messages. */
+const FREE_SHARE = 1 / 8;
 /** What `mmi.fleet` says where brokers share only a database. */
 const NO_NATS = { fleet: null, connected: null, brokers: [], bridged: null } as const;
 
@@ -169,7 +172,8 @@ export class Node implements Host {
     this.#pairView = config.bstar.role === 'standalone' ? null : new PairView(config);
     this.#health.pair = this.#pairView;
     this.#health.ofExtensions = () => this.#attached.flatMap(({ degraded }) => degraded ?? []);
-    this.holdings = new Holdings(config.limits.memoryBytes);
+    this.holdings = new Holdings();
+    this.#limitMemory(config);
     this.names = {
       resolve: order.resolve ?? addressesOf,
       bound: (name) => tellBound(log, name),
@@ -510,7 +514,7 @@ export class Node implements Host {
     const { limits, metrics } = this.#current;
     this.broker.setLimits(limits);
     this.#setServiceLimits(before);
-    this.holdings.limit = limits.memoryBytes;
+    this.#limitMemory(this.#current);
     this.broker.counters.requests.services.most = metrics.services;
     const { live, restart } = this.#serverKeys.renewed(before, accepted, this.#log);
     const tokens = tokenChanges(before, this.#current, renewed ?? []);
@@ -527,6 +531,11 @@ export class Node implements Host {
     const { services } = this.#current.broker;
     if (JSON.stringify(services) === JSON.stringify(before?.broker.services ?? [])) return;
     this.broker.setServiceLimits(limitsOfServices(services));
+  }
+
+  #limitMemory({ limits }: Config): void {
+    this.holdings.limit = limits.memoryBytes;
+    keepFree(limits.memoryBytes * FREE_SHARE);
   }
 
   readonly #renewSecretKeys = ({ broker }: Config): void => {

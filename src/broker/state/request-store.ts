@@ -11,10 +11,12 @@ import {
   PackedCursor,
   packedBytes,
   packedFrameBytes,
+  packedStart,
   putFrameHead,
   readPacked,
   unpack,
 } from '../../core/packed.js';
+import { pieceOf } from '../../core/piece.js';
 import type { Inbound } from '../../wire/inbound.js';
 import {
   BARE,
@@ -74,6 +76,8 @@ import type { ServiceTable } from './service-table.js';
 import type { LateReplyReason, Tokens } from './tokens.js';
 import type { Workers } from './workers.js';
 
+/** A message is kept where it is if the request is at least this part of its memory. */
+const ADOPTED_SHARE = 7 / 8;
 /** Memory that a request takes besides the run with its envelope and body. */
 const RECORD_BYTES = 128;
 /**
@@ -453,12 +457,40 @@ export class RequestStore {
     const { frames } = inbound;
     const envelopeBytes = packedBytes(frames, 0, inbound.envelopeFrames);
     const bodyBytes = packedBytes(frames, from, to);
+    const adopted = this.#adopt(inbound, from, to, envelopeBytes, bodyBytes);
+    if (adopted !== null) {
+      return this.#record(inbound, peer, hello, adopted, envelopeBytes, bodyBytes);
+    }
     const handle = this.#allocate(envelopeBytes + bodyBytes);
     const { words, start } = this.#arena.find(handle);
     const { bytes } = words;
     const bodyAt = pack(frames, 0, inbound.envelopeFrames, bytes, start, true);
     pack(frames, from, to, bytes, bodyAt, false);
     return this.#record(inbound, peer, hello, handle, envelopeBytes, bodyBytes);
+  }
+
+  /**
+   * Keeps a large message where it is, without a copy: only its envelope is moved to before the body, over the name of
+   * the service, and the group if there was one.
+   * @returns `null`: it is to be copied
+   */
+  #adopt(
+    { frames, options }: Inbound,
+    from: number,
+    to: number,
+    envelopeBytes: number,
+    bodyBytes: number,
+  ): ArenaHandle | null {
+    if (!frames.isLasting || !frames.isPacked || to < frames.count || options >= 0) return null;
+    const bytes = frames.buffer(from);
+    const piece = pieceOf(bytes);
+    const size = envelopeBytes + bodyBytes;
+    if (piece === undefined || size < ADOPTED_SHARE * bytes.length) return null;
+    const start = packedStart(frames, from) - envelopeBytes;
+    const envelopeStart = envelopeBytes === 0 ? start : packedStart(frames, 0);
+    bytes.copyWithin(start, envelopeStart, envelopeStart + envelopeBytes);
+    piece.hold();
+    return this.#arena.adopt(piece, start);
   }
 
   /** @param handle the packed envelope, followed by the packed body */

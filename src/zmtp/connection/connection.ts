@@ -4,8 +4,9 @@
  */
 import { copyBytes, forgetWords, freeBytes, Words, wordsOf } from '../../core/bytes.js';
 import { Frames } from '../../core/frames.js';
+import { Piece, pieceOf } from '../../core/piece.js';
 import { isLargeAlone, PackedCursor, readPacked, type Room } from '../../core/packed.js';
-import { CHUNK_BYTES, CHUNK_COST_BYTES, recycle, takeChunk } from './chunks.js';
+import { CHUNK_BYTES } from './chunks.js';
 import { command, commandData, commandName, type Metadata, printable } from './commands.js';
 import {
   greeting,
@@ -73,8 +74,13 @@ const NOT_SEALED = 'a frame that was not sealed by the peer, or came twice';
 /** A carry buffer up to this size stays with its connection when it is empty. */
 const CARRY_BYTES_RETAINED = 1024;
 const CARRY_BYTES_MIN = 128;
-/** Above this size, what a large frame lacks is kept in parts until all of it is there. */
-const PART_BYTES = CHUNK_BYTES[1];
+/** Carried bytes above this size are in a piece. */
+const PIECE_BYTES_MIN = CHUNK_BYTES[1];
+/** A frame gets room in advance for so many times what is there of it. */
+const ANNOUNCED_FACTOR = 16;
+/** What a large frame lacks is read to where it belongs, unless it is less than this; and at most so much at once (D76). */
+const READ_BYTES_MIN = 16 * 1024;
+const READ_BYTES_MAX = 512 * 1024;
 
 /** Why this side ended a connection; metrics use it as a label. */
 export type FaultKind =
@@ -146,11 +152,9 @@ export class Connection {
   #cipher: FrameCipher | null = null;
   /** Bytes of an incomplete message, greeting or command. */
   #carry: Buffer = NO_BYTES;
-  /** What follows. Buffers of many sizes that come and go leave holes between them, which nobody counts. */
-  #parts: Words[] = [];
-  #inParts = 0;
-  /** Bytes of both. */
   #carried = 0;
+  /** Where the next bytes are read to, within `#carry`. */
+  #lent: Buffer | null = null;
   /** Minimum number of further bytes needed to make progress with the carried bytes. */
   #missing = 1;
   /** Commands inside the incomplete message have been handled up to this offset. */
@@ -204,12 +208,7 @@ export class Connection {
 
   /** Memory of the incomplete data held. */
   get carriedBytes(): number {
-    return (
-      this.#carry.length +
-      this.#parts.length * (PART_BYTES + CHUNK_COST_BYTES) +
-      this.#pendingRoom +
-      this.#pendingFrames * PENDING_FRAME_BYTES
-    );
+    return this.#carry.length + this.#pendingRoom + this.#pendingFrames * PENDING_FRAME_BYTES;
   }
 
   /** Bytes are held that have not been looked at: `proceed` handles them. */
@@ -255,19 +254,25 @@ export class Connection {
   /** Writes a frame of bytes that never change: large ones are sent without a copy, unless they are sealed. */
   writeLasting(bytes: Buffer, start: number, end: number, more: boolean): void {
     const size = end - start;
-    if (this.#cipher !== null || !isLargeAlone(bytes, size)) {
+    if (this.#cipher !== null || bytes.length <= CHUNK_BYTES[1] || !isLargeAlone(bytes, size)) {
       this.write(bytes, start, end, more);
       return;
     }
     const at = this.output.reserve(LONG_HEAD_BYTES);
     writeLongHead(this.output.chunk.bytes, at, more ? FLAG_MORE : 0, size);
-    this.output.share(bytes, start, end);
+    this.output.share(bytes, start, end, pieceOf(bytes) ?? null);
   }
 
-  /** Packed frames have the layout of plain ZMTP frames, so without a cipher this is one copy. */
+  /**
+   * Packed frames have the layout of plain ZMTP frames, so without a cipher this is one copy, or none if they are in a
+   * piece, which never changes.
+   */
   writePacked(packed: Buffer, start: number, end: number): void {
     if (this.#cipher === null) {
-      this.output.append(packed, start, end);
+      const isLarge = packed.length > CHUNK_BYTES[1] && isLargeAlone(packed, end - start);
+      const piece = isLarge ? (pieceOf(packed) ?? null) : null;
+      if (piece === null) this.output.append(packed, start, end);
+      else this.output.share(packed, start, end, piece);
       return;
     }
     for (let at = start; at < end; at = cursor.end) {
@@ -370,13 +375,28 @@ export class Connection {
     itemsMax: number = ITEMS_UNBOUNDED,
     isSpent: (() => boolean) | null = null,
   ): number {
-    if (this.#phase === 'failed') return 0;
+    if (this.#phase === 'failed') {
+      this.#lent = null;
+      return 0;
+    }
     this.lastHeardAt = now;
     if (this.#awaitsGrant) {
       this.#fail('handshake', 'it sent more before it got an answer');
       return 0;
     }
     return this.#handle(chunk, size, now, itemsMax, isSpent);
+  }
+
+  /**
+   * Where the bytes of a large frame that arrive next are to be read to, and to be given to `receive` then; `null`:
+   * anywhere. Only once between two calls of `receive`.
+   */
+  lend(): Buffer | null {
+    const from = this.#carried;
+    const until = Math.min(this.#carry.length, from + Math.min(this.#missing, READ_BYTES_MAX));
+    if (from === 0 || this.#hasRest || until - from < READ_BYTES_MIN) return null;
+    this.#lent = this.#carry.subarray(from, until);
+    return this.#lent;
   }
 
   /** Continues with bytes that earlier calls left unread. Returns the same as `receive`. */
@@ -424,7 +444,7 @@ export class Connection {
   #receive(chunk: Buffer, size: number, now: number): void {
     let at = 0;
     if (this.#hasRest) {
-      if (size > 0) this.#keep(chunk, 0, size);
+      if (size > 0) this.#keep(chunk, 0, size, 0);
       at = size;
       this.#consumeCarried(now);
       if (this.isFailed) return;
@@ -432,20 +452,19 @@ export class Connection {
     // About the missing bytes are copied to the carried ones; the rest is read in place.
     while (this.#carried > 0 && at < size) {
       const until = Math.min(at + this.#carriedAtOnce(), size);
-      this.#keep(chunk, at, until);
       this.#missing -= until - at;
+      this.#keep(chunk, at, until, this.#missing);
       at = until;
       if (this.#missing > 0) return;
       this.#consumeCarried(now);
       if (this.isFailed) return;
       if (!this.#hasRest) continue;
-      if (at < size) this.#keep(chunk, at, size);
+      if (at < size) this.#keep(chunk, at, size, 0);
       return;
     }
-    if (this.#carried === 0 && this.#carry.length > CARRY_BYTES_RETAINED) this.#carry = NO_BYTES;
     if (at >= size) return;
     at = this.#consume(chunk, at, size, now);
-    if (at < size && !this.isFailed) this.#keep(chunk, at, size);
+    if (at < size && !this.isFailed) this.#keep(chunk, at, size, this.#hasRest ? 0 : this.#missing);
   }
 
   /**
@@ -458,91 +477,57 @@ export class Connection {
   }
 
   #consumeCarried(now: number): void {
-    this.#joinParts();
     const carry = this.#carry;
     const used = this.#consume(carry, 0, this.#carried, now);
     if (this.isFailed) return;
     this.#carried -= used;
-    if (this.#carried === 0 && this.#isGivenAway(carry)) this.#dropCarry(this.#cipher !== null);
+    if (this.#carried === 0 && carry.length > CARRY_BYTES_RETAINED) this.#dropCarry();
     else if (used > 0) carry.copyWithin(0, used, used + this.#carried);
   }
 
-  /** A large carry buffer is not reused after all its content was handled. */
-  #isGivenAway(bytes: Buffer): boolean {
-    return bytes === this.#carry && bytes.length > CARRY_BYTES_RETAINED;
-  }
-
-  /** @param isUnused no message was given away with it */
-  #dropCarry(isUnused: boolean): void {
+  /** A large carry buffer does not stay when its content was handled; whoever got a piece with a message may hold it. */
+  #dropCarry(): void {
     const carry = this.#carry;
     this.#carry = NO_BYTES;
-    if (isUnused && carry.length > CARRY_BYTES_RETAINED) freeBytes(carry);
+    // What is being read to it, or handled, is left to V8.
+    if (this.#lent !== null) return;
+    const piece = pieceOf(carry);
+    if (piece !== undefined) piece.release();
+    else if (carry.length > CARRY_BYTES_RETAINED) freeBytes(carry);
   }
 
-  #keep(chunk: Buffer, start: number, end: number): void {
+  /** @param missing what a frame that has begun lacks after this */
+  #keep(chunk: Buffer, start: number, end: number, missing: number): void {
     const needed = this.#carried + end - start;
-    if (this.#parts.length > 0 || this.#isForParts(needed)) {
-      this.#keepInParts(chunk, start, end);
-    } else {
-      if (needed > this.#carry.length) this.#growCarry(needed);
-      copyBytes(chunk, start, end, this.#carry, this.#carried);
-    }
+    if (needed > this.#carry.length) this.#growCarry(needed, missing);
+    if (chunk === this.#lent) this.#lent = null;
+    else copyBytes(chunk, start, end, this.#carry, this.#carried);
     this.#carried = needed;
   }
 
-  /** A frame is arriving that is large even beside what is carried, which is copied when it is there. */
-  #isForParts(needed: number): boolean {
-    return needed > Math.max(PART_BYTES, this.#carry.length) && this.#missing > this.#carried >> 2;
-  }
-
-  #growCarry(needed: number): void {
+  #growCarry(needed: number, missing: number): void {
     const before = this.#carry;
-    const grown = Buffer.allocUnsafeSlow(Math.max(CARRY_BYTES_MIN, needed, this.#grownBytes()));
-    before.copy(grown, 0, 0, this.#carried);
-    this.#carry = grown;
+    const bytes = this.#grownBytes(needed, missing);
+    this.#carry =
+      bytes > PIECE_BYTES_MIN ? new Piece(bytes).words.bytes : Buffer.allocUnsafeSlow(bytes);
+    before.copy(this.#carry, 0, 0, this.#carried);
     // (It holds the beginning of a message that is incomplete, so none was given away with it.)
-    if (before.length >= PART_BYTES) freeBytes(before);
+    const piece = pieceOf(before);
+    if (piece !== undefined) piece.release();
+    else if (before.length >= CARRY_BYTES_RETAINED) freeBytes(before);
   }
 
   /**
-   * Doubles the size, or half as much if it is large; a frame that ends earlier and fills most of the buffer
-   * gets the exact size.
+   * A frame gets room for all of it, if that is not much more than what is there. For small frames, twice as much as
+   * before, or half as much again if it is large.
    */
-  #grownBytes(): number {
+  #grownBytes(needed: number, missing: number): number {
     const carried = this.#carried;
-    const grown = carried + (carried < PART_BYTES ? carried : carried >> 1);
-    return this.#missing > carried / 4 ? Math.min(grown, carried + this.#missing) : grown;
-  }
-
-  #keepInParts(chunk: Buffer, start: number, end: number): void {
-    for (let at = start; at < end;) {
-      const filled = this.#inParts % PART_BYTES;
-      if (filled === 0) this.#parts.push(takeChunk(1));
-      const until = Math.min(end, at + PART_BYTES - filled);
-      const part = this.#parts[this.#parts.length - 1];
-      if (part !== undefined) copyBytes(chunk, at, until, part.bytes, filled);
-      this.#inParts += until - at;
-      at = until;
+    if (missing > needed / 16) {
+      return Math.max(CARRY_BYTES_MIN, Math.min(needed + missing, needed * ANNOUNCED_FACTOR));
     }
-  }
-
-  #joinParts(): void {
-    if (this.#parts.length === 0) return;
-    const joined = Buffer.allocUnsafeSlow(this.#carried);
-    let at = this.#carried - this.#inParts;
-    this.#carry.copy(joined, 0, 0, at);
-    for (const { bytes } of this.#parts) {
-      at += bytes.copy(joined, at, 0, Math.min(PART_BYTES, this.#carried - at));
-    }
-    this.#dropParts();
-    this.#dropCarry(true);
-    this.#carry = joined;
-  }
-
-  #dropParts(): void {
-    recycle(this.#parts);
-    this.#parts = [];
-    this.#inParts = 0;
+    const grown = carried + (carried < PIECE_BYTES_MIN ? carried : carried >> 1);
+    return Math.max(CARRY_BYTES_MIN, needed, grown);
   }
 
   /** Handles all that is complete in `[from, end)`. Returns the offset of what is not. */
@@ -722,7 +707,8 @@ export class Connection {
       if ((flags & FLAG_MORE) === 0) {
         this.#commandsUntil = 0;
         frames.isPacked = isPacked;
-        frames.isLasting = next === end && this.#isGivenAway(bytes);
+        // (Nothing follows it, which would be moved to the beginning.)
+        frames.isLasting = next === end && bytes === this.#carry && bytes.length > PIECE_BYTES_MIN;
         this.#events.message(frames);
         return next;
       }
@@ -961,8 +947,8 @@ export class Connection {
   }
 
   #forget(): void {
-    this.#dropCarry(!this.#isHandling);
-    this.#dropParts();
+    if (this.#isHandling) this.#carry = NO_BYTES;
+    else this.#dropCarry();
     this.#carried = 0;
     this.#hasRest = false;
     this.#awaitsGrant = false;

@@ -3,6 +3,7 @@
  * once; an idle connection holds no chunk.
  */
 import { copyBytes, Words } from '../../core/bytes.js';
+import { Piece } from '../../core/piece.js';
 import { CHUNK_BYTES, CHUNK_COST_BYTES, takeChunk } from './chunks.js';
 
 /**
@@ -73,11 +74,13 @@ export class OutputQueue {
   /**
    * Appends bytes that never change without copying: their whole buffer stays in memory until they
    * are written. What follows them goes on in the chunk that was being filled.
+   * @param piece in which they are; `null`: V8 collects their memory
    */
-  share(bytes: Buffer, start: number, end: number): void {
+  share(bytes: Buffer, start: number, end: number, piece: Piece | null): void {
     this.#showFilled();
     const roomBytes = bytes.buffer.byteLength + CHUNK_COST_BYTES;
-    this.#push(NO_CHUNK, bytes.subarray(start, end), roomBytes);
+    piece?.hold();
+    this.#push(piece?.words ?? NO_CHUNK, bytes.subarray(start, end), roomBytes);
     this.#bytes += end - start;
     this.#roomBytes += roomBytes;
   }
@@ -146,7 +149,7 @@ export class OutputQueue {
     }
     if (!isLarge) this.#closeSpare();
     const size = Math.max(bytes, this.#bytes, this.#lastTakenBytes) > CHUNK_BYTES[0] ? 1 : 0;
-    this.chunk = isLarge ? new Words(Buffer.allocUnsafeSlow(bytes)) : takeChunk(size);
+    this.chunk = isLarge ? new Piece(bytes).words : takeChunk(size);
     this.#at = 0;
     this.#from = 0;
     this.#roomBytes += this.chunk.bytes.length + CHUNK_COST_BYTES;
@@ -162,14 +165,9 @@ export class OutputQueue {
   #closeChunk(): void {
     const { chunk } = this;
     const { bytes } = chunk;
-    const last = this.#views.length - 1;
-    const roomBytes = bytes.length + CHUNK_COST_BYTES;
-    if (this.#at > this.#from) {
-      this.#push(chunk, bytes.subarray(this.#from, this.#at), roomBytes);
-    } else if (bytes.length > 0) {
-      // All its bytes are in views already: it goes with the last of them, which has none.
-      this.#chunks[last] = chunk;
-      this.#rooms[last] = (this.#rooms[last] ?? 0) + roomBytes;
+    // (Perhaps all its bytes are in views already.)
+    if (bytes.length > 0) {
+      this.#push(chunk, bytes.subarray(this.#from, this.#at), bytes.length + CHUNK_COST_BYTES);
     }
     this.chunk = NO_CHUNK;
     this.#at = 0;

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 
 import { monotonicMs } from '../../core/clock.js';
+import { freePieceBytes, giveBackUnused } from '../../core/piece.js';
 import type { Connection } from '../connection/connection.js';
 import { recycle } from '../connection/chunks.js';
 import type { OutputQueue, Taken } from '../connection/output-queue.js';
@@ -36,6 +37,20 @@ const KEEP_ALIVE_MS = 30_000;
 const ASKED_KEEP_ALIVE_MS = 1000;
 /** Maximum time for the last output to a peer to leave. */
 const LAST_WORDS_MS_MAX = 1000;
+
+/** Free memory of large messages that was not needed for so long is given back. */
+const FREE_KEPT_MS = 1000;
+let isGivingBack = false;
+
+function giveBackSoon(): void {
+  if (isGivingBack || freePieceBytes() === 0) return;
+  isGivingBack = true;
+  setTimeout(() => {
+    isGivingBack = false;
+    giveBackUnused();
+    giveBackSoon();
+  }, FREE_KEPT_MS).unref();
+}
 
 /** Shared by all connections of the process. */
 const silences = new Silences(monotonicMs);
@@ -106,6 +121,7 @@ export class SocketShell implements Reading, Writing, Watched {
     const keepAlive = (): void => void socket.setKeepAlive(true, KEEP_ALIVE_MS);
     if (socket.connecting) socket.once('connect', keepAlive);
     else keepAlive();
+    const lender = (): Buffer | null => connection.lend();
     source.read((bytes, size) => {
       const now = monotonicMs();
       if (turns === null) {
@@ -119,7 +135,7 @@ export class SocketShell implements Reading, Writing, Watched {
       const cost = costOf(items, answered(), now, monotonicMs);
       this.#received();
       return reading.took(this, cost, size) && !connection.isHeld;
-    });
+    }, lender);
     // A peer that has closed its sending side is not useful: 23/ZMTP is symmetric.
     socket.on('end', () => {
       this.#isCut = connection.isInterrupted;
@@ -204,6 +220,7 @@ export class SocketShell implements Reading, Writing, Watched {
 
   #received(): void {
     if (this.connection.ttlMs > 0) silences.watch(this);
+    giveBackSoon();
     this.#events.received();
   }
 
@@ -280,6 +297,7 @@ export class SocketShell implements Reading, Writing, Watched {
   readonly #written = (): void => {
     if (this.#writing !== null) recycle(this.#writing.chunks);
     this.#writing = null;
+    giveBackSoon();
     if (this.#socket.destroyed) return;
     if (this.connection.output.bytes > 0) this.flush();
     else if (this.#ending !== null) this.#socket.end();

@@ -3,6 +3,7 @@ import type { SocketType } from '../../../src/zmtp/connection/commands.js';
 import { Connection, type ConnectionEvents } from '../../../src/zmtp/connection/connection.js';
 import { NullMechanism } from '../../../src/zmtp/connection/null.js';
 import { Frames } from '../../../src/core/frames.js';
+import { pieceOf } from '../../../src/core/piece.js';
 import { readAnew } from '../../support/packed-frames.js';
 
 export const MORE = 1;
@@ -109,6 +110,7 @@ export class Recorded implements ConnectionEvents {
     const bodies = frames.copyFrom(0).map((body) => body.toString('latin1'));
     if (frames.isPacked && !isSame(readAnew(frames), frames)) throw new Error('it is not packed');
     for (let index = 0; frames.isLasting && index < frames.count; index++) {
+      pieceOf(frames.buffer(index))?.hold();
       this.lasting.push({ frame: frames.view(index), was: frames.copy(index) });
     }
     this.messages.push(bodies);
