@@ -1,5 +1,6 @@
 /** MESSAGE of 25/ZMTP-CURVE: one sealed frame of a message or command. */
 import { copyBytes, int32At, putInt32 } from '../../core/bytes.js';
+import { Piece } from '../../core/piece.js';
 import type { FrameCipher, OpenedFrame } from '../connection/mechanism.js';
 import { type CurveCrypto, type Verification, wipe } from './crypto.js';
 import {
@@ -23,6 +24,9 @@ const TWO_POW_32 = 0x1_0000_0000;
 const ARENA_BYTES = 256 * 1024;
 let arena: Buffer | null = null;
 let arenaUsed = 0;
+/** What is too large for it, and for V8 to collect. */
+const PIECE_BYTES_MIN = 64 * 1024;
+const pieces: Piece[] = [];
 
 /**
  * Which side seals: each direction has its own prefix, so that a frame cannot be sent back to its
@@ -153,6 +157,7 @@ export class CurveCipher implements FrameCipher {
 
   recycle(): void {
     arenaUsed = 0;
+    while (pieces.length > 0) pieces.pop()?.release();
   }
 
   close(): void {
@@ -172,13 +177,19 @@ function setFlags(opened: OpenedFrame, flags: number): void {
   opened.command = (flags & SEALED_COMMAND) !== 0;
 }
 
+function pieceFor(size: number): Buffer {
+  const piece = new Piece(size);
+  pieces.push(piece);
+  return piece.words.bytes;
+}
+
 /** Copies plain text into the arena, where it stays until the arena is reused. */
 function keep(memory: Buffer, start: number, end: number, opened: OpenedFrame): void {
   const size = end - start;
   let at = arenaUsed;
   let into = (arena ??= Buffer.allocUnsafeSlow(ARENA_BYTES));
   if (at + size > ARENA_BYTES) {
-    into = Buffer.allocUnsafeSlow(size);
+    into = size > PIECE_BYTES_MIN ? pieceFor(size) : Buffer.allocUnsafeSlow(size);
     at = 0;
   } else {
     arenaUsed = at + size;
