@@ -18,6 +18,7 @@ export type BrokerName =
   | 'mdp01'
   | 'pirates'
   | 'queue'
+  | 'proxy'
   | 'before'
   | 'before-curve'
   | 'c'
@@ -32,6 +33,7 @@ export const BROKER_TITLES: Readonly<Record<BrokerName, string>> = {
   mdp01: 'Majordomo, MDP 0.1',
   pirates: 'Majordomo, Simple Pirates',
   queue: 'C queue of Simple Pirates on libzmq',
+  proxy: '`zmq_proxy`',
   before: 'Majordomo before',
   'before-curve': 'Majordomo before, with CURVE',
   c: 'C broker on libzmq',
