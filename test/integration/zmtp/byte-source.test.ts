@@ -61,6 +61,31 @@ describe('An accepted socket', () => {
     socket.destroy();
   });
 
+  it('is read to where it is lent to, also after it had stopped, and to the shared buffer after that', async () => {
+    await pair();
+    const source = ByteSource.accepted(accepted, reading);
+    const own = Buffer.alloc(300_000);
+    const [others, at] = [[] as Buffer[], { own: 0, reads: 0 }];
+    // The first read ends where it may, and what comes then has a place.
+    source.read(
+      (bytes, size) => {
+        const isLent = bytes.buffer === own.buffer;
+        if (isLent) at.own += size;
+        else others.push(Buffer.from(bytes.subarray(0, size)));
+        setImmediate(() => source.resume());
+        return ++at.reads % 2 === 0;
+      },
+      () => (at.own < own.length ? own.subarray(at.own) : null),
+    );
+    const sent = Buffer.from(Array.from({ length: 500_000 }, (_, byte) => byte % 251));
+    dialler.write(sent);
+    const got = (): number => at.own + Buffer.concat(others).length;
+    await until(() => got() === sent.length, 'all is read');
+    const [first = Buffer.alloc(0), ...rest] = others;
+    expect(Buffer.concat([first, own, ...rest]).equals(sent)).toBe(true);
+    source.socket.destroy();
+  });
+
   it.each(UNFAMILIAR)(
     'whose handle is %s is read in the usual way, and so are all later ones',
     async (_what, change) => {

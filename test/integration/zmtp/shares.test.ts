@@ -1,4 +1,5 @@
 import { Holdings } from '../../../src/core/holdings.js';
+import { freePieceBytes } from '../../../src/core/piece.js';
 import type { Closing } from '../../../src/zmtp/port.js';
 import { dialZmtp } from '../../../src/zmtp/link.js';
 import { openZmtpRouter } from '../../../src/zmtp/router/router.js';
@@ -68,6 +69,17 @@ describe('memory held for connections is counted by identity (D77):', () => {
     const held = holdings.bytes - inputOf(holdings);
     expect(held).toBeGreaterThan(waiting);
     expect(held).toBeLessThan(waiting * 1.1);
+  });
+
+  it('large messages not at all once they were handled: what is kept free for the next ones is given back', async () => {
+    const server = await serve({ limits: { messageBytesMax: 1 << 20 } });
+    const peer = await new RawSocket(server.endpoint).shakeHands();
+    await server.untilTold('connected');
+    const before = freePieceBytes();
+    peer.socket.write(frame(0, Buffer.alloc(900_000, 'x')));
+    await server.untilTold('message');
+    expect(freePieceBytes()).toBeGreaterThan(before);
+    await until(() => freePieceBytes() === 0, 'all is given back');
   });
 
   it('incomplete messages, until they are whole', async () => {
