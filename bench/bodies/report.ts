@@ -38,7 +38,7 @@ interface Target {
 }
 
 const PAGES =
-  'The system gives the memory of a body of 50 MB page by page, which costs about as much as to copy it; what the broker keeps free is reused without that, and is limited by `limits.memoryBytes`.';
+  'The kernel copies as much for both. The rest is Node’s way to each read and write, collections of V8, and memory that the system gives anew page by page: what the broker keeps free is reused without that, up to an eighth of `limits.memoryBytes`.';
 const TURNS =
   'The broker reads and writes a bounded number of bytes of one connection in a turn, so that others wait for a millisecond at most; the proxy does not, and has a thread of its own for its sockets.';
 const TARGETS: readonly Target[] = [
