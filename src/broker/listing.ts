@@ -18,7 +18,6 @@ import type { Service, Worker } from './state/entities.js';
 import type { InternalServices } from './state/internal-services.js';
 import type { Tables } from './state/request-store.js';
 import type { Sessions } from './state/sessions.js';
-import { shownGroup } from './state/waiting.js';
 
 /** Maximum number of entries examined for one page, even if few of them match. */
 const LOOKED_AT_MAX = 10_000;
@@ -78,7 +77,7 @@ function limitsOf({ waiting }: Service, now: number): Pick<ServiceSeen, 'limits'
       onFailure: limits?.holds === true ? 'hold' : 'pass',
       held: waiting
         .longestHeld(now, HELD_MAX)
-        .map(({ key, queued, why }) => ({ group: shownGroup(key), queued, why })),
+        .map(({ group, queued, why }) => ({ group, queued, why })),
     },
   };
 }

@@ -77,6 +77,8 @@ export class Groups {
 export interface HeldGroup {
   /** The bytes of its name, one character per byte. */
   readonly key: string;
+  /** The name in printable form (D3). */
+  readonly group: string;
   readonly why: string;
   readonly queued: number;
 }
@@ -402,7 +404,7 @@ export class Waiting {
       const group = this.#groups.of(number);
       const why = group?.gate?.whyShut(now) ?? null;
       if (group === null || why === null || group.count === 0) continue;
-      held.push({ key, why, queued: group.count });
+      held.push({ key, group: shownGroup(key), why, queued: group.count });
     }
     return held.sort((a, b) => b.queued - a.queued).slice(0, most);
   }
@@ -487,6 +489,6 @@ export class Waiting {
 }
 
 /** The name of a group in printable form (D3). */
-export function shownGroup(key: string): string {
+function shownGroup(key: string): string {
   return escapeName(Buffer.from(key, 'latin1'));
 }

@@ -304,8 +304,9 @@ describe('limits, at random', () => {
       // Nothing is forgotten: all of it comes to an end.
       for (let turns = 0; s.broker.load.requests > 0 && turns < 2000; turns++) {
         if (workers.length === 0) {
-          workers.push(worker(s, 'last', 4));
-          has.set(workers[0] as WorkerActor, []);
+          const last = worker(s, 'last', 4);
+          workers.push(last);
+          has.set(last, []);
         }
         look();
         for (const w of workers) for (const _ of has.get(w)?.splice(0) ?? []) w.final('ok');

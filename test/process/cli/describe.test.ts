@@ -172,7 +172,9 @@ describe('majordomo services export', () => {
   it('writes the types of the first of different contracts', async () => {
     const { stdout, stderr } = await run(['services', 'export', '--typescript', ...at]);
     expect(stderr).toContain('pay has 2 different contracts: the types are those of the first\n');
-    expect(stdout).toContain('readonly "pay": { readonly input: PayInput; readonly output: string }');
+    expect(stdout).toContain(
+      'readonly "pay": { readonly input: PayInput; readonly output: string }',
+    );
     const { stdout: python } = await run(['services', 'export', '--python', '-o', 'json', ...at]);
     expect(JSON.parse(python)).toContain('PAY: TypedService[PayInput, str]');
   });
