@@ -87,8 +87,9 @@ class Head {
   readonly fixedBytes: number;
   /** The frame that was filled in last, and where it ends: usually it is the next one, too. */
   #filled: Uint8Array | null = null;
-  /** The number that was filled in last, behind a token: all of these have one length. */
+  /** The number that was filled in last, and where. */
   #number = -1;
+  #numberAt = -1;
   #end = 0;
 
   constructor(...fixed: readonly Buffer[]) {
@@ -119,11 +120,12 @@ class Head {
 
   /** Fills in a number after the token, empty if it is 0. Returns where it ends. */
   fillNumber(from: number, number: number): number {
-    // Many are the same as the one before.
-    if (number === this.#number) return this.#end;
+    // Many are the same as the one before, and all tokens of a broker have one length.
+    if (number === this.#number && from === this.#numberAt) return this.#end;
     const text = number === 0 ? '' : String(number);
     const at = putFrameHead(this.words.bytes, from, text.length, true);
     this.#number = number;
+    this.#numberAt = from;
     this.#end = at + this.words.bytes.write(text, at, 'latin1');
     return this.#end;
   }
