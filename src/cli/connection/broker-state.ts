@@ -27,7 +27,7 @@ and the HTTP address is unknown or unusable), the configuration of this machine 
 export interface StateSource {
   /** The JSON of mmi.broker; by HTTP also the database, which clients are not told (`store`). */
   status(): Promise<Facts>;
-  /** The items of mmi.services; by HTTP also `oldestQueuedMs`, `clientsAway` and `failedMsAgo`. */
+  /** The items of mmi.services; by HTTP also what only `ServiceSeen` has. */
   services(): Promise<readonly Facts[]>;
   /**
    * The items of mmi.workers, of all services or of one; by HTTP with a token also their addresses.

@@ -71,7 +71,14 @@ function numbersIn(value: unknown): Readonly<Record<string, number | null>> | nu
 /** Services as in mmi.services, whichever way the node was asked: without what changes by the millisecond. */
 export function asOverMmi(services: readonly Facts[]): readonly Facts[] {
   return services.map(
-    ({ oldestQueuedMs: _oldest, clientsAway: _away, failedMsAgo: _failed, ...service }) => service,
+    ({
+      oldestQueuedMs: _oldest,
+      clientsAway: _away,
+      failedMsAgo: _failed,
+      limits: _limits,
+      groupLimits: _groupLimits,
+      ...service
+    }) => service,
   );
 }
 
