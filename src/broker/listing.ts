@@ -124,7 +124,7 @@ class ListedLazily implements Listed {
 
 /** A worker that has a request. */
 export interface Holder {
-  /** Its number, as in the log. */
+  /** The number of the worker, as in the log. */
   readonly worker: string;
   readonly workerName: string | null;
 }

@@ -26,7 +26,7 @@ export class Piece {
   readonly words: Words;
   #users = 1;
 
-  /** Its maker is its first user. @param bytes at least so many */
+  /** Makes a piece, whose maker is the first user. @param bytes at least so many */
   constructor(bytes: number) {
     this.words = new Words(take(pieceBytes(bytes)));
     pieces.set(this.words.bytes, this);

@@ -17,14 +17,14 @@ export class Gate {
   /** The bytes of the name of the group, one character per byte; `null`: it is the gate of the service itself. */
   readonly group: string | null;
   limit: RunLimit;
-  /** Its requests at workers. */
+  /** Requests of the service or group that are at workers. */
   running = 0;
   /** When the bucket of starts is full again, in monotonic milliseconds. */
   fullAt: number;
   /** Until then nothing starts; with `isTimed`. */
   opensAt = 0;
   isTimed = false;
-  /** It is to be told of, because it may have opened. */
+  /** The gate is to be told of, because it may have opened. */
   isListed = false;
   /** Nothing of it waits or runs: it is kept until the bucket is full. */
   isIdle = false;

@@ -218,16 +218,18 @@ export class ServiceTable {
       const { key: service, value: endedAt } = oldest;
       if (endedAt + REMEMBERED_MS > now && among.size <= most) return left;
       among.shift();
-      if (!service.waiting.release()) {
+      const { usedAt } = service.counted;
+      // Above the maximum nothing keeps it: anyone can name services.
+      if (service.waiting.hasCounted && among.size < most) {
         among.set(service, now);
         continue;
       }
-      const { usedAt } = service.counted;
       if (usedAt > endedAt && among.size < most) {
         // Clients that do not wait for a worker were refused meanwhile.
         among.set(service, usedAt);
         continue;
       }
+      service.waiting.end();
       this.#byName.delete(service.id);
       this.#byId[service.id] = null;
       this.#freeIds.push(service.id);

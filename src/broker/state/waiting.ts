@@ -32,7 +32,7 @@ export class Group extends RequestList implements InCircle<Group> {
   key: string;
   /** The number of its requests, also of those at workers. */
   requests = 0;
-  /** Its limit; `null`: it has none. */
+  /** The limit of the group; `null`: it has none. */
   gate: Gate | null = null;
   after: Group | null = null;
   before: Group | null = null;
@@ -305,7 +305,8 @@ export class Waiting {
       const group = this.#groups.of(number);
       if (group === null) continue;
       group.gate = this.#gateOf(group.gate, group.key, limits?.group ?? null);
-      if (group.count > 0) this.#hasTurn(group);
+      if (group.requests === 0 && !this.#isKept(group)) this.#forget(group, number);
+      else if (group.count > 0) this.#hasTurn(group);
     }
   }
 
@@ -338,14 +339,19 @@ export class Waiting {
     if (gate !== null) this.#gates.ended(gate);
   }
 
-  /** The service is not used any more. @returns false: some of its limits are, until a bucket is full */
-  release(): boolean {
-    if (this.groupCount > 0) return false;
-    if (this.gate === null) return true;
-    if (this.#gates.isUsed(this.gate)) return false;
-    this.#gates.remove(this.gate);
+  /** Whether starts that were counted keep the limits of the service, or of a group, until a bucket is full. */
+  get hasCounted(): boolean {
+    return this.groupCount > 0 || (this.gate !== null && this.#gates.isUsed(this.gate));
+  }
+
+  /** The service, which has no requests, is forgotten, and with it what was counted for its limits. */
+  end(): void {
+    for (const group of this.#numbers?.values() ?? []) {
+      const kept = this.#groups.of(group);
+      if (kept !== null) this.#forget(kept, group);
+    }
+    if (this.gate !== null) this.#gates.remove(this.gate);
     this.gate = null;
-    return true;
   }
 
   /** The gate of a group may have opened. */

@@ -16,7 +16,7 @@ class OpenGroup extends GroupHeap implements InCircle<OpenGroup> {
   /** Open requests of it, and those of them that are prepared. */
   open = 0;
   prepared = 0;
-  /** None of them may be prepared now: its turn comes when that has changed. */
+  /** No request of the group may be prepared now: its turn comes when that has changed. */
   isParked = false;
   /** Requests of it that wait for their next attempt; `null`: there never was one. */
   retrying: Set<Slot> | null = null;

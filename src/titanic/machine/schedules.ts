@@ -305,7 +305,7 @@ export class Schedules {
     return true;
   }
 
-  /** Those that this broker has claimed. */
+  /** The schedules that this broker has claimed. */
   get claimed(): readonly Release[] {
     return this.#table.whole.flatMap(({ uuid, claim }) => (claim === null ? [] : { uuid, claim }));
   }

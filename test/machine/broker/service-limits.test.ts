@@ -1,5 +1,6 @@
 /** Limits of services and of their groups: how many run at once, and how many start per second (D118). */
 import { START } from '../../../src/broker/listing.js';
+import { Holdings } from '../../../src/core/holdings.js';
 import type { RunLimit } from '../../../src/broker/options.js';
 import { seededRandom } from '../../support/stage-random.js';
 import { endStages, stage, type Stage } from '../../support/stage.js';
@@ -131,6 +132,34 @@ describe('limits of what runs at once', () => {
     expect(got(w)).toBe('');
     s.after(1);
     expect(got(w)).toBe('a1');
+  });
+
+  it('leave nothing behind when they go, nor when their services are many', () => {
+    const holdings = new Holdings();
+    const s = stage({ holdings, limits: { services: 5000 } });
+    const held = (): number => holdings.use('broker').requests;
+    const before = held();
+    limit(s, { group: { perSecond: 0.1 } });
+    const w = worker(s);
+    const c = s.client('c');
+    send(c, 'a1 b1');
+    expect(got(w)).toBe('a1 b1');
+    w.final('ok').final('ok');
+    expect(held()).toBeGreaterThan(before);
+    limit(s, {});
+    expect(held()).toBe(before);
+    // More than are remembered, all of them limited, and none with a full bucket.
+    const slow = { running: Infinity, perSecond: 0.001, burst: 1 };
+    s.input((broker) => {
+      broker.setServiceLimits(() => ({ service: slow, group: null, holds: false }));
+      broker.begin(s.now);
+    });
+    for (let n = 0; n < 1500; n++) c.request(`named-${n}`, 'x');
+    expect(s.broker.listing.serviceCount).toBe(1501);
+    s.after(60_000);
+    expect(s.broker.listing.serviceCount).toBeLessThan(1100);
+    s.input((broker) => broker.setServiceLimits(() => null));
+    s.turn();
   });
 
   it('leave requests that nobody wants any more to their end', () => {
