@@ -234,6 +234,7 @@ export class TaskContext<S extends PartSink = PartSink> implements InnerContext 
   /** The request was given back. */
   abort(): void {
     this.#over = true;
+    clearTimeout(this.#graceTimer);
     this.#goOn?.();
     this.#signal?.abort(closedError());
   }

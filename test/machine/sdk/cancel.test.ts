@@ -308,6 +308,15 @@ describe('a worker', () => {
     expect(worker.counters).toMatchObject({ cancelled: 1, answered: 1 });
   });
 
+  it('says nothing of a handler that goes on once its worker is closed', async () => {
+    const { worker, net } = workerOf(() => new Promise(() => undefined), { cancelGraceMs: 20 });
+    asks(net, 't1');
+    cancels(net, 't1');
+    await worker.close({ graceMs: 0 });
+    await pause(40);
+    expect(warnings).toEqual([]);
+  });
+
   it('lets no more handlers go on without a place than it has places, also for services that share them', async () => {
     const never = (): Promise<string> => new Promise(() => undefined);
     process.emitWarning = (warning: string | Error): void => {
