@@ -50,8 +50,16 @@ class TokenSink implements BrokerSink {
     this.request(peer, version, token);
   }
 
+  requestWithGroup(peer: number, version: 1 | 2, token: Words): void {
+    this.request(peer, version, token);
+  }
+
   heartbeat(): void {
     this.replies += 0;
+  }
+
+  askRuns(): void {
+    throw new Error('no service has limits');
   }
 
   cancel(): void {

@@ -130,6 +130,7 @@ export class Broker {
   begin(now: number): void {
     this.#data.absence.begin(now);
     this.#data.gates.begin(now);
+    this.#registrations.askRuns();
   }
 
   /** Plugs in a service of this process. Must be called before the first input. */
@@ -161,6 +162,7 @@ export class Broker {
       const worker = workers.find(table.get(id, WORKER));
       if (worker?.remote === null) worker.service.waiting.counted(id);
     }
+    this.#data.earlierRuns.count();
     for (const service of services.all()) workers.schedule(service);
     this.storedDeliveries.limitsChanged();
   }
@@ -292,6 +294,9 @@ export class Broker {
         return;
       case 'fail':
         this.#fromWorkers.failed(peer, inbound, null, now);
+        return;
+      case 'runs':
+        this.#fromWorkers.runs(peer, inbound, now);
         return;
       case 'ping':
         this.#fromClients.ping(peer);

@@ -12,6 +12,8 @@ export const SEQUENCE_MAX: number = 2 ** 48 - 1;
 export const PRIORITY_MAX = 100;
 /** The longest name of a service, in bytes. */
 export const SERVICE_NAME_BYTES_MAX = 255;
+/** The longest name of a group, in bytes of UTF-8; none is empty (D118). */
+export const GROUP_BYTES_MAX = 255;
 /** Milliseconds since 1970, up to the end of the year 9999. ISO 8601 has four digits for a year. */
 export const WALL_MS_MAX: number = Date.UTC(10_000, 0) - 1;
 /** Microseconds since 1970, where they count: exact up to the year 2255. */

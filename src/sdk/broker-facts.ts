@@ -17,6 +17,8 @@ export interface WorkerOffers {
   readonly headers: boolean;
   /** Workers may ask for CANCEL in these options. */
   readonly cancel: boolean;
+  /** Workers may ask for the groups of their requests in these options, and say what they run of others. */
+  readonly group: boolean;
   /** READY may have a contract, after the options. */
   readonly contract: boolean;
   /** Workers may report failures. */
@@ -32,6 +34,7 @@ export const NO_WORKER_OFFERS: WorkerOffers = {
   options: false,
   headers: false,
   cancel: false,
+  group: false,
   contract: false,
   fail: false,
   leave: false,
@@ -104,6 +107,7 @@ export class BrokerFacts {
       options,
       headers: options && this.#has('headers'),
       cancel: options && this.#has('cancel'),
+      group: options && this.#has('group'),
       contract: options && this.#has('contract'),
       fail: this.#has('fail'),
       leave: credit && this.#has('leave'),

@@ -57,6 +57,8 @@ export function parsedJson(body: { text(): string }): unknown {
 export interface Request<Value = Buffer> extends Message<Value> {
   /** What the client sent beside the body; frozen, and empty if it sent nothing or the broker knows no headers. */
   readonly headers: Headers;
+  /** The group that the client named, such as a tenant; empty if it named none, or the broker knows no groups. */
+  readonly group: string;
   /**
    * Aborts when the client no longer waits, if it said how long it does, and when the grace period of the
    * worker's `close()` is over: the request was then given back to the broker.
@@ -194,6 +196,8 @@ export class ReceivedRequest extends ReceivedMessage implements Request {
   headers: Headers;
   /** When its client stops waiting, in whole monotonic milliseconds; 0: it did not say. */
   deadlineMs: MonotonicMs;
+  /** The bytes of the name of its group, one character per byte; empty: it is in none. */
+  groupBytes: string;
   #source: SignalSource | null;
 
   // Written out: an implicit constructor would put its arguments into an array for each request.
@@ -208,6 +212,7 @@ export class ReceivedRequest extends ReceivedMessage implements Request {
     super(service, decode, frames, bytes, start, end);
     this.headers = NO_HEADERS;
     this.deadlineMs = 0;
+    this.groupBytes = '';
     this.#source = null;
   }
 
@@ -226,12 +231,16 @@ export class ReceivedRequest extends ReceivedMessage implements Request {
     this.#source = source;
   }
 
+  get group(): string {
+    return Buffer.from(this.groupBytes, 'latin1').toString();
+  }
+
   get signal(): AbortSignal {
     return present(this.#source, 'a handler has the request').signal;
   }
 
   override toJSON(): object {
-    return { ...super.toJSON(), headers: this.headers };
+    return { ...super.toJSON(), headers: this.headers, group: this.group };
   }
 }
 

@@ -174,6 +174,8 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
       settings,
       dial: settings.dial,
       run: (session, task, offered) => this.#begin(session, task, offered),
+      running: ({ service }) =>
+        this.#running.filter(({ task }) => task.request.service === service),
       cancel: (session, token) => this.#cancel(session, token),
       closing: (promise) => {
         const tracked = promise.finally(() => this.#closings.delete(tracked));
@@ -512,6 +514,8 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
 
   #remove(context: TaskContext<WorkerSession>): void {
     context.ended();
+    const { task } = context;
+    if (task.isEarlier) for (const connection of this.#connections) connection.runEnded(task);
     const last = this.#running.pop();
     if (last === undefined || last === context) return;
     this.#running[context.place] = last;

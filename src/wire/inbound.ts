@@ -19,9 +19,11 @@ import {
   CREDIT_MAX,
   DEADLINE_MS_MAX,
   ENVELOPE_FRAMES_MAX,
+  GROUP_BYTES_MAX,
   HEADER_BYTES,
   HEADERS_BYTES_MAX,
   type MdpVersion,
+  RUNS_BYTES_MAX,
   SERVICE_NAME_BYTES_MAX,
   WORKER_01_DISCONNECT,
   WORKER_01_HEARTBEAT,
@@ -34,6 +36,7 @@ import {
   WORKER_READY,
   WORKER_REQUEST,
   WORKER_RETURN,
+  WORKER_RUNS,
 } from './mdp.js';
 import { readReadyOptions } from './ready-options.js';
 
@@ -51,6 +54,8 @@ export type InboundKind =
   | 'return'
   /** The frames from `body` on are for `readFailure`, which accepts any input. */
   | 'fail'
+  /** What a worker runs of earlier registrations: from `body` on, the frames are groups and numbers (D118). */
+  | 'runs'
   /** A Freelance client asks whether this node serves. */
   | 'ping';
 
@@ -87,7 +92,7 @@ export class Inbound {
   envelopeFrames = 0;
   /** request: an empty delimiter precedes the header (always so in 0.1; D2). */
   enveloped = false;
-  /** request, ready: index of the service name. */
+  /** request, ready, runs: index of the service name. */
   service = 0;
   /** final, partial, return, fail: index of the frame with the client's token (D7). */
   token = 0;
@@ -114,6 +119,8 @@ export class Inbound {
   wantsHeaders = false;
   /** ready: the worker asks for CANCEL (D106). */
   wantsCancel = false;
+  /** ready: the worker asks for the groups of its requests (D118). */
+  wantsGroup = false;
   /** ready: index of the frame with the contract, which is not read yet (D107); -1: there is none. */
   contract = -1;
   /** malformed: what is wrong. */
@@ -310,6 +317,9 @@ export class Inbound {
       case 'fail':
         this.#readToken(kind, at + 1);
         return;
+      case 'runs':
+        this.#readRuns(at + 1);
+        return;
       case 'heartbeat':
       case 'disconnect':
         if (frames.count > at + 1) this.reject('worker', at + 1, 'nothing may follow this command');
@@ -336,6 +346,7 @@ export class Inbound {
       this.workerName = null;
       this.wantsHeaders = false;
       this.wantsCancel = false;
+      this.wantsGroup = false;
       this.contract = frames.count === at + 4 ? at + 3 : -1;
       if (this.credit < 1) {
         this.reject('worker', at + 1, 'credit must be a decimal number from 1 to 10000');
@@ -350,13 +361,48 @@ export class Inbound {
     const options = readReadyOptions(this.frames.view(at));
     if (options === null) {
       const rule =
-        'options must be a JSON object of at most 1 KiB: name a string, headers and cancel booleans';
+        'options must be a JSON object of at most 1 KiB: name a string, headers, cancel and group booleans';
       this.reject('worker', at, rule);
     } else {
       this.workerName = options.name;
       this.wantsHeaders = options.headers;
       this.wantsCancel = options.cancel;
+      this.wantsGroup = options.group;
     }
+  }
+
+  #readRuns(at: number): void {
+    const frames = this.frames;
+    const from = at + 1;
+    if (at >= frames.count || !isServiceName(frames, at)) {
+      this.reject('worker', at, 'a service name must be 1 to 255 bytes');
+      return;
+    }
+    const count = frames.count - from;
+    if (count < 2 || count % 2 > 0) {
+      this.reject('worker', frames.count, 'groups must follow, each with a number');
+      return;
+    }
+    let bytes = 0;
+    for (let index = from; index < frames.count; index++) {
+      bytes += frames.size(index);
+      const isGroup = (index - from) % 2 === 0;
+      if (isGroup && frames.size(index) > GROUP_BYTES_MAX) {
+        this.reject('worker', index, 'a group may have at most 255 bytes');
+        return;
+      }
+      if (!isGroup && !isZero(frames, index) && decimal(frames, index, CREDIT_MAX) < 0) {
+        this.reject('worker', index, 'a number of requests must be decimal, from 0 to 10000');
+        return;
+      }
+    }
+    if (bytes > RUNS_BYTES_MAX) {
+      this.reject('worker', from, 'groups and numbers may have at most 1 KiB together');
+      return;
+    }
+    this.kind = 'runs';
+    this.service = at;
+    this.body = from;
   }
 
   /** `token, empty, …` of a reply, RETURN or FAIL. */
@@ -408,6 +454,7 @@ function workerCommand(dialect: Dialect, command: number): WorkerKind | null {
   if (command === WORKER_READY) return 'ready';
   if (command === WORKER_RETURN) return 'return';
   if (command === WORKER_FAIL) return 'fail';
+  if (command === WORKER_RUNS) return 'runs';
   if (isVersion1(dialect)) {
     if (command === WORKER_01_REPLY) return 'final';
     if (command === WORKER_01_HEARTBEAT) return 'heartbeat';
@@ -456,6 +503,10 @@ function headerAt(frames: Frames, index: number): Header {
 function byteOf(frames: Frames, index: number): number {
   if (index >= frames.count || frames.size(index) !== 1) return -1;
   return frames.buffer(index)[frames.start(index)] ?? -1;
+}
+
+function isZero(frames: Frames, index: number): boolean {
+  return byteOf(frames, index) === DIGIT_0;
 }
 
 /** The value of a command that is two digits, or -1. */

@@ -5,10 +5,7 @@
  *
  * The file is also built for the page: no functions of `Buffer`.
  */
-import { DURATION_MS_MAX, isWhole, PRIORITY_MAX } from '../core/numbers.js';
-
-/** Maximum length of a group, in bytes of UTF-8; none is empty (D118). */
-export const GROUP_BYTES_MAX = 255;
+import { DURATION_MS_MAX, GROUP_BYTES_MAX, isWhole, PRIORITY_MAX } from '../core/numbers.js';
 
 /** The pauses between the attempts of one stored request, in milliseconds, before jitter. */
 export interface Backoff {

@@ -3,7 +3,7 @@
  *
  * Note: PARTIAL and FINAL are 0x02 and 0x03 when sent to clients, but 0x03 and 0x04 from workers.
  */
-export { SERVICE_NAME_BYTES_MAX } from '../core/numbers.js';
+export { GROUP_BYTES_MAX, SERVICE_NAME_BYTES_MAX } from '../core/numbers.js';
 
 /** Protocol version of a message: `MDP/0.1` or `MDP/0.2`. */
 export type MdpVersion = 1 | 2;
@@ -45,6 +45,10 @@ export const WORKER_FAIL = 0x08;
 export const WORKER_REQUEST_WITH_HEADERS = 0x09;
 /** Either version, to workers that asked for it: nobody wants the answer of one request any more (D106). */
 export const WORKER_CANCEL = 0x0a;
+/** Either version, to workers that asked for it: a REQUEST with a group, and with headers and a deadline (D118). */
+export const WORKER_REQUEST_WITH_GROUP = 0x0b;
+/** Either version: how many requests of a group a worker runs that it got in an earlier registration (D118). */
+export const WORKER_RUNS = 0x0c;
 
 /** Identity and correlation frames that may stand before the empty delimiter (D1). */
 export const ENVELOPE_FRAMES_MAX = 8;
@@ -52,6 +56,8 @@ export const ENVELOPE_FRAMES_MAX = 8;
 export const CREDIT_MAX = 10_000;
 /** Maximum size of the headers of a request: the broker checks nothing else of them (D66). */
 export const HEADERS_BYTES_MAX = 8192;
+/** Maximum size of all frames of a worker's RUNS behind the service (D118). */
+export const RUNS_BYTES_MAX = 1024;
 /** The longest deadline (D66). */
 export const DEADLINE_MS_MAX = 2_147_483_647;
 
@@ -59,7 +65,7 @@ export const DEADLINE_MS_MAX = 2_147_483_647;
 export const MMI_PREFIX: Buffer = Buffer.from('mmi.');
 
 /** A one-byte frame for each command, made once. */
-export const COMMAND_FRAMES: readonly Buffer[] = Array.from({ length: 11 }, (_, command) =>
+export const COMMAND_FRAMES: readonly Buffer[] = Array.from({ length: 13 }, (_, command) =>
   Buffer.from([command]),
 );
 /** A frame of two digits for each command, for peers that write commands so (D113). */

@@ -31,7 +31,9 @@ import {
   CLIENT_FINAL,
   CLIENT_PARTIAL,
   COMMAND_FRAMES,
+  DEADLINE_MS_MAX,
   EMPTY,
+  GROUP_BYTES_MAX,
   SERVICE_NAME_BYTES_MAX,
   WORKER_01_DISCONNECT,
   WORKER_01_HEARTBEAT,
@@ -41,7 +43,9 @@ import {
   WORKER_02_PARTIAL,
   WORKER_CANCEL,
   WORKER_REQUEST,
+  WORKER_REQUEST_WITH_GROUP,
   WORKER_REQUEST_WITH_HEADERS,
+  WORKER_RUNS,
 } from './mdp.js';
 import { PIRATE_HEARTBEAT, PIRATE_HEARTBEAT_WORD } from './pirate.js';
 
@@ -68,11 +72,12 @@ export interface ReturnPath {
   envelopeEnd: number;
 }
 
+const NUMBER_BYTES = 2 + String(DEADLINE_MS_MAX).length;
 /**
- * Room for the name of a service, or a token (which is shorter), and an empty frame, with their
- * heads.
+ * Room, with their heads, for the name of a service, or for a token (which is shorter), an empty frame, a group, a
+ * deadline and another empty frame.
  */
-const ROOM_BYTES = 2 + SERVICE_NAME_BYTES_MAX + 2;
+const ROOM_BYTES = 2 + SERVICE_NAME_BYTES_MAX + 2 + 2 + GROUP_BYTES_MAX + NUMBER_BYTES + 2;
 
 /** Larger messages are written in parts: they would leave much of a chunk of output unused. */
 const WHOLE_BYTES_MAX = 8192;
@@ -118,6 +123,15 @@ class Head {
     return putFrameHead(this.words.bytes, at + length, 0, true);
   }
 
+  /** Fills in a group after the token. Returns where it ends. */
+  fillGroup(from: number, group: Uint8Array): number {
+    const { length } = group;
+    const at = putFrameHead(this.words.bytes, from, length, true);
+    copyBytes(group, 0, length, this.words.bytes, at);
+    this.#numberAt = -1;
+    return at + length;
+  }
+
   /** Fills in a number after the token, empty if it is 0. Returns where it ends. */
   fillNumber(from: number, number: number): number {
     // Many are the same as the one before, and all tokens of a broker have one length.
@@ -137,6 +151,11 @@ const REQUEST_HEADS = byDialect((dialect) => new Head(...workerHead(dialect, WOR
 /** `fixed…, token, empty, deadline` */
 const REQUEST_WITH_HEADERS_HEADS = byDialect(
   (dialect) => new Head(...workerHead(dialect, WORKER_REQUEST_WITH_HEADERS)),
+);
+
+/** `fixed…, token, empty, group, deadline` */
+const REQUEST_WITH_GROUP_HEADS = byDialect(
+  (dialect) => new Head(...workerHead(dialect, WORKER_REQUEST_WITH_GROUP)),
 );
 
 /** What stands between the envelope and the name of the service, or the body where none is named. */
@@ -184,6 +203,8 @@ const HEARTBEATS: Readonly<Record<Dialect, readonly Buffer[]>> = {
   [WORDS]: [PIRATE_HEARTBEAT_WORD],
 };
 const DISCONNECTS = signals(WORKER_01_DISCONNECT, WORKER_02_DISCONNECT);
+/** The whole message: what do you run that you did not get in this registration? (D118) */
+const RUNS_QUESTIONS = signals(WORKER_RUNS, WORKER_RUNS);
 /** Frames that precede the token of CANCEL. */
 const CANCELS = signals(WORKER_CANCEL, WORKER_CANCEL);
 
@@ -272,6 +293,32 @@ export class MessageWriter {
     writeRequest(out, peer, head.words, headEnd, rest, restStart, restEnd);
   }
 
+  /**
+   * REQUEST with a group to a worker that asked for it (D118).
+   * @param leftMs what is left of its deadline; 0: it has none
+   * @param hasHeaders whether `rest` begins with the headers frame
+   * @param rest the headers frame, if any, and the body, packed
+   */
+  requestWithGroup(
+    peer: number,
+    dialect: MdpDialect,
+    token: Words,
+    group: Uint8Array,
+    leftMs: number,
+    hasHeaders: boolean,
+    rest: Words,
+    restStart: number,
+    restEnd: number,
+  ): void {
+    const out = this.#out;
+    if (out === null) return;
+    const head = REQUEST_WITH_GROUP_HEADS[dialect];
+    const groupEnd = head.fillGroup(head.fillToken(token), group);
+    const numberEnd = head.fillNumber(groupEnd, leftMs);
+    const headEnd = hasHeaders ? numberEnd : putFrameHead(head.words.bytes, numberEnd, 0, true);
+    writeRequest(out, peer, head.words, headEnd, rest, restStart, restEnd);
+  }
+
   /** CANCEL to a worker: `token, empty`, as of its REQUEST (D106). */
   cancel(peer: number, dialect: Dialect, token: Words): void {
     const head = CANCELS[dialect];
@@ -281,6 +328,11 @@ export class MessageWriter {
   /** HEARTBEAT to a worker, if its kind knows it. */
   heartbeat(peer: number, dialect: Dialect): void {
     writeFrames(this.#out, peer, HEARTBEATS[dialect]);
+  }
+
+  /** Asks a worker what it runs that others gave it (D118). */
+  askRuns(peer: number, dialect: Dialect): void {
+    writeFrames(this.#out, peer, RUNS_QUESTIONS[dialect]);
   }
 
   /** DISCONNECT to a worker, if its kind knows it. */

@@ -13,6 +13,8 @@ export interface ReadyOptions {
   readonly headers: boolean;
   /** Whether the worker wants to hear which of its requests nobody waits for any more (D106). */
   readonly cancel: boolean;
+  /** Whether the worker wants the groups of its requests (D118). */
+  readonly group: boolean;
 }
 
 /** @returns `null` if the frame is not a JSON object of valid options */
@@ -24,17 +26,21 @@ export function readReadyOptions(frame: Buffer): ReadyOptions | null {
     name = '',
     headers = false,
     cancel = false,
+    group = false,
   }: Partial<Record<keyof ReadyOptions, unknown>> = given;
   if (typeof name !== 'string') return null;
-  if (typeof headers !== 'boolean' || typeof cancel !== 'boolean') return null;
-  return { name: name === '' ? null : cutName(name), headers, cancel };
+  if ([headers, cancel, group].some((flag) => typeof flag !== 'boolean')) return null;
+  const asks = { headers: headers === true, cancel: cancel === true, group: group === true };
+  return { name: name === '' ? null : cutName(name), ...asks };
 }
 
 /** The frame for these options; `null` if there are none. */
-export function readyOptionsFrame({ name, headers, cancel }: Partial<ReadyOptions>): Buffer | null {
+export function readyOptionsFrame(options: Partial<ReadyOptions>): Buffer | null {
+  const { name, headers, cancel, group } = options;
   const given = {
     ...(headers === true ? { headers } : {}),
     ...(cancel === true ? { cancel } : {}),
+    ...(group === true ? { group } : {}),
     ...(typeof name === 'string' ? { name } : {}),
   };
   return Object.keys(given).length === 0 ? null : Buffer.from(JSON.stringify(given));

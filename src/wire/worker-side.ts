@@ -22,8 +22,10 @@ import {
   WORKER_FAIL,
   WORKER_READY,
   WORKER_REQUEST,
+  WORKER_REQUEST_WITH_GROUP,
   WORKER_REQUEST_WITH_HEADERS,
   WORKER_RETURN,
+  WORKER_RUNS,
 } from './mdp.js';
 import { type ReadyOptions, readyOptionsFrame } from './ready-options.js';
 
@@ -33,6 +35,8 @@ export interface WorkerRequest {
   readonly token: number;
   /** The index of the headers frame, which follows the deadline; -1 for a REQUEST without them. */
   readonly headers: number;
+  /** The index of the frame with the group, which the deadline follows; -1 for a REQUEST without one. */
+  readonly group: number;
   readonly body: number;
 }
 
@@ -42,8 +46,9 @@ export interface WorkerCancel {
   readonly token: number;
 }
 
+/** HEARTBEAT, DISCONNECT, or the question what the worker runs that this broker has not out at it (D118). */
 export interface WorkerSignal {
-  readonly kind: 'heartbeat' | 'disconnect';
+  readonly kind: 'heartbeat' | 'disconnect' | 'runs';
 }
 
 /** Not worker traffic: perhaps a reply to a request that this peer sent as a client (D23). */
@@ -117,6 +122,18 @@ export function workerLeaving(version: MdpVersion): Uint8Array[] {
   return message(version, WORKER_RETURN, [EMPTY, EMPTY]);
 }
 
+/**
+ * D118: what it runs that the broker has not out at it; only to a broker that lists `group`.
+ * @param groups groups, and behind each the number of its requests, as text
+ */
+export function workerRuns(
+  version: MdpVersion,
+  service: Buffer,
+  groups: readonly Buffer[],
+): Uint8Array[] {
+  return message(version, WORKER_RUNS, [service, ...groups]);
+}
+
 /** D60: the request was tried and failed; only to a broker that lists `fail`. */
 export function workerFail(
   version: MdpVersion,
@@ -150,14 +167,21 @@ export function readWorkerInbound(version: MdpVersion, frames: Frames): WorkerIn
     if (frames.count < at + 4 || frames.size(at + 2) !== 0) {
       return malformed('REQUEST without client, empty frame and body');
     }
-    return { kind: 'request', token: at + 1, headers: -1, body: at + 3 };
+    return { kind: 'request', token: at + 1, headers: -1, group: -1, body: at + 3 };
   }
   if (command === WORKER_REQUEST_WITH_HEADERS) {
     if (frames.count < at + 6 || frames.size(at + 2) !== 0) {
       return malformed('REQUEST without client, empty frame, deadline, headers and body');
     }
-    return { kind: 'request', token: at + 1, headers: at + 4, body: at + 5 };
+    return { kind: 'request', token: at + 1, headers: at + 4, group: -1, body: at + 5 };
   }
+  if (command === WORKER_REQUEST_WITH_GROUP) {
+    if (frames.count < at + 7 || frames.size(at + 2) !== 0) {
+      return malformed('REQUEST without client, empty frame, group, deadline, headers and body');
+    }
+    return { kind: 'request', token: at + 1, headers: at + 5, group: at + 3, body: at + 6 };
+  }
+  if (command === WORKER_RUNS) return signal('runs', frames, at);
   if (command === WORKER_CANCEL) {
     if (frames.count !== at + 3 || frames.size(at + 2) !== 0) {
       return malformed('CANCEL without client and empty frame, or with more');

@@ -31,6 +31,14 @@ export class EffectLog {
           this.#sent((to) => to.requestWithHeaders(...message));
           messages.requestWithHeaders(...message);
         },
+        requestWithGroup: (...message) => {
+          this.#sent((to) => to.requestWithGroup(...message));
+          messages.requestWithGroup(...message);
+        },
+        askRuns: (...message) => {
+          this.#sent((to) => to.askRuns(...message));
+          messages.askRuns(...message);
+        },
         cancel: (...message) => {
           this.#sent((to) => to.cancel(...message));
           messages.cancel(...message);

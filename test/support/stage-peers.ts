@@ -21,6 +21,7 @@ import {
   workerPartial,
   workerReady,
   workerReturn,
+  workerRuns,
 } from '../../src/wire/worker-side.js';
 import type { Stage } from './stage.js';
 
@@ -37,6 +38,11 @@ function toBytes(frame: FrameLike): Buffer {
 }
 
 /** Frames `[from, …)`, at most `most`, as one text, with `|` between them. */
+/** The frames `[from, to]` before a body. */
+function metadata(frames: Frames, from: number, to: number): string[] {
+  return Array.from({ length: to - from + 1 }, (_, index) => bodyText(frames, from + index, 1));
+}
+
 function bodyText(frames: Frames, from: number, most = Infinity): string {
   return frames
     .copyFrom(from)
@@ -163,6 +169,7 @@ export interface ReadyWith {
   readonly name?: string;
   readonly headers?: boolean;
   readonly cancel?: boolean;
+  readonly group?: boolean;
   /** The contract's frame (D107). */
   readonly contract?: string;
 }
@@ -182,9 +189,8 @@ export class WorkerActor implements Reader {
   }
 
   ready(service: FrameLike, options: ReadyWith = {}): this {
-    const { credit = null, name = null, headers = false, cancel = false, contract } = options;
+    const { credit = null, contract, ...said } = options;
     const frame = contract === undefined ? null : Buffer.from(contract);
-    const said = { name, headers, cancel };
     return this.#sends(workerReady(this.version, toBytes(service), credit, said, frame));
   }
 
@@ -213,6 +219,11 @@ export class WorkerActor implements Reader {
   /** RETURN with an empty client frame: it wants no more requests (D117). */
   leaves(): this {
     return this.#sends(workerReturn(this.version, EMPTY, ''));
+  }
+
+  /** RUNS: what it runs that the broker has not out at it: groups, and behind each a number (D118). */
+  runs(service: string, ...groups: readonly FrameLike[]): this {
+    return this.#sends(workerRuns(this.version, toBytes(service), groups.map(toBytes)));
   }
 
   heartbeat(): this {
@@ -268,6 +279,9 @@ export class WorkerActor implements Reader {
       case 'disconnect':
         this.#inbox.push('DISCONNECT');
         return true;
+      case 'runs':
+        this.#inbox.push('RUNS?');
+        return true;
       case 'cancel': {
         const open = this.#open.find(({ token }) => token.equals(frames.view(message.token)));
         this.#inbox.push(`CANCEL ${open?.body ?? 'unknown'}`);
@@ -276,9 +290,9 @@ export class WorkerActor implements Reader {
       case 'request': {
         const body = bodyText(frames, message.body);
         this.#open.push({ body, token: frames.copy(message.token) });
-        const { headers } = message;
-        const before =
-          headers < 0 ? [] : [headers - 1, headers].map((at) => bodyText(frames, at, 1));
+        const { headers, group } = message;
+        const first = group < 0 ? headers - 1 : group;
+        const before = headers < 0 ? [] : metadata(frames, first, headers);
         this.#inbox.push(['REQUEST', ...before, body].join(' '));
         return true;
       }

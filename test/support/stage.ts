@@ -336,6 +336,14 @@ export class Stage {
           to.requestWithHeaders(...message);
           this.#carryOut();
         },
+        requestWithGroup: (...message) => {
+          to.requestWithGroup(...message);
+          this.#carryOut();
+        },
+        askRuns: (...message) => {
+          to.askRuns(...message);
+          this.#carryOut();
+        },
         cancel: (...message) => {
           to.cancel(...message);
           this.#carryOut();

@@ -5,7 +5,7 @@
 import { Frames } from '../../core/frames.js';
 import { packedBytes, unpack } from '../../core/packed.js';
 import { Inbound } from '../../wire/inbound.js';
-import { GROUP_BYTES_MAX } from '../../wire/job-option-table.js';
+import { GROUP_BYTES_MAX } from '../../wire/mdp.js';
 import {
   NO_REQUEST_OPTIONS,
   readRequestOptions,

@@ -62,6 +62,8 @@ export class Connections {
     revivals.forget(peer);
     // D15: counted as an expiry, because the worker did not announce that it leaves.
     if (peer.worker !== null) this.#registrations.remove(peer.worker, 'connection', now);
+    const ran = this.#data.earlierRuns.left(peer);
+    if (ran !== null) this.#data.services.releaseIfUnused(ran);
     this.#resumptions.left(peer, now);
     const departed = clients.leave(peer);
     if (departed !== null) this.#clientScans.departed(departed);

@@ -35,6 +35,7 @@ const FACTS: WorkerFacts = {
   workerName: null,
   wantsHeaders: true,
   wantsCancel: true,
+  wantsGroup: false,
 };
 const REPLIES = { partial: 'partial', final: 'final', fail: 'fail' } as const;
 

@@ -119,6 +119,29 @@ export class WorkerInputs {
     return refusal === null ? null : { ...refusal, reason: 'limit' };
   }
 
+  /** What a worker runs that this broker has not out at it (D118). It may not be registered, because it has no room. */
+  runs(peer: Peer, inbound: Inbound, now: number): void {
+    const { services, workers, earlierRuns } = this.#data;
+    const { frames, service: at, body } = inbound;
+    const known = services.find(frames.buffer(at), frames.start(at), frames.end(at));
+    if (peer.worker !== null) workers.touch(peer.worker, now);
+    // Its READY is told why.
+    else if (this.#refusalOf(peer, inbound, known) !== null) return;
+    const service = known ?? services.add(frames.view(at), peer.identity);
+    if (service.namedBy === null) services.use(service, peer.identity);
+    const isOther = peer.worker !== null && peer.worker.service !== service;
+    let fault = isOther ? 'the service must be the one that it registered' : null;
+    for (let index = body; fault === null && index < frames.count; index += 2) {
+      const count = Number(frames.view(index + 1).toString('latin1'));
+      fault = earlierRuns.say(peer, service, frames.view(index).toString('latin1'), count);
+    }
+    if (fault !== null) {
+      inbound.reject('worker', at, fault);
+      this.malformed(peer, inbound.fault, now);
+    }
+    services.releaseIfUnused(service);
+  }
+
   // ---------------------------------------------------------------- commands about one request
 
   reply(peer: Peer, inbound: Inbound, now: number): void {

@@ -17,6 +17,7 @@ import { NO_QUOTAS } from '../quotas.js';
 import { RequestTracer } from '../request-trace.js';
 import type { BrokerSink, MessageSink } from '../sink.js';
 import { Clients } from '../state/clients.js';
+import { EarlierRuns } from '../state/earlier-runs.js';
 import { Gates } from '../state/gates.js';
 import { Identities } from '../state/identities.js';
 import { InternalServices } from '../state/internal-services.js';
@@ -61,6 +62,7 @@ export class BrokerData implements Tables {
   readonly revivals: Revivals;
   readonly requests: RequestStore;
   readonly sessions: Sessions;
+  readonly earlierRuns: EarlierRuns = new EarlierRuns();
 
   readonly limits: Limits;
   readonly admission: Admission;

@@ -9,6 +9,7 @@ import {
   DISPATCHED_AT,
   FLAGS,
   GIVEN_UP,
+  GROUPED,
   HEADED,
   LOST,
   NONE,
@@ -74,13 +75,15 @@ export class Deliveries {
       workers.took(worker, now);
       return;
     }
-    if ((flags & (STORED | HEADED)) === 0) {
+    if ((flags & (STORED | HEADED | GROUPED)) === 0) {
       this.#count(id, worker, delivery, now);
       this.#send(id, worker, requests.body.start);
     } else {
       if ((flags & STORED) !== 0) service.storedOut++;
       else this.#count(id, worker, delivery, now);
-      if ((flags & HEADED) === 0) this.#send(id, worker, requests.body.start);
+      if ((flags & GROUPED) !== 0 && worker.wantsGroup) {
+        this.#sendWithGroup(id, worker, (flags & HEADED) !== 0, now);
+      } else if ((flags & HEADED) === 0) this.#send(id, worker, requests.body.start);
       else this.#sendWithHeaders(id, worker, now);
     }
     this.#byDispatch.pushBack(id);
@@ -119,6 +122,19 @@ export class Deliveries {
     const token = tokens.encode(id);
     const leftMs = this.#leftMs(id, now);
     messages.requestWithHeaders(peer.id, dialect, token, leftMs, words, start, end);
+  }
+
+  /** To a worker that asked for groups (D118). */
+  #sendWithGroup(id: RequestId, worker: Worker, hasHeaders: boolean, now: number): void {
+    const { requests, tokens, messages } = this.#data;
+    const { peer, dialect, service } = worker;
+    if (!isMdp(dialect)) return;
+    const { words, start, end } = requests.body;
+    const token = tokens.encode(id);
+    const group = service.waiting.groupOf(id);
+    const leftMs = this.#leftMs(id, now);
+    const at = peer.id;
+    messages.requestWithGroup(at, dialect, token, group, leftMs, hasHeaders, words, start, end);
   }
 
   /** To another broker. Its silence is for the interconnect to notice, so it is not timed here. */

@@ -186,6 +186,8 @@ export class Service {
   unservedSince: number | null = null;
   /** Lost workers whose requests are not all back yet: until then nothing is dispatched. */
   leaving = 0;
+  /** Connections whose workers said what they run that an earlier broker, or registration, gave them. */
+  earlierRuns = 0;
   /** Submitted requests that are at its workers. */
   storedOut = 0;
   /** Listed for the next dispatch. */
@@ -223,7 +225,13 @@ export class Service {
 /** What READY says about a worker, besides its service. */
 export type WorkerFacts = Pick<
   Inbound,
-  'dialect' | 'credit' | 'declaresCredit' | 'workerName' | 'wantsHeaders' | 'wantsCancel'
+  | 'dialect'
+  | 'credit'
+  | 'declaresCredit'
+  | 'workerName'
+  | 'wantsHeaders'
+  | 'wantsCancel'
+  | 'wantsGroup'
 >;
 
 export class Worker {
@@ -244,6 +252,8 @@ export class Worker {
   readonly wantsHeaders: boolean;
   /** Whether it asked for CANCEL (D106). */
   readonly wantsCancel: boolean;
+  /** Whether it asked for the groups of its requests (D118). */
+  readonly wantsGroup: boolean;
   readonly registeredAt: number;
   /** Requests out at it, in order of dispatch. */
   readonly held: RequestList;
@@ -273,14 +283,15 @@ export class Worker {
     this.peer = peer;
     this.service = service;
     this.number = number;
-    const { dialect, credit, declaresCredit, workerName, wantsHeaders, wantsCancel } = facts;
+    const { dialect, credit, declaresCredit, workerName } = facts;
     this.dialect = dialect;
     this.kind = WORKER_KINDS[dialect];
     this.credit = credit;
     this.declaredCredit = declaresCredit;
     this.name = workerName === null ? null : escapeName(Buffer.from(workerName));
-    this.wantsHeaders = wantsHeaders;
-    this.wantsCancel = wantsCancel;
+    this.wantsHeaders = facts.wantsHeaders;
+    this.wantsCancel = facts.wantsCancel;
+    this.wantsGroup = facts.wantsGroup;
     this.held = RequestList.queue(table);
     this.registeredAt = now;
     this.lastSeenAt = now;

@@ -118,6 +118,11 @@ export class Gates {
     }
   }
 
+  /** Whether workers may run what this broker does not know yet. */
+  areUnknown(now: number): boolean {
+    return now < this.#unknownUntil;
+  }
+
   add(service: number, group: string | null, limit: RunLimit): Gate {
     const number = this.#free.pop() ?? this.#byNumber.length;
     const gate = new Gate(service, group, number, limit, this.#firstFullAt(limit));
@@ -157,7 +162,12 @@ export class Gates {
 
   /** A delivery of it has ended. */
   ended(gate: Gate): void {
-    gate.running--;
+    this.runs(gate, -1);
+  }
+
+  /** Workers run so many more of it, or fewer. */
+  runs(gate: Gate, more: number): void {
+    gate.running += more;
     this.#list(gate);
   }
 

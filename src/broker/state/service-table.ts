@@ -168,6 +168,7 @@ export class ServiceTable {
       service.remotes.size > 0 ||
       service.due ||
       service.leaving > 0 ||
+      service.earlierRuns > 0 ||
       service.waiting.count > 0 ||
       namedBy === null
     ) {

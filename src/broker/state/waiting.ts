@@ -339,6 +339,24 @@ export class Waiting {
     if (gate !== null) this.#gates.ended(gate);
   }
 
+  /**
+   * Workers run so many more requests of a group, or fewer, than this broker has sent them.
+   * @param key the bytes of its name, one character per byte; empty: those without a group
+   */
+  runsMore(key: string, more: number): void {
+    if (this.gate !== null) this.#gates.runs(this.gate, more);
+    const { limits } = this;
+    if (key === '' || limits === null || limits.group === null) return;
+    const numbers = (this.#numbers ??= new Map<string, number>());
+    const group = this.#groups.of(numbers.get(key) ?? this.#addGroup(key, numbers));
+    const gate = group?.gate ?? null;
+    if (group === null || gate === null) return;
+    if (group.requests === 0) this.#gates.reopen(gate);
+    // The gate is looked at again in this turn: see `gateChanged`.
+    this.#gates.runs(gate, more);
+    if (!gate.isOpen) this.#turns.remove(group);
+  }
+
   /** Whether starts that were counted keep the limits of the service, or of a group, until a bucket is full. */
   get hasCounted(): boolean {
     return this.groupCount > 0 || (this.gate !== null && this.#gates.isUsed(this.gate));

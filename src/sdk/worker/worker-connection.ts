@@ -18,11 +18,13 @@ import {
   workerReady,
   type WorkerRequest,
   workerReturn,
+  workerRuns,
 } from '../../wire/worker-side.js';
 import { BrokerFacts } from '../broker-facts.js';
 import { type BodyFrames, frameList } from '../body.js';
 import { endpointError, writeBody, writeHead, writeMessage } from '../links.js';
 import { ReceivedRequest } from '../message.js';
+import { EarlierRuns } from './earlier-runs.js';
 import type { WorkerSettings } from './worker-options.js';
 import type { OfferedService } from './services.js';
 import type {
@@ -39,12 +41,20 @@ import {
   WorkerSession,
 } from './worker-session.js';
 
+/** A request that a handler is working on. */
+export interface RunningTask {
+  readonly session: WorkerSession;
+  readonly task: Task;
+}
+
 /** What a connection needs of its worker. */
 export interface ConnectionOwner {
   readonly settings: WorkerSettings;
   readonly dial: Dial;
   /** Give the task to the service's handler; report its end to the session. */
   run(session: WorkerSession, task: Task, offered: OfferedService): void;
+  /** The requests of the service that handlers are working on, with their sessions. */
+  running(offered: OfferedService): Iterable<RunningTask>;
   /** Cancels a request of the session, whose answer nobody wants. @param token the broker's */
   cancel(session: WorkerSession, token: Buffer): void;
   /** A link is closing; the worker waits for it before it ends. */
@@ -151,6 +161,11 @@ export class WorkerConnection {
   abort(): void {
     this.#closing = true;
     for (const registration of [...this.#registrations]) registration.session.abort();
+  }
+
+  /** A request has ended of which a broker was told that it runs. */
+  runEnded(task: Task): void {
+    for (const registration of this.#registrations) registration.runEnded(task);
   }
 
   tick(now: MonotonicMs): void {
@@ -279,6 +294,8 @@ class Registration implements SessionSink {
   #link: Link | null = null;
   /** Called when there is room, or no link. */
   #awaitRoom: (() => void)[] = [];
+  /** What was told over the link of what runs. */
+  readonly #earlier = new EarlierRuns();
   /** The broker that was asked last knows contracts (D107). */
   #takesContract = false;
 
@@ -327,6 +344,7 @@ class Registration implements SessionSink {
     try {
       mine = this.#owner.dial(this.#endpoint, events);
       this.#link = mine;
+      this.#earlier.clear();
     } catch (error) {
       this.#notOpened(error);
     }
@@ -379,6 +397,29 @@ class Registration implements SessionSink {
 
   leave(): void {
     this.#write(workerLeaving(this.#owner.settings.version));
+  }
+
+  tellRuns(): void {
+    this.#tellRuns(false);
+  }
+
+  /** @param all those of other brokers, too */
+  #tellRuns(all: boolean): void {
+    const tasks: Task[] = [];
+    for (const { session, task } of this.#owner.running(this.#offered)) {
+      const isOwn = session === this.session;
+      if (isOwn ? !session.isPresent(task) : all) tasks.push(task);
+    }
+    this.#sendRuns(this.#earlier.add(tasks));
+  }
+
+  runEnded(task: Task): void {
+    this.#sendRuns(this.#earlier.ended(task));
+  }
+
+  #sendRuns(messages: readonly Buffer[][]): void {
+    const { version } = this.#owner.settings;
+    for (const groups of messages) this.#write(workerRuns(version, this.#offered.name, groups));
   }
 
   begin(task: Task): void {
@@ -464,6 +505,9 @@ class Registration implements SessionSink {
       case 'heartbeat':
         this.session.heartbeat(now);
         return;
+      case 'runs':
+        this.#tellRuns(true);
+        return;
       case 'disconnect':
         this.session.dismissed(now);
         this.#owner.wake();
@@ -476,10 +520,11 @@ class Registration implements SessionSink {
     }
   }
 
-  #request(frames: Frames, { token, headers, body }: WorkerRequest, now: MonotonicMs): void {
+  #request(frames: Frames, { token, headers, group, body }: WorkerRequest, now: MonotonicMs): void {
     const { service, decode } = this.#offered;
     const request = ReceivedRequest.copied(service, decode, frames, body);
     if (headers >= 0) this.#readMetadata(frames, headers, request, now);
+    if (group >= 0) request.groupBytes = frames.view(group).toString('latin1');
     this.session.request(new Task(frames, token, request), now);
   }
 

@@ -84,6 +84,8 @@ export class Task {
   isRunning = false;
   /** PARTIALs were sent, so the answer can no longer be sent as a whole. */
   streamed = false;
+  /** A broker was told that it runs, which has not given it out: see `EarlierRuns`. */
+  isEarlier = false;
 
   /** @param at index of the token in `frames`, which are copied */
   constructor(frames: Frames, at: number, request: ReceivedRequest) {
@@ -103,7 +105,7 @@ export class Task {
 }
 
 /** What READY asks for. */
-export type Asked = Pick<WorkerOffers, 'headers' | 'cancel'>;
+export type Asked = Pick<WorkerOffers, 'headers' | 'cancel' | 'group'>;
 
 /** Effects, carried out in order. */
 export interface SessionSink {
@@ -117,6 +119,8 @@ export interface SessionSink {
   ready(credit: number | null, tellsName: boolean, asks: Asked): void;
   heartbeat(): void;
   disconnect(): void;
+  /** Tell the broker what runs of earlier registrations of this session. */
+  tellRuns(): void;
   /** Say that no more requests are wanted. */
   leave(): void;
   /** Give it to the handler. */
@@ -360,21 +364,21 @@ export class WorkerSession implements SlotTaker {
   /** Sends a part of the answer. @returns false if it can no longer be sent */
   partial(task: Task, body: BodyFrames): boolean {
     task.streamed = true;
-    if (!task.isRunning || !this.#isPresent(task)) return false;
+    if (!task.isRunning || !this.isPresent(task)) return false;
     this.#sink.partial(task, body);
     return true;
   }
 
   /** Sends what tells of its progress, if it still has the request and there is room. */
   progress(task: Task, body: BodyFrames): void {
-    if (task.isRunning && this.#isPresent(task) && this.#hasRoom) this.#sink.partial(task, body);
+    if (task.isRunning && this.isPresent(task) && this.#hasRoom) this.#sink.partial(task, body);
   }
 
   /** The handler has answered. */
   finished(task: Task, body: BodyFrames, now: MonotonicMs): void {
     if (!this.#ends(task)) return;
     if (this.#state !== 'ended') {
-      if (this.#isPresent(task)) this.#sink.final(task, body);
+      if (this.isPresent(task)) this.#sink.final(task, body);
       else if (!task.streamed) this.#answerLate(task, body, now);
     }
     this.#over(now);
@@ -398,7 +402,7 @@ export class WorkerSession implements SlotTaker {
    */
   failed(task: Task, failure: Failure, now: MonotonicMs): void {
     if (!this.#ends(task)) return;
-    if (this.#isPresent(task)) {
+    if (this.isPresent(task)) {
       if (this.#offers.fail) {
         this.#sink.fail(task, fittingFailure(failure, this.#offers.messageBytesMax));
       } else {
@@ -414,7 +418,7 @@ export class WorkerSession implements SlotTaker {
    */
   returned(task: Task, now: MonotonicMs, reason: string = CANCELLED): void {
     if (!this.#ends(task)) return;
-    if (this.#isPresent(task)) this.#giveBack(task, reason, now);
+    if (this.isPresent(task)) this.#giveBack(task, reason, now);
     this.#over(now);
   }
 
@@ -527,7 +531,8 @@ export class WorkerSession implements SlotTaker {
     return this.#heardMs + this.#options.heartbeatIntervalMs * this.#options.heartbeatLiveness;
   }
 
-  #isPresent(task: Task): boolean {
+  /** Whether the broker has the request out at this registration. */
+  isPresent(task: Task): boolean {
     return this.#state === 'registered' && task.registration === this.#registration;
   }
 
@@ -563,13 +568,14 @@ export class WorkerSession implements SlotTaker {
 
   #register(now: MonotonicMs, offers: WorkerOffers): void {
     const tellsName = this.#options.hasOptions && offers.options;
-    const { headers, cancel } = offers;
+    const { headers, cancel, group } = offers;
     this.#untilMs = Infinity;
     this.#offers = offers;
     this.#declared = this.#creditFor(offers);
     // Handlers of an earlier registration still run, so their slots are not free.
     if (this.#closing || this.#running >= this.#credit) {
       this.#state = 'full';
+      if (group) this.#sink.tellRuns();
       return;
     }
     this.#registration++;
@@ -578,7 +584,8 @@ export class WorkerSession implements SlotTaker {
     this.#isBetween = false;
     this.#heardMs = now;
     this.#beatSinceHeard = false;
-    this.#sink.ready(this.#declared, tellsName, { headers, cancel });
+    this.#sink.ready(this.#declared, tellsName, { headers, cancel, group });
+    if (group && this.#running > 0) this.#sink.tellRuns();
     this.#beatMs = now + this.#options.heartbeatIntervalMs;
     this.#tickDueMs = this.#beatMs;
     this.#confirmedBy = 0;
@@ -590,7 +597,8 @@ export class WorkerSession implements SlotTaker {
   #creditFor(offers: WorkerOffers): number | null {
     const { credit, hasOptions } = this.#options;
     const tellsName = hasOptions && offers.options;
-    const states = credit > 1 || tellsName || offers.headers || offers.cancel;
+    const asks = offers.headers || offers.cancel || offers.group;
+    const states = credit > 1 || tellsName || asks;
     return offers.credit && states ? credit : null;
   }
 

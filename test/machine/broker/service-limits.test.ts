@@ -2,9 +2,10 @@
 import { START } from '../../../src/broker/listing.js';
 import { Holdings } from '../../../src/core/holdings.js';
 import type { RunLimit } from '../../../src/broker/options.js';
+import { rules } from '../../support/rights.js';
 import { seededRandom } from '../../support/stage-random.js';
 import { endStages, stage, type Stage } from '../../support/stage.js';
-import type { ClientActor, WorkerActor } from '../../support/stage-peers.js';
+import type { ClientActor, FrameLike, WorkerActor } from '../../support/stage-peers.js';
 
 afterEach(endStages);
 
@@ -173,6 +174,144 @@ describe('limits of what runs at once', () => {
     expect(got(w)).toBe('a1 b1');
     w.final('ok').final('ok');
     expect(got(w)).toBe('a3');
+  });
+});
+
+describe('what workers say that they run, which this broker has not out at them', () => {
+  const asking = { credit: 10, group: true };
+
+  /** A node of a pair whose workers are registered, and that takes over. */
+  function takenOver(given: Given): { s: Stage; w: WorkerActor } {
+    const s = limited(given);
+    s.input((broker, now) => broker.setAdmission('refusing', now));
+    const w = s.worker('w').ready('echo', asking).heartbeatsEvery(1000);
+    w.inbox();
+    s.input((broker, now) => broker.setAdmission('serving', now));
+    s.turn();
+    return { s, w };
+  }
+
+  it('is asked at a takeover, and counts until its end is said', () => {
+    const { s, w } = takenOver({ group: { running: 2 } });
+    expect(w.inbox()).toEqual(['RUNS?']);
+    w.runs('echo', 'a', '2', 'b', '1');
+    send(s.client('c'), 'a1 a2 b1 b2 c1');
+    s.after(SPAN_MS);
+    expect(got(w)).toBe('c   c1 b   b1');
+    w.runs('echo', 'a', '1');
+    expect(got(w)).toBe('a   a1');
+    w.runs('echo', 'a', '0');
+    expect(got(w)).toBe('a   a2');
+    w.runs('echo', 'b', '0').final('ok', { of: 'b1' });
+    expect(got(w)).toBe('b   b2');
+  });
+
+  it('is asked at READY while it may not be known, and only of a service that has limits', () => {
+    const s = limited({ group: { running: 1 } });
+    s.input((broker, now) => broker.begin(now));
+    expect(s.worker('w').ready('echo', asking).inbox()).toEqual(['RUNS?']);
+    expect(s.worker('other').ready('other', asking).inbox()).toEqual([]);
+    expect(s.worker('old').ready('echo', { credit: 10 }).inbox()).toEqual([]);
+    s.after(SPAN_MS);
+    expect(s.worker('late').ready('echo', asking).inbox()).toEqual([]);
+  });
+
+  it('counts in the limit of its service, also of groups that have none', () => {
+    const s = limited({ service: { running: 3 } });
+    const w = s.worker('w').ready('echo', asking).runs('echo', 'a', '1', '', '1');
+    send(s.client('c'), 'a1 -1');
+    expect(w.inbox()).toEqual(['REQUEST a   a1']);
+    w.runs('echo', '', '0');
+    expect(w.inbox()).toEqual(['REQUEST -1']);
+  });
+
+  it.each<[string, (w: WorkerActor) => void]>([
+    ['its connection ends', (w) => w.connection.disconnect()],
+    ['it says 0', (w) => w.runs('echo', 'a', '0')],
+  ])('counts of a worker that has no room to register, until %s', (_, end) => {
+    const s = limited({ group: { running: 1 } });
+    const full = s.worker('full').runs('echo', 'a', '1');
+    const w = worker(s);
+    send(s.client('c'), 'a1 b1');
+    expect(got(w)).toBe('b1');
+    end(full);
+    expect(got(w)).toBe('a1');
+  });
+
+  it('counts again when limits change', () => {
+    const s = stage();
+    const w = s.worker('w').ready('echo', asking).runs('echo', 'a', '1');
+    limit(s, { group: { running: 1 } });
+    send(s.client('c'), 'a1');
+    expect(got(w)).toBe('');
+    limit(s, { group: { running: 2 } });
+    expect(got(w)).toBe('a   a1');
+    limit(s, {});
+    w.runs('echo', 'a', '0').final('ok');
+  });
+
+  it('goes on when the worker is given up, if its connection stands, and it registers again', () => {
+    const s = limited({ group: { running: 1 } });
+    const w = s.worker('w').ready('echo', asking).runs('echo', 'a', '1');
+    w.saysDisconnect().ready('echo', asking);
+    send(s.client('c'), 'a1 b1');
+    expect(got(w)).toBe('b   b1');
+  });
+
+  it.each<[string, FrameLike[]]>([
+    ['another service than the one that it registered', ['other', 'a', '1']],
+    ['more than a worker can run', ['echo', 'a', '6000', 'b', '6000']],
+    ['a number that is none', ['echo', 'a', '-1']],
+    ['a group that is too long', ['echo', 'a'.repeat(256), '1']],
+    [
+      'more than fits',
+      ['echo', ...Array.from({ length: 5 }, (_, at) => [`${at}`.repeat(250), '1']).flat()],
+    ],
+    ['a group without a number', ['echo', 'a']],
+    ['no group', ['echo']],
+    ['no service', []],
+  ])('is malformed with %s', (_, [service, ...groups]) => {
+    const s = limited({ group: { running: 1 } });
+    const w = s.worker('w').ready('echo', asking);
+    w.connection.sends('MDPW02', '\x0c', ...(service === undefined ? [] : [service]), ...groups);
+    expect(w.inbox()).toEqual(['DISCONNECT']);
+    w.disconnect();
+    expect(s.broker.load.services).toBe(0);
+  });
+
+  it('says nothing of a service that its sender may not serve, and holds no more than it says', () => {
+    const holdings = new Holdings();
+    const s = stage({ holdings, listeners: [{ ...rules(true, false) }] });
+    s.worker('w').runs('echo', 'a', '1');
+    expect(s.broker.load.services).toBe(0);
+  });
+
+  it('takes memory of its identity, as long as it runs', () => {
+    const holdings = new Holdings();
+    const s = stage({ holdings });
+    const w = s.worker('w').ready('echo', asking);
+    const bytes = (): number => holdings.bytes;
+    const before = bytes();
+    w.runs('echo', 'a', '3', 'b', '1').runs('echo', 'a', '2');
+    expect(bytes() - before).toBeGreaterThan(2 * 100);
+    w.runs('echo', 'a', '0', 'b', '0');
+    expect(bytes()).toBe(before);
+  });
+
+  it('comes with what a worker gets of a group, if it asked for that', () => {
+    const s = stage();
+    const w = s.worker('w').ready('echo', { ...asking, headers: true });
+    const c = s.client('c');
+    c.connection.sends('MDPC02', '\x05', 'echo', '', 'é', '5000', '{"k":"v"}', 'one');
+    c.connection.sends('MDPC02', '\x05', 'echo', '', 'g', '', '', 'two', 'three');
+    c.requestWithHeaders('echo', 0, '{"k":"v"}', 'four');
+    c.request('echo', 'five');
+    expect(w.inbox()).toEqual([
+      'REQUEST é 5000 {"k":"v"} one',
+      'REQUEST g   two|three',
+      'REQUEST  {"k":"v"} four',
+      'REQUEST five',
+    ]);
   });
 });
 

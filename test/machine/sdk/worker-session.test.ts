@@ -17,6 +17,7 @@ const ALL_OFFERED: WorkerOffers = {
   options: true,
   headers: true,
   cancel: true,
+  group: true,
   contract: true,
   fail: true,
   leave: true,
@@ -144,13 +145,17 @@ class SessionScript {
       askAgain: () => {
         this.reports.push('asked');
       },
-      ready: (credit, tellsName, { headers, cancel }) => {
+      ready: (credit, tellsName, { headers, cancel, group }) => {
         const stated = credit === null ? '' : ` ${credit}`;
-        const asked = (headers ? ' with headers' : '') + (cancel ? ' with cancel' : '');
+        const asked =
+          (headers ? ' with headers' : '') +
+          (cancel ? ' with cancel' : '') +
+          (group ? ' with group' : '');
         say(`READY${stated}${tellsName ? ' as NAME' : ''}${asked}`);
       },
       heartbeat: saying('HEARTBEAT'),
       disconnect: saying('DISCONNECT'),
+      tellRuns: saying('RUNS'),
       leave: saying('leaving'),
       begin: (task) => {
         this.#tasks.set(task.token.toString(), task);
@@ -190,6 +195,7 @@ const SILENT: SessionSink = {
   ready: nothing,
   heartbeat: nothing,
   disconnect: nothing,
+  tellRuns: nothing,
   leave: nothing,
   begin: nothing,
   waitingBytes: () => 0,

@@ -338,6 +338,10 @@ class Registration implements SessionSink {
     this.#write(workerHeartbeat(2));
   }
 
+  tellRuns(): void {
+    // No service has limits here.
+  }
+
   disconnect(): void {
     this.#write(workerDisconnect(2));
   }
@@ -460,6 +464,7 @@ function bound(sink: Registration): SessionSink {
     ready: (...said) => sink.ready(...said),
     heartbeat: () => sink.heartbeat(),
     disconnect: () => sink.disconnect(),
+    tellRuns: () => sink.tellRuns(),
     leave: () => sink.leave(),
     begin: (task) => sink.begin(task),
     waitingBytes: () => sink.waitingBytes(),

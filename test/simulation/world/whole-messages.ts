@@ -41,6 +41,12 @@ export class WholeMessages implements Output {
           to.requestWithHeaders(...message);
           this.#read();
         },
+        requestWithGroup: (...message) => {
+          outlet.effect();
+          to.requestWithGroup(...message);
+          this.#read();
+        },
+        askRuns: (...message) => to.askRuns(...message),
         cancel: (...message) => {
           outlet.effect();
           to.cancel(...message);

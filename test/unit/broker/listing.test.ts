@@ -26,6 +26,7 @@ const READY = {
   workerName: null,
   wantsHeaders: false,
   wantsCancel: false,
+  wantsGroup: false,
 } as const;
 
 describe('pages of what is registered', () => {

@@ -27,6 +27,13 @@ export function atBroker(frames: Frames, inbound: Inbound = new Inbound()): Read
       const said = options < 0 ? {} : { options: text(options), group: text(options + 1) };
       return headers < 0 ? read : { ...read, ...said, deadlineMs, headers: text(headers) };
     }
+    case 'runs':
+      return {
+        kind,
+        version,
+        service: text(inbound.service),
+        groups: textsOf(frames, inbound.body),
+      };
     case 'ready': {
       const { credit, declaresCredit, service, workerName, wantsHeaders } = inbound;
       const read = { kind, version, service: text(service), credit, declaresCredit, workerName };
@@ -69,11 +76,12 @@ export function atWorker(version: MdpVersion, frames: Frames): Read {
     return { kind: message.kind, explained: message.reason.length > 0 };
   }
   if (message.kind !== 'request') return { kind: message.kind };
-  const { kind, token, headers, body } = message;
+  const { kind, token, headers, group, body } = message;
   const read = { kind, client: textOf(frames.view(token)), body: textsOf(frames, body) };
   if (headers < 0) return read;
   return {
     ...read,
+    ...(group < 0 ? {} : { group: textOf(frames.view(group)) }),
     deadline: frames.view(headers - 1).toString(),
     headers: textOf(frames.view(headers)),
   };
