@@ -77,7 +77,8 @@ def no_more_parts(_: object) -> NoReturn:
 class Request(Message):
     """A request at a worker.
 
-    ``headers`` are what the client sent beside the body. ``aborted`` is set when the request is cancelled, and
+    ``headers`` are what the client sent beside the body, ``group`` is the group that it named, such as a tenant (empty: none,
+    or the broker knows no groups). ``aborted`` is set when the request is cancelled, and
     when the grace of the worker's ``close()`` is over; ``is_aborted()`` is true then, and after the deadline. A
     handler that runs in a process hears of the deadline, and of the others only when it sends a part or tells progress.
     """
@@ -88,9 +89,11 @@ class Request(Message):
         frames: Sequence[bytes],
         headers: Mapping[str, str],
         deadline_ms: Optional[int],
+        group: str = "",
     ) -> None:
         super().__init__(service, frames)
         self.headers = headers
+        self.group = group
         self.deadline: Optional[float] = None if deadline_ms is None else time.monotonic() + deadline_ms / 1000
         self._is_over = False
         self._is_cancelled = False
@@ -123,10 +126,10 @@ class Request(Message):
         """How long the client still waits, in milliseconds; None: it did not say."""
         return None if self.deadline is None else max(0.0, (self.deadline - time.monotonic()) * 1000)
 
-    def plain(self) -> tuple[str, list[bytes], Mapping[str, str], Optional[int]]:
+    def plain(self) -> tuple[str, list[bytes], Mapping[str, str], Optional[int], str]:
         """What another process makes the same request of."""
         left = self.remaining_ms()
-        return (self.service, self.frames, self.headers, None if left is None else int(left))
+        return (self.service, self.frames, self.headers, None if left is None else int(left), self.group)
 
     @property
     def aborted(self) -> threading.Event:

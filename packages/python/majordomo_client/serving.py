@@ -369,7 +369,8 @@ class Worker:
             self._held.append((session, task))
             return
         command = task.command
-        request = Request(session.name, command.body, command.headers, command.deadline_ms)
+        group = command.group.decode("utf-8", "replace")
+        request = Request(session.name, command.body, command.headers, command.deadline_ms, group)
         self._running[task] = (session, request)
         request._emit = functools.partial(self._emit, session, task, request)
 
@@ -417,6 +418,7 @@ class Worker:
     def _give_up(self, task: Task) -> None:
         del self._cancelled[task]
         session, _ = self._running.pop(task)
+        self._run_ended(task)
         say(log, logging.WARNING, "a handler of %s goes on %.0f ms after its request was cancelled: its place is given to another",
             session.name, self._cancel_grace * 1000)
         self._going_on.add(task)
@@ -432,6 +434,7 @@ class Worker:
         if request is None:
             self._going_on.discard(task)
             return
+        self._run_ended(task)
         is_error = isinstance(outcome, Raised)
         if request._is_cancelled or (is_error and request.is_aborted()):  # also after the deadline
             session.core.give_back(task, CANCELLED)
@@ -441,6 +444,10 @@ class Worker:
         else:
             session.core.final(task, outcome)
         self._begin_held()
+
+    def _run_ended(self, task: Task) -> None:
+        for session in self._sessions:
+            session.core.run_ended(task)
 
     def _begin_held(self) -> None:
         for session in self._sessions:

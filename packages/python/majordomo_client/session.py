@@ -57,6 +57,10 @@ class Session:
     def cancel(self, token: bytes) -> None:
         self._worker._cancel(self, token)
 
+    def running(self, all_sessions: bool) -> "list[Task]":
+        running = self._worker._running.items()
+        return [task for task, (owner, _) in running if owner is self or (all_sessions and owner._service == self._service)]
+
     def is_full(self) -> bool:
         if self._worker._close_at is not None:
             return True  # a worker that closes takes no more

@@ -12,6 +12,8 @@ CLIENT = {1: b"MDPC01", 2: b"MDPC02"}
 WORKER = {1: b"MDPW01", 2: b"MDPW02"}
 REQUEST_WITH_HEADERS, REQUEST_WITH_OPTIONS = b"\x04", b"\x05"
 READY, REQUEST, RETURN, FAIL, REQUEST_HEADERS = b"\x01", b"\x02", b"\x07", b"\x08", b"\x09"
+REQUEST_GROUP, RUNS = b"\x0b", b"\x0c"
+RUNS_BYTES_MAX = 1024
 CANCEL = b"\x0a"
 NOT_BEGUN = b"mdp.not-begun"  # begins the reason of a RETURN if no handler was called
 PARTIAL = b"\x03"
@@ -53,6 +55,7 @@ class Command(NamedTuple):
     body: Sequence[bytes] = ()
     deadline_ms: Optional[int] = None
     headers: Mapping[str, str] = {}
+    group: bytes = b""
 
 
 def request(
@@ -105,7 +108,7 @@ def parse_command(version: int, frames: Sequence[bytes]) -> Optional[Command]:
     if len(frames) < 2 or frames[0] != WORKER[version]:
         return None
     code, rest = frames[1], frames[2:]
-    if code in (HEARTBEAT[version], DISCONNECT[version]):
+    if code in (HEARTBEAT[version], DISCONNECT[version], RUNS):
         return Command(code) if not rest else None
     if code == CANCEL and len(rest) == 2 and rest[1] == b"":
         return Command(code, rest[0])
@@ -113,6 +116,8 @@ def parse_command(version: int, frames: Sequence[bytes]) -> Optional[Command]:
         return Command(code, rest[0], rest[2:])
     if code == REQUEST_HEADERS and len(rest) >= 5 and rest[1] == b"":
         return Command(REQUEST, rest[0], rest[4:], parse_number(rest[2]), parse_headers(rest[3]))
+    if code == REQUEST_GROUP and len(rest) >= 6 and rest[1] == b"":
+        return Command(REQUEST, rest[0], rest[5:], parse_number(rest[3]), parse_headers(rest[4]), rest[2])
     return None
 
 

@@ -8,7 +8,8 @@ is idle, to ask for what the broker knows. Times are seconds of a monotonic cloc
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional, Protocol, Sequence
+import collections
+from typing import Iterable, NamedTuple, Optional, Protocol, Sequence
 
 from . import wire
 from .exchange import KEY_REFUSED
@@ -89,6 +90,9 @@ class Sink(Protocol):
     def begin(self, task: Task) -> None: ...
     def cancel(self, token: bytes) -> None:
         """Nobody waits for the answer to the request with this token any more."""
+    def running(self, all_sessions: bool) -> Iterable[Task]:
+        """The requests that handlers are working on: its own, of any registration, or also those of the other connections of its service."""
+        ...
     def is_full(self) -> bool:
         """Whether as many handlers run of its requests, of any registration, as may."""
         ...
@@ -123,6 +127,8 @@ class WorkerCore:
         self._beat_since_heard = False
         self._failures = 0
         self._running: set[Task] = set()  # requests of this registration that have no answer yet
+        self._earlier: set[Task] = set()  # others' requests that the broker was told of over this connection
+        self._earlier_of: collections.Counter[bytes] = collections.Counter()  # how many of them are of each group
         self._late: list[list[bytes]] = []  # answers of ended registrations, for the next connection
         self._registered_for_less = False  # it would ask for more: the broker's answer came after READY
         self._is_reregistering = False  # it asks between two registrations, and the next tick sets for how long
@@ -169,6 +175,8 @@ class WorkerCore:
         self.state = "asking"
         self._is_reregistering = False
         self._facts = _NOTHING
+        self._earlier.clear()
+        self._earlier_of.clear()
         self._until = now + PATIENCE
         late, self._late = self._late, []
         for frames in late:  # before READY: the request would come back (D8)
@@ -193,6 +201,9 @@ class WorkerCore:
                 self.end()
                 return True
             self._rest(now, "the broker sent DISCONNECT, and its log says why")
+            return True
+        if command.code == wire.RUNS:
+            self._tell_runs(all_sessions=True)
             return True
         self._confirm()
         if command.code == wire.REQUEST:
@@ -271,6 +282,34 @@ class WorkerCore:
             self._send(wire.DISCONNECT[self._settings.version])
             self._rest(self._heard_at, "a request was given back")
 
+    def _tell_runs(self, all_sessions: bool = False) -> None:
+        """Tells a broker with groups what runs that it has not out at this worker: it counts in its limits (D118)."""
+        if not self._facts.has("credit", "ready-options", "group"):
+            return
+        new = [task for task in self._sink.running(all_sessions) if not self.is_current(task) and task not in self._earlier]
+        groups = [task.command.group for task in new]
+        self._earlier.update(new)
+        self._earlier_of.update(groups)
+        self._send_runs(dict.fromkeys(groups))
+
+    def run_ended(self, task: Task) -> None:
+        """The handler of a request has ended, or was given up."""
+        if task in self._earlier:
+            self._earlier.discard(task)
+            self._earlier_of[task.command.group] -= 1
+            self._send_runs([task.command.group])
+
+    def _send_runs(self, groups: Iterable[bytes]) -> None:
+        page: list[bytes] = []
+        for group in groups:
+            number = str(self._earlier_of[group]).encode()
+            if page and sum(map(len, page)) + len(group) + len(number) > wire.RUNS_BYTES_MAX:
+                self._send(wire.RUNS, self._service, *page)
+                page = []
+            page += [group, number]
+        if page:
+            self._send(wire.RUNS, self._service, *page)
+
     def has_room(self, now: float) -> None:
         """A handler has ended."""
         if self.state == "full" and not self._sink.is_full():
@@ -342,7 +381,7 @@ class WorkerCore:
         if facts.has("credit", "ready-options"):
             if settings.name:
                 options["name"] = settings.name
-            options.update({each: True for each in ("headers", "cancel") if facts.has(each)})
+            options.update({each: True for each in ("headers", "cancel", "group") if facts.has(each)})
         contract = self._contract if facts.has("credit", "ready-options", "contract") else b""
         declares = facts.has("credit") and (settings.concurrency > 1 or bool(options or contract))
         return settings.concurrency if declares else None, options, contract
@@ -350,6 +389,7 @@ class WorkerCore:
     def _register(self, now: float) -> None:
         if self._sink.is_full():
             self.state, self._until = "full", float("inf")
+            self._tell_runs()
             return
         settings = self._settings
         self._credit, options, contract = self._ready_options()
@@ -360,6 +400,7 @@ class WorkerCore:
         self._beat_at = now + settings.heartbeat
         self._beat_since_heard = False
         self._sink.send(wire.ready(settings.version, self._service, self._credit, options, contract))
+        self._tell_runs()
 
     def _beat(self, now: float) -> None:
         self._send(wire.HEARTBEAT[self._settings.version])

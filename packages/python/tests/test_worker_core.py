@@ -18,6 +18,7 @@ class Stage:
         self.sent: list[list[bytes]] = []
         self.late: list[list[bytes]] = []
         self.tasks: list[Task] = []
+        self.others: list[Task] = []  # of other connections of the service
         self.events: list[str] = []
         self.reason: Optional[str] = None
         self.full = False
@@ -39,6 +40,9 @@ class Stage:
 
     def is_full(self) -> bool:
         return self.full
+
+    def running(self, all_sessions: bool) -> "list[Task]":
+        return [*self.others, *self.tasks] if all_sessions else self.tasks
 
     def begin(self, task: Task) -> None:
         self.tasks.append(task)
@@ -286,3 +290,73 @@ def test_a_worker_asks_for_cancel_and_gives_back_what_was_cancelled() -> None:
     stage.core.give_back(stage.tasks[0], b"cancelled")
     assert stage.sent[-1] == [b"MDPW02", b"\x07", b"token", b"", b"cancelled"]
     assert stage.core.received([b"MDPW02", b"\x0a", b"token"], 0.3) is False
+
+
+GROUPS = [*ALL, "group"]
+
+
+def _runs(stage: Stage) -> "list[list[bytes]]":
+    runs = [frames[2:] for frames in stage.sent if frames[:2] == [b"MDPW02", b"\x0c"]]
+    stage.sent.clear()
+    return runs
+
+
+def _asks(stage: Stage, token: bytes, group: bytes, now: float) -> None:
+    stage.hear(b"\x0b", token, b"", group, b"", b"", b"hi", now=now)
+
+
+def test_a_request_with_a_group_has_it() -> None:
+    stage = Stage(concurrency=5).registered(GROUPS)
+    assert json.loads(stage.sent[1][4]) == {"name": "me", "headers": True, "group": True}
+    _asks(stage, b"t1", b"tenant", 0.1)
+    stage.hear(b"\x02", b"t2", b"", b"hi", now=0.1)
+    assert [task.command.group for task in stage.tasks] == [b"tenant", b""]
+
+
+def test_a_broker_that_asks_is_told_what_others_gave_it_and_the_end_of_each() -> None:
+    stage = Stage(concurrency=5).registered(GROUPS)
+    stage.others = [Task(wire.Command(wire.REQUEST, b"o", [b"hi"], None, {}, group)) for group in (b"x", b"y", b"x")]
+    _asks(stage, b"t1", b"x", 0.1)
+    stage.hear(b"\x0c", now=0.1)
+    assert _runs(stage) == [[b"echo", b"x", b"2", b"y", b"1"]]
+    stage.hear(b"\x0c", now=0.2)
+    assert _runs(stage) == []
+    for task in [*stage.others, stage.tasks[0]]:
+        stage.core.run_ended(task)
+    assert _runs(stage) == [[b"echo", b"x", b"1"], [b"echo", b"y", b"0"], [b"echo", b"x", b"0"]]
+
+
+def test_what_runs_of_an_earlier_registration_is_told_after_ready_or_where_there_is_no_room() -> None:
+    stage = Stage(concurrency=5).registered(GROUPS)
+    _asks(stage, b"t1", b"x", 0.1)
+    stage.core.down("lost", 0.2)
+    stage.core.tick(10.0)
+    stage.sent.clear()
+    stage.registered_at(10.0, GROUPS)
+    assert _runs(stage) == [[b"echo", b"x", b"1"]]
+    stage.core.down("lost", 10.1)
+    stage.full = True
+    stage.core.tick(20.0)
+    stage.registered_at(20.0, GROUPS)
+    assert stage.core.state == "full"
+    assert _runs(stage) == [[b"echo", b"x", b"1"]]
+
+
+def test_a_broker_without_groups_is_told_nothing() -> None:
+    stage = Stage(concurrency=5).registered()
+    stage.hear(b"\x02", b"t1", b"", b"hi", now=0.1)
+    stage.core.down("lost", 0.2)
+    stage.core.tick(10.0)
+    stage.registered_at(10.0)
+    assert _runs(stage) == []
+
+
+def test_many_groups_are_told_in_messages_of_at_most_1_kib() -> None:
+    stage = Stage(concurrency=100).registered(GROUPS)
+    for number in range(100):
+        _asks(stage, b"t%d" % number, b"%099d" % number, 0.1)
+    stage.core.down("lost", 0.2)
+    stage.core.tick(10.0)
+    stage.registered_at(10.0, GROUPS)
+    runs = _runs(stage)
+    assert len(runs) == 10 and max(sum(map(len, each[1:])) for each in runs) <= 1024
