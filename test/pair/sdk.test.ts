@@ -110,4 +110,40 @@ describe('client and worker of the SDK with two daemons (§7)', () => {
     expect(again.uuid).toBe(job.uuid);
     await job.close();
   });
+
+  it.each<[string, (pair: PairOfDaemons, active: PairRole) => Promise<unknown>]>([
+    ['kill -9', (pair, active) => pair.node(active).kill()],
+    ['a switchover', (pair, active) => pair.switchedOver(active)],
+  ])('a limit of what runs holds over %s, by the count of the workers (D118)', async (_, ends) => {
+    const services = 'broker.services=[{"match":"echo","group":{"running":1}}]';
+    // The handlers take longer than a node waits for what workers say.
+    const pair = await startPairOfDaemons({
+      heartbeatIntervalMs: 1000,
+      sets: [services, 'broker.heartbeatIntervalMs=500'],
+    });
+    const { promise: released, resolve: release } = Promise.withResolvers<null>();
+    const runs = { now: 0, most: 0, all: 0 };
+    const handler: Handler = async ({ group, frames }) => {
+      if (group !== 'slow') return frames;
+      runs.all++;
+      runs.most = Math.max(runs.most, ++runs.now);
+      await released;
+      runs.now--;
+      return frames;
+    };
+    // Each has a place left, whatever else it runs.
+    for (let workers = 0; workers < 2; workers++) await worker(pair, handler, 3);
+    const active = await pair.inSync();
+    const asking = client(pair, active, { timeoutMs: NEVER_MS });
+    const slow = [asking.request('echo', 'first', { group: 'slow' })];
+    await until(() => runs.now === 1, 'the first one runs');
+    await ends(pair, active);
+    slow.push(asking.request('echo', 'second', { group: 'slow' }));
+    // It waits as long as others may: when it is answered, the second one could have begun.
+    expect((await asking.request('echo', 'other', { group: 'other' })).text()).toBe('other');
+    expect(runs).toMatchObject({ now: 1, all: 1 });
+    release(null);
+    expect((await Promise.all(slow)).map((reply) => reply.text())).toEqual(['first', 'second']);
+    expect(runs).toMatchObject({ now: 0, most: 1 });
+  });
 });

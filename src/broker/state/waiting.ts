@@ -264,12 +264,9 @@ export class Waiting {
     const isStored = this.#table.is(id, STORED);
     if (this.limits !== null) this.started(id);
     if (this.#numbers !== null) {
-      const isGrouped = this.#turns.first !== this.#others;
-      const group = this.#turns.first;
+      if (this.#turns.first === this.#others) this.#turnOf(isStored);
       this.#turns.turn();
-      if (!isGrouped) this.#turnOf(isStored);
       this.remove(id);
-      if (group?.gate?.isOpen === false) this.#turns.remove(group);
       return;
     }
     this.#turnOf(isStored);
@@ -286,13 +283,23 @@ export class Waiting {
   next(): RequestId {
     if (this.gate?.isOpen === false) return NONE;
     if (this.#numbers !== null) {
-      const turn = this.#turns.first;
+      const turn = this.#nextTurn();
       if (turn !== null && turn !== this.#others) return turn.head;
     }
     if (this.#stored.count === 0) return this.#plain.head;
     // While both stored and plain ones wait, they take turns.
     const takesStored = this.#plain.count === 0 || this.#storedTurnsLeft > 0;
     return takesStored ? this.#stored.head : this.#plain.head;
+  }
+
+  /** The group whose turn it is. One whose gate was shut since it had its place, as at a takeover, has no turn. */
+  #nextTurn(): Group | null {
+    let turn = this.#turns.first;
+    while (turn?.gate?.isOpen === false) {
+      this.#turns.remove(turn);
+      turn = this.#turns.first;
+    }
+    return turn;
   }
 
   // ---------------------------------------------------------------- limits
@@ -354,7 +361,6 @@ export class Waiting {
     if (group.requests === 0) this.#gates.reopen(gate);
     // The gate is looked at again in this turn: see `gateChanged`.
     this.#gates.runs(gate, more);
-    if (!gate.isOpen) this.#turns.remove(group);
   }
 
   /** Whether starts that were counted keep the limits of the service, or of a group, until a bucket is full. */

@@ -135,6 +135,16 @@ describe('limits of what runs at once', () => {
     expect(got(w)).toBe('a1');
   });
 
+  it('let nothing of it start then that waited before, either', () => {
+    const s = limited({ group: { running: 1 } });
+    send(s.client('c'), 'a1 b1 -1 a2');
+    s.input((broker, now) => broker.begin(now));
+    const w = worker(s).heartbeatsEvery(1000);
+    expect(got(w)).toBe('-1');
+    s.after(SPAN_MS);
+    expect(got(w)).toBe('a1 b1');
+  });
+
   it('leave nothing behind when they go, nor when their services are many', () => {
     const holdings = new Holdings();
     const s = stage({ holdings, limits: { services: 5000 } });
