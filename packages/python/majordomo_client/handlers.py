@@ -238,7 +238,7 @@ class _Process:
         if not self._has_begun:
             self._received()
             self._has_begun = True
-        self._connection.send((handler, request.plain()))
+        self._connection.send((handler, request.plain(), request.group))
         while True:
             received = self._received()
             if not isinstance(received, _Part):
@@ -330,10 +330,11 @@ def _serve(connection: "multiprocessing.connection.Connection", expose_errors: b
             connection.send(None)
         while True:
             try:
-                handler, plain = connection.recv()
+                handler, plain, group = connection.recv()
             except (EOFError, OSError):
                 return
             request = Request(*plain)
+            request.group = group
             parts = _Parts(connection, request)
             request._emit = parts.emit
             outcome = _outcome(lambda: _in_process(handler_of(handler), request), expose_errors)

@@ -89,11 +89,10 @@ class Request(Message):
         frames: Sequence[bytes],
         headers: Mapping[str, str],
         deadline_ms: Optional[int],
-        group: str = "",
     ) -> None:
         super().__init__(service, frames)
         self.headers = headers
-        self.group = group
+        self.group: str = ""
         self.deadline: Optional[float] = None if deadline_ms is None else time.monotonic() + deadline_ms / 1000
         self._is_over = False
         self._is_cancelled = False
@@ -126,10 +125,10 @@ class Request(Message):
         """How long the client still waits, in milliseconds; None: it did not say."""
         return None if self.deadline is None else max(0.0, (self.deadline - time.monotonic()) * 1000)
 
-    def plain(self) -> tuple[str, list[bytes], Mapping[str, str], Optional[int], str]:
+    def plain(self) -> tuple[str, list[bytes], Mapping[str, str], Optional[int]]:
         """What another process makes the same request of."""
         left = self.remaining_ms()
-        return (self.service, self.frames, self.headers, None if left is None else int(left), self.group)
+        return (self.service, self.frames, self.headers, None if left is None else int(left))
 
     @property
     def aborted(self) -> threading.Event:

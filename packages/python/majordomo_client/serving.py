@@ -369,8 +369,8 @@ class Worker:
             self._held.append((session, task))
             return
         command = task.command
-        group = command.group.decode("utf-8", "replace")
-        request = Request(session.name, command.body, command.headers, command.deadline_ms, group)
+        request = Request(session.name, command.body, command.headers, command.deadline_ms)
+        request.group = command.group.decode("utf-8", "replace")
         self._running[task] = (session, request)
         request._emit = functools.partial(self._emit, session, task, request)
 
