@@ -212,7 +212,7 @@ function TokenButton(): VNode {
       />
     </svg>
   );
-  return <Button label={key} title={label} style="icon" isPressed={has} act={press} />;
+  return <Button label={key} title={label} style={has ? 'icon on' : 'icon'} act={press} />;
 }
 
 /** The field of the view, which may be folded. */

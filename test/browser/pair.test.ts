@@ -1,33 +1,9 @@
-import { freePorts } from '../support/free-ports.js';
 import { itWithTool } from '../support/tools.js';
-import { cleanUp, closeBrowser, look, openBrowser, Stand } from './support.js';
+import { cleanUp, closeBrowser, look, openBrowser, openPair } from './support.js';
 
 beforeAll(openBrowser);
 afterEach(cleanUp);
 afterAll(closeBrowser);
-
-/** @param page the `http.publicUrl` of a node, by its name */
-async function openPair(
-  page: ((name: string) => string) | null = null,
-): Promise<readonly [Stand, Stand]> {
-  const [one = 0, other = 0] = await freePorts(2);
-  const node = (role: string, name: string, own: number, peer: number): Promise<Stand> => {
-    const sets = [
-      ...(page === null ? [] : [`http.publicUrl=${page(name)}`]),
-      `node.name=${name}`,
-      `bstar.role=${role}`,
-      // The browser keeps the machine busy.
-      'bstar.heartbeatIntervalMs=2500',
-      `bstar.listen=tcp://127.0.0.1:${own}`,
-      `bstar.peer=tcp://127.0.0.1:${peer}`,
-    ];
-    return Stand.open({ sets });
-  };
-  return await Promise.all([
-    node('primary', 'left', one, other),
-    node('backup', 'right', other, one),
-  ]);
-}
 
 describe('a pair on the page (issue 6.2)', () => {
   itWithTool('chromium', 'is shown from both sides, and handed over with the token', async () => {

@@ -19,6 +19,7 @@ import { type Handler, Worker } from '../../src/sdk/worker.js';
 import { occurrences, untilLogged } from '../process/broker/support.js';
 import { killAll } from '../support/child.js';
 import { type Daemon, type DaemonOptions, removeDaemons, startDaemon } from '../support/daemon.js';
+import { freePorts } from '../support/free-ports.js';
 import { httpOf, tokenOf } from '../support/http.js';
 import { toolAvailable } from '../support/tools.js';
 import { silent } from '../support/silent.js';
@@ -156,6 +157,34 @@ export class Stand {
     await untilLogged(this.daemon, 'titanic.died', {}, before + count);
     return uuids;
   }
+}
+
+/**
+ * Opens the nodes of a pair, the primary first.
+ * @param page the `http.publicUrl` of a node, by its name
+ * @param sets further options of both
+ */
+export async function openPair(
+  page: ((name: string) => string) | null = null,
+  sets: readonly string[] = [],
+): Promise<readonly [Stand, Stand]> {
+  const [one = 0, other = 0] = await freePorts(2);
+  const node = (role: string, name: string, own: number, peer: number): Promise<Stand> => {
+    const ofNode = [
+      ...(page === null ? [] : [`http.publicUrl=${page(name)}`]),
+      `node.name=${name}`,
+      `bstar.role=${role}`,
+      // The browser keeps the machine busy.
+      'bstar.heartbeatIntervalMs=2500',
+      `bstar.listen=tcp://127.0.0.1:${own}`,
+      `bstar.peer=tcp://127.0.0.1:${peer}`,
+    ];
+    return Stand.open({ sets: [...ofNode, ...sets] });
+  };
+  return await Promise.all([
+    node('primary', 'left', one, other),
+    node('backup', 'right', other, one),
+  ]);
 }
 
 /** One open page. */

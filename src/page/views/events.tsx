@@ -60,7 +60,6 @@ export function EventsView(): VNode {
           </div>
           <Button
             label={held.value === null ? 'Pause' : 'Resume'}
-            isPressed={held.value !== null}
             act={() => (held.value = held.value === null ? events.value : null)}
           />
         </>
