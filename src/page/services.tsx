@@ -9,7 +9,7 @@ import {
   repliesOf,
   waitingOf,
 } from '../core/service-needs.js';
-import { get } from './api.js';
+import { commands, get, token } from './api.js';
 import { about, count, millis, percent, perSecond, plural } from './format.js';
 import { linkTo } from './address.js';
 import { ServiceLink, StatePill } from './names.js';
@@ -23,8 +23,22 @@ const EVERY_MS = 2000;
 /** Failures that are older tell nothing about a service now. */
 const FAILED_MS_MAX = 300_000;
 
-/** Loads all pages of the list. */
-export async function allServices(): Promise<readonly Service[]> {
+/** A list that is being loaded, and for what it is asked. */
+let loading: { readonly about: string; readonly list: Promise<readonly Service[]> } | null = null;
+
+/** Loads all pages of the list. The banner and a view that ask for it at the same time load it once. */
+export function allServices(): Promise<readonly Service[]> {
+  // What was asked for before a command, or with another token, shows less.
+  const about = `${commands.peek()} ${token.peek() ?? ''}`;
+  if (loading?.about === about) return loading.list;
+  const list = loadAll().finally(() => {
+    if (loading?.list === list) loading = null;
+  });
+  loading = { about, list };
+  return list;
+}
+
+async function loadAll(): Promise<readonly Service[]> {
   const all: Service[] = [];
   let cursor: string | null = null;
   for (let page = 0; page < PAGES_MAX; page++) {

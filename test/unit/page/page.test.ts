@@ -193,6 +193,47 @@ describe('what the page warns of (issue 55)', () => {
   });
 });
 
+interface Services {
+  allServices(): Promise<readonly unknown[]>;
+}
+
+interface Api {
+  readonly commands: { value: number };
+}
+
+describe('the list of services (issue 85)', () => {
+  afterEach(() => {
+    jest.restoreAllMocks();
+  });
+
+  it('is loaded once for those who ask meanwhile, and anew after a command', async () => {
+    const { allServices } = await load<Services>('services.js');
+    const { commands } = await load<Api>('api.js');
+    const page = (next: string | null): Response => Response.json({ items: [{}], next });
+    const asked = jest.spyOn(globalThis, 'fetch').mockImplementation((path) => {
+      const isSecond = typeof path === 'string' && path.includes('cursor');
+      return Promise.resolve(page(isSecond ? null : 'more'));
+    });
+    const [first, joined] = [allServices(), allServices()];
+    commands.value++;
+    const fresh = allServices();
+    expect(await first).toHaveLength(2);
+    expect(await joined).toBe(await first);
+    expect(await fresh).not.toBe(await first);
+    expect(asked).toHaveBeenCalledTimes(4);
+    expect(await allServices()).not.toBe(await fresh);
+    expect(asked).toHaveBeenCalledTimes(6);
+  });
+
+  it('is loaded again after it could not be', async () => {
+    const { allServices } = await load<Services>('services.js');
+    const asked = jest.spyOn(globalThis, 'fetch').mockRejectedValueOnce(new Error('away'));
+    await expect(allServices()).rejects.toThrow();
+    asked.mockResolvedValueOnce(Response.json({ items: [], next: null }));
+    expect(await allServices()).toEqual([]);
+  });
+});
+
 describe('the module of the page (issue 37)', () => {
   it('is at most 65 KiB for browsers that take gzip', () => {
     expect(gzipSync(readFileSync(new URL('app.js', SERVED))).length).toBeLessThan(GZIPPED_MAX);
