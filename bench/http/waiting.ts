@@ -22,7 +22,9 @@ type Of = 'bare' | 'http' | 'zmtp';
 
 /** They load what is loaded with the first use, and grow what grows once. */
 const WARM_UP = 32;
-const SETTLE_MS = 500;
+/** A server is idle if it sleeps at each of so many looks, within this time. */
+const ASLEEP_LOOKS = 20;
+const ASLEEP_MS = 500;
 const KIB = 1024;
 const WAIT_MS = '60000';
 /** Nobody executes its requests. */
@@ -63,7 +65,7 @@ async function memoryOf(of: Of, waiting: Waiting, count: number): Promise<number
   try {
     const begin = await beginner(of, waiting, serving);
     const first = await Promise.all(Array.from({ length: WARM_UP }, (_, index) => begin(index)));
-    await sleep(SETTLE_MS);
+    await untilAsleep(serving);
     await Promise.all(first.map((end) => end()));
     const before = await residentBytes(serving, inspector);
     const ends = await Promise.all(Array.from({ length: count }, (_, index) => begin(index)));
@@ -198,9 +200,19 @@ function write(link: Link | null, service: string, body: readonly string[]): voi
   }
 }
 
+/** Waits until the server has done what came: nobody answers what waits, and a busy machine is late for it. */
+async function untilAsleep({ pids: [pid = 0] }: Serving): Promise<void> {
+  for (let looks = 0; looks < ASLEEP_LOOKS; looks++) {
+    await sleep(ASLEEP_MS / ASLEEP_LOOKS);
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    if (stat.slice(stat.lastIndexOf(')') + 2, -1).startsWith('R')) looks = 0;
+  }
+}
+
 /** Of the server, after it has collected its garbage. */
-async function residentBytes({ pids: [pid = 0] }: Serving, inspector: number): Promise<number> {
-  await sleep(SETTLE_MS);
+async function residentBytes(serving: Serving, inspector: number): Promise<number> {
+  const [pid = 0] = serving.pids;
+  await untilAsleep(serving);
   const list = (await (await fetch(`http://${HOST}:${inspector}/json`)).json()) as readonly {
     readonly webSocketDebuggerUrl: string;
   }[];
@@ -211,7 +223,7 @@ async function residentBytes({ pids: [pid = 0] }: Serving, inspector: number): P
     await once(socket, 'message');
   }
   socket.close();
-  await sleep(SETTLE_MS / 2);
+  await untilAsleep(serving);
   const status = readFileSync(`/proc/${pid}/status`, 'latin1');
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * KIB;
 }
