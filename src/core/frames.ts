@@ -1,7 +1,10 @@
 import { copyBytes, freeBytes } from './bytes.js';
 import { MajordomoError } from './errors.js';
+import { pieceOf } from './piece.js';
 
 const NO_ROOM: Buffer = Buffer.alloc(0);
+/** A frame keeps the whole memory that it is in: it has to fill at least this part of that. */
+const KEPT_SHARE = 7 / 8;
 
 /**
  * The frames of one message, as views into the buffers that the transport read.
@@ -88,6 +91,27 @@ export class Frames {
     const frames: Buffer[] = [];
     for (let index = from; index < this.count; index++) frames.push(this.copy(index));
     return frames;
+  }
+
+  /**
+   * All frames from `from` on, for somebody who owns them from now on: copies, but of a large frame that fills the
+   * memory of its own message, which nobody uses again then.
+   */
+  keepFrom(from: number): Buffer[] {
+    const frames: Buffer[] = [];
+    for (let index = from; index < this.count; index++) {
+      if (this.isLasting && this.#staysIn(this.buffer(index), index)) frames.push(this.view(index));
+      else frames.push(this.copy(index));
+    }
+    return frames;
+  }
+
+  #staysIn(bytes: Buffer, index: number): boolean {
+    if (this.size(index) < KEPT_SHARE * bytes.buffer.byteLength) return false;
+    const piece = pieceOf(bytes);
+    // (It is never released, so V8 collects it.)
+    piece?.hold();
+    return piece !== undefined;
   }
 
   /**

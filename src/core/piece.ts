@@ -26,9 +26,14 @@ export class Piece {
   readonly words: Words;
   #users = 1;
 
-  /** Makes a piece, whose maker is the first user. @param bytes at least so many */
-  constructor(bytes: number) {
-    this.words = new Words(take(pieceBytes(bytes)));
+  /**
+   * Makes a piece, whose maker is the first user.
+   * @param bytes at least so many
+   * @param skipped so many bytes of its memory are before the first one, for the alignment of something in it
+   */
+  constructor(bytes: number, skipped = 0) {
+    const all = take(pieceBytes(bytes + skipped));
+    this.words = new Words(skipped === 0 ? all : all.subarray(skipped));
     pieces.set(this.words.bytes, this);
   }
 
@@ -73,8 +78,9 @@ function take(size: number): Buffer {
   return Buffer.from(buffer);
 }
 
-function keep({ buffer, length }: Buffer): void {
+function keep({ buffer }: Buffer): void {
   if (!(buffer instanceof ArrayBuffer)) return;
+  const length = buffer.byteLength;
   if (freeBytes + length > freeBytesMax) {
     buffer.transfer(0);
     return;

@@ -135,7 +135,7 @@ export class ReceivedMessage implements Message {
     from: number,
   ): ReceivedMessage {
     const at = copiedTo(frames, from);
-    if (at < 0) return new ReceivedMessage(service, decode, frames.copyFrom(from));
+    if (at < 0) return new ReceivedMessage(service, decode, frames.keepFrom(from));
     return new ReceivedMessage(service, decode, null, slab.bytes, at, at + frames.size(from));
   }
 
@@ -223,7 +223,7 @@ export class ReceivedRequest extends ReceivedMessage implements Request {
     from: number,
   ): ReceivedRequest {
     const at = copiedTo(frames, from);
-    if (at < 0) return new ReceivedRequest(service, decode, frames.copyFrom(from));
+    if (at < 0) return new ReceivedRequest(service, decode, frames.keepFrom(from));
     return new ReceivedRequest(service, decode, null, slab.bytes, at, at + frames.size(from));
   }
 

@@ -76,6 +76,8 @@ const CARRY_BYTES_RETAINED = 1024;
 const CARRY_BYTES_MIN = 128;
 /** Carried bytes above this size are in a piece. */
 const PIECE_BYTES_MIN = CHUNK_BYTES[1];
+/** The alignment of a large frame in bytes: whoever gets it as it is may view it as an array of numbers. */
+const ALIGNMENT = 8;
 /** A frame gets room in advance for so many times what is there of it. */
 const ANNOUNCED_FACTOR = 16;
 /** What a large frame lacks is read to where it belongs, unless it is less than this; and at most so much at once (D76). */
@@ -157,6 +159,8 @@ export class Connection {
   #lent: Buffer | null = null;
   /** Minimum number of further bytes needed to make progress with the carried bytes. */
   #missing = 1;
+  /** Where the bytes of the frame begin that is incomplete, within its message. */
+  #frameAt = 0;
   /** Commands inside the incomplete message have been handled up to this offset. */
   #commandsUntil = 0;
   /** Messages, commands and greetings that this call may still handle. */
@@ -509,7 +513,9 @@ export class Connection {
     const before = this.#carry;
     const bytes = this.#grownBytes(needed, missing);
     this.#carry =
-      bytes > PIECE_BYTES_MIN ? new Piece(bytes).words.bytes : Buffer.allocUnsafeSlow(bytes);
+      bytes > PIECE_BYTES_MIN
+        ? new Piece(bytes, -this.#frameAt & (ALIGNMENT - 1)).words.bytes
+        : Buffer.allocUnsafeSlow(bytes);
     before.copy(this.#carry, 0, 0, this.#carried);
     // (It holds the beginning of a message that is incomplete, so none was given away with it.)
     const piece = pieceOf(before);
@@ -702,7 +708,10 @@ export class Connection {
       if (total > messageBytesMax || frames.count === framesMax) {
         return this.#beginSkipping(frames) === null ? -1 : at;
       }
-      if (next > end) return this.#lack(next - end);
+      if (next > end) {
+        this.#frameAt = start - from;
+        return this.#lack(next - end);
+      }
       frames.push(bytes, start, next);
       if ((flags & FLAG_MORE) === 0) {
         this.#commandsUntil = 0;

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { Arena } from '../../../src/core/arena.js';
 import { Frames } from '../../../src/core/frames.js';
 import { pieceOf } from '../../../src/core/piece.js';
+import { ReceivedMessage } from '../../../src/sdk/message.js';
 import { Connection } from '../../../src/zmtp/connection/connection.js';
 import { recycle } from '../../../src/zmtp/connection/chunks.js';
 import { NullMechanism } from '../../../src/zmtp/connection/null.js';
@@ -58,6 +59,64 @@ describe('where a large frame is read to', () => {
     connection.close();
     expect(lent?.length).toBeGreaterThan(0);
     expect(connection.receive(lent ?? Buffer.alloc(0), 0, 10)).toBe(0);
+  });
+});
+
+/** What somebody keeps of the messages that a connection reads. */
+class Keeping {
+  readonly kept: Buffer[][] = [];
+  readonly buffers: Buffer[] = [];
+  /** What a program gets of them. */
+  readonly received: ReceivedMessage[] = [];
+  readonly connection: Connection;
+
+  constructor() {
+    const mechanism = new NullMechanism('ROUTER', Buffer.alloc(0));
+    const events = {
+      ready: () => undefined,
+      message: (frames: Frames) => {
+        this.buffers.push(frames.buffer(0));
+        this.kept.push(frames.keepFrom(0));
+        this.received.push(ReceivedMessage.copied('', null, frames, 1));
+      },
+      failed: () => undefined,
+    };
+    const options = { mechanism, waitsForGreeting: true, ...LIMITS };
+    this.connection = new Connection(options, events, new Frames(), 0);
+    this.connection.receive(HANDSHAKE, 0);
+  }
+}
+
+describe('a large frame that somebody keeps', () => {
+  it.each([1, 2, 3, 4, 5, 6, 7, 8])(
+    'is not copied, never changes, and can be viewed as numbers (%i bytes before it)',
+    (before) => {
+      const { connection, kept, buffers, received } = new Keeping();
+      const heads = Buffer.alloc(before, 'h');
+      for (const text of ['first', 'second', 'third', 'fourth']) {
+        // (A piece that is released is used for the next message of its size.)
+        const large = message(heads.toString(), Buffer.alloc(2_000_000, text));
+        read(connection, large, 65_536);
+      }
+      expect(kept.map(([head]) => head?.length)).toEqual([before, before, before, before]);
+      for (const [index, text] of ['first', 'second', 'third', 'fourth'].entries()) {
+        const body = kept[index]?.[1] ?? Buffer.alloc(0);
+        expect(body.equals(Buffer.alloc(2_000_000, text))).toBe(true);
+        expect(body.buffer).toBe(buffers[index]?.buffer);
+        expect(received[index]?.frames[0]?.buffer).toBe(body.buffer);
+        expect(new Float64Array(body.buffer, body.byteOffset, 250_000)).toHaveLength(250_000);
+      }
+    },
+  );
+
+  it('is copied, if much of the memory that it is in is of something else', () => {
+    const { connection, kept, buffers } = new Keeping();
+    read(connection, message('x'.repeat(1_000_000), Buffer.alloc(500_000, 'body')), 65_536);
+    const body = kept[0]?.[1] ?? Buffer.alloc(0);
+    expect(body.equals(Buffer.alloc(500_000, 'body'))).toBe(true);
+    expect(body.buffer).not.toBe(buffers[0]?.buffer);
+    // The memory of the message is free.
+    expect(buffers[0]).toHaveLength(0);
   });
 });
 
