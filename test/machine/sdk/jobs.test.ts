@@ -1,5 +1,6 @@
 import { codeOf } from '../../../src/core/errors.js';
 import { Client, type ClientOptions, type SubmitOptions } from '../../../src/sdk/client.js';
+import { Exchange } from '../../../src/sdk/client/exchange.js';
 import { JOB_ROWS } from '../../../src/wire/job-option-table.js';
 import { valuesOf } from '../../support/job-options.js';
 import { FakeNet } from './fake-dial.js';
@@ -204,9 +205,11 @@ describe('enqueue while no broker can be reached', () => {
     const endpoints = ['tcp://127.0.0.1:5555'];
     const client = new Client({ endpoints, dial: net.dial, timeoutMs: 6000, resendMs: 1 });
     clients.push(client);
+    const begun = jest.spyOn(Exchange.prototype, 'begin');
     const submitted = client.enqueue('render', 'a');
-    // The first question is over after 2 ms, and others have been put.
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    // The first question is over after 2 ms.
+    await until(() => begun.mock.calls.length >= 3, 'two further questions');
+    begun.mockRestore();
     net.link.events.connected();
     const offers = JSON.stringify({ extensions: OURS });
     const answer = (): void => {
