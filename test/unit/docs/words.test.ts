@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
@@ -32,5 +33,19 @@ describe('the documents by hand', () => {
   it('are reported by name when they are too long', () => {
     const [first] = tooLong(counts(() => 'word '.repeat(200_000)));
     expect(first).toMatch(/^README\.md has 200000 words, \d+ more than its limit\.$/);
+  });
+});
+
+describe('each page by hand', () => {
+  /** Lists that a command writes, and decisions. */
+  const others = /^docs\/(?:adr\/|decisions\.md)/;
+  const pages = pagesByHand().filter((path) => !others.test(path));
+
+  it('says in its first line for whom it is, and how long it takes', () => {
+    const wrong = pages.filter((path) => {
+      const [, first = ''] = readFileSync(path, 'utf8').split('\n\n');
+      return !/^For [^]*?\b(?:minutes?|look things up)\b/.test(first);
+    });
+    expect(wrong).toEqual([]);
   });
 });
