@@ -5,6 +5,16 @@ const RESERVED_HOST = /^git\+https:\/\/([^/]*\.)?example\.(org|com|net)\//;
 
 export const isReserved = (url) => RESERVED_HOST.test(url);
 
+/** A `package.json` whose package npm does not publish. */
+export function markedManifest(text) {
+  return `${JSON.stringify({ ...JSON.parse(text), private: true }, null, 2)}\n`;
+}
+
+/** A `pyproject.toml` whose package PyPI does not take. */
+export function markedProject(text) {
+  return text.replace(/^(?=readme = )/m, 'classifiers = ["Private :: Do Not Upload"]\n');
+}
+
 /** The links of a page at the root of the repository, as they work elsewhere: to its files at the tag of the version. */
 export function withAddresses(text, url, version) {
   const files = `${url.replace(/^git\+/, '').replace(/\.git$/, '')}/blob/v${version}/`;

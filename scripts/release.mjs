@@ -8,6 +8,7 @@
  *     …-VERSION.cdx.json                                        their bills of materials (CycloneDX)
  *     majordomo-broker-VERSION-image.tar.gz                     the image's build context
  *     CHANGES.md                                                the changelog's section of the version
+ *     NOT-FOR-PUBLISHING                                        only while the repository's address is an example
  *     SHA256SUMS                                                the checksums of all of them
  *
  * `npm run release -- STEP…` takes only these steps, in this order:
@@ -35,7 +36,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { differing, isReserved, withAddresses } from './release-texts.mjs';
+import {
+  differing,
+  isReserved,
+  markedManifest,
+  markedProject,
+  withAddresses,
+} from './release-texts.mjs';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const TARGET = join(ROOT, 'release');
@@ -45,6 +52,10 @@ const SUMS = 'SHA256SUMS';
 const TESTS = ['test/process/deploy/packages', 'test/process/deploy/python', 'test/shipped'];
 
 const PACKAGES = ['.', 'packages/sdk'];
+const PYTHON = 'packages/python/pyproject.toml';
+const MARK = 'NOT-FOR-PUBLISHING';
+const WARNING =
+  'Not to be published: the address of the repository is an example (docs/releasing.md, step 0).';
 
 class Refusal extends Error {}
 
@@ -94,7 +105,7 @@ function checkVersions() {
   }
   // Python writes 1.0.0rc1 for 1.0.0-rc.1.
   const wanted = broker.version.replace(/-([a-z]+)\.(\d+)$/, '$1$2');
-  const [, python] = /^version = "(.*)"$/m.exec(text('packages/python/pyproject.toml')) ?? [];
+  const [, python] = /^version = "(.*)"$/m.exec(text(PYTHON)) ?? [];
   if (python === wanted) return broker.version;
   throw new Refusal(
     `packages/python/pyproject.toml has version ${python}, package.json has ${broker.version}. Give both the same version.`,
@@ -159,6 +170,19 @@ function copyInto(folder) {
   }
 }
 
+function hasExampleAddress() {
+  return PACKAGES.some((path) => isReserved(manifestOf(path).repository.url));
+}
+
+/** What is made of the copy is refused by npm and PyPI, and stands beside a file that says why. */
+function mark(copy, target) {
+  const change = (path, marked) =>
+    writeFileSync(join(copy, path), marked(readFileSync(join(copy, path), 'utf8')));
+  for (const path of PACKAGES) change(join(path, 'package.json'), markedManifest);
+  change(PYTHON, markedProject);
+  writeFileSync(join(target, MARK), `${WARNING}\n`);
+}
+
 /**
  * Makes all files from a copy of the last commit, so that neither the modes of the files here nor what git does not know
  * gets into them.
@@ -167,6 +191,7 @@ function copyInto(folder) {
  */
 function makeFiles({ version, changes, inImage }, copy, target, env, earlier) {
   copyInto(copy);
+  if (hasExampleAddress()) mark(copy, target);
   const inCopy = (title, ...command) => run(title, ...command, env, copy);
   for (const path of PACKAGES) {
     const args = ['pack', '--silent', '--pack-destination', target, `./${path}`];
@@ -247,10 +272,7 @@ function checkFlaky() {
 }
 
 function warnOfAddress() {
-  if (!PACKAGES.some((path) => isReserved(manifestOf(path).repository.url))) return;
-  console.log(
-    '\nNot to be published: the address of the repository is an example (docs/releasing.md, step 0).',
-  );
+  if (hasExampleAddress()) console.log(`\n${WARNING}`);
 }
 
 function release(named) {

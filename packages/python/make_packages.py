@@ -39,6 +39,7 @@ def metadata() -> "tuple[str, str]":
         raise SystemExit("pyproject.toml has no dependencies in the expected form")
     extras = EXTRAS.search(project)
     found = re.findall(r'(\w+) = \["(.*?)"\]', extras[1] if extras else "")
+    classifiers = re.findall(r'^classifiers = \["(.*)"\]$', project, re.MULTILINE)
     optional = [line for extra, need in found for line in (f"Provides-Extra: {extra}", f'Requires-Dist: {need}; extra == "{extra}"')]
     head = [
         "Metadata-Version: 2.1",
@@ -49,6 +50,7 @@ def metadata() -> "tuple[str, str]":
         f"Requires-Python: {value('requires-python')}",
         f"Requires-Dist: {needs[1]}",
         *optional,
+        *(f"Classifier: {classifier}" for classifier in classifiers),
         "Description-Content-Type: text/markdown",
     ]
     return version, "\n".join(head) + "\n\n" + (HERE / "README.md").read_text()
