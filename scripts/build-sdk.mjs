@@ -96,6 +96,8 @@ async function writeCode(format, names) {
     plugins: [SHORTER],
     // What they make at the top of a module is of no use if nothing reads it.
     treeshake: { manualPureFunctions: PURE },
+    // (How long a plugin takes on a busy machine is no fault of the code.)
+    checks: { bundlerTimings: false },
     onwarn: (warning) => {
       throw new Error(warning.message);
     },

@@ -154,6 +154,8 @@ for (const path of files) {
   const isOpened = PAGE.test(path) ? PAGE_ASSETS.has(extname(path)) : extname(path) === '.sql';
   if (isOpened) cpSync(join(from, path), join(to, path));
 }
+/** How long a plugin takes on a busy machine is no fault of the code. */
+const checks = { bundlerTimings: false };
 const onwarn = (warning) => {
   // `serve` has at once what its sources load later.
   if (warning.code !== 'INEFFECTIVE_DYNAMIC_IMPORT') throw new Error(warning.message);
@@ -205,6 +207,7 @@ async function bundleProgram(name, input) {
     platform: 'node',
     external: (id) => OUTSIDE.test(id),
     plugins: [daemonPlugin, sqlitePlugin, schemaDataPlugin, plugin],
+    checks,
     onwarn,
   });
   const { output } = await bundle.generate({
@@ -250,7 +253,13 @@ function ascii(text) {
 
 async function bundlePage() {
   const input = join(from, 'page/app.js');
-  const page = await rolldown({ input, platform: 'browser', onwarn, plugins: [LINES_ONLY] });
+  const page = await rolldown({
+    input,
+    platform: 'browser',
+    checks,
+    onwarn,
+    plugins: [LINES_ONLY],
+  });
   const file = join(to, 'page/app.js');
   const { output: made } = await page.write({ file, minify: true, comments: false });
   await page.close();
