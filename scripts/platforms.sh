@@ -7,8 +7,9 @@
 #     scripts/platforms.sh arm64           both on arm64, by emulation (qemu-user-static)
 #     scripts/platforms.sh wine            both on Windows, as Wine has it; the broker only says that it does not run there
 #     scripts/platforms.sh runtimes        the SDK for Node.js in Bun and Deno
+#     scripts/platforms.sh elsewhere       what the newest beanstalkd, NATS, RabbitMQ, Valkey and BullMQ do: docs/comparison.md
 #
-# What it ran stands in docs/installing.md. It needs mmdebstrap and systemd-container.
+# What it ran stands in docs/installing.md and docs/comparison.md. It needs mmdebstrap and systemd-container; elsewhere needs strace.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -127,6 +128,12 @@ case "${1-} ${2-}" in
     serve node
     "$root"/opt/node_modules/@oven/bun-linux-x64/bin/bun scripts/sdk-smoke.mjs "$endpoint"
     "$root"/opt/node_modules/@deno/linux-x64-glibc/deno run --allow-all scripts/sdk-smoke.mjs "$endpoint"
+    ;;
+  'elsewhere ')
+    debian sid beanstalkd,nats-server,rabbitmq-server,valkey-server
+    chroot "$root" dpkg-query --show beanstalkd nats-server rabbitmq-server valkey-server
+    packages amqplib@2.3.1 bullmq@6.7.0 ioredis@6.0.0
+    node scripts/elsewhere.mjs "$root"
     ;;
   *)
     sed --quiet '2,/^set/{/^#/s/^# \?//p}' "$0" >&2
