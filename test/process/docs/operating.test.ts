@@ -1,4 +1,4 @@
-/** Does what docs/operating.md says with those whom it is about: Prometheus, curl, openssl, systemd. */
+/** Does what docs/operating.md and docs/pair.md say with those whom it is about: Prometheus, curl, openssl, systemd. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -17,11 +17,13 @@ import { until } from '../../support/until.js';
 
 afterEach(endAll);
 
-const PAGE = readFileSync('docs/operating.md', 'utf8');
+const PAGES = ['docs/operating.md', 'docs/pair.md']
+  .map((path) => readFileSync(path, 'utf8'))
+  .join('\n');
 
 /** The section with that heading. */
 function section(heading: string): string {
-  const [, rest = ''] = PAGE.split(`\n${heading}\n`);
+  const [, rest = ''] = PAGES.split(`\n${heading}\n`);
   return rest.split(/^#{2,3} /m)[0] ?? '';
 }
 
@@ -202,8 +204,8 @@ describe('docs/operating.md: Replacing a token of HTTP', () => {
   );
 });
 
-describe('docs/operating.md: Install a pair on two machines', () => {
-  const HEADING = '### Install a pair on two machines';
+describe('docs/pair.md: Install a pair on two machines', () => {
+  const HEADING = '## Install a pair on two machines';
   const NODES = ['left', 'right'] as const;
   type Node = (typeof NODES)[number];
 
