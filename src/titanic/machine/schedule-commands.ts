@@ -93,6 +93,8 @@ export class ScheduleCommands {
   readonly #host: ScheduleHost;
   /** Until all schedules are known, with the list that tells them. */
   readonly #waiting: { readonly list: number; readonly begin: () => void }[] = [];
+  /** They replace a schedule whose request is on its way to the store, which may refuse it. */
+  #storing: { readonly known: Schedule; readonly begin: () => void }[] = [];
   /** By owner and name. */
   readonly #queues = new CommandQueues(() =>
     status(500, this.#refused('too many commands for schedules at once')),
@@ -119,9 +121,10 @@ export class ScheduleCommands {
     this.#host = host;
   }
 
-  /** Whether some commands wait for this list of all schedules, or for an earlier one. */
-  areWaitingFor(list: number): boolean {
-    return (this.#waiting[0]?.list ?? Infinity) <= list;
+  /** Whether some commands can begin, when all schedules of this list are known. */
+  areDue(list: number): boolean {
+    const isListed = (this.#waiting[0]?.list ?? Infinity) <= list;
+    return isListed || this.#storing.some(({ known }) => !isStoring(known.state));
   }
 
   /** A turn, when all schedules of this list are known. */
@@ -129,6 +132,9 @@ export class ScheduleCommands {
     this.#listed.clear();
     const later = this.#waiting.findIndex((each) => each.list > list);
     for (const { begin } of this.#waiting.splice(0, later < 0 ? Infinity : later)) begin();
+    const decided = this.#storing.filter(({ known }) => !isStoring(known.state));
+    this.#storing = this.#storing.filter(({ known }) => isStoring(known.state));
+    for (const { begin } of decided) begin();
   }
 
   /** @param list of all schedules, which it waits for; `null`: all are known */
@@ -262,6 +268,11 @@ export class ScheduleCommands {
   }
 
   #make(wanted: Wanted, known: Schedule | null, decided: Decided): void {
+    if (known !== null && isStoring(known.state)) {
+      // If the store refuses that request, the one that follows makes it up.
+      this.#storing.push({ known, begin: () => this.#replace(wanted, decided) });
+      return;
+    }
     const { answer, asker, owner, facts, own, body, bytes } = wanted;
     const due = firstDue(facts.times, this.#context.wall);
     if (typeof due !== 'number') {
@@ -338,7 +349,7 @@ export class ScheduleCommands {
    * makes its schedules whenever it starts must not lose what was missed.
    */
   #outstanding(before: Schedule | null, { cron, timeZone }: ScheduleFacts): number | null {
-    if (before === null || isStoring(before.state) || before.due > this.#context.wall) return null;
+    if (before === null || before.due > this.#context.wall) return null;
     const isSame = before.facts.cron === cron && before.facts.timeZone === timeZone;
     return isSame ? before.due : null;
   }

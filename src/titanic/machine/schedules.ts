@@ -458,7 +458,7 @@ export class Schedules {
   dueInMs(now: number, wall: number): number {
     if (!this.isReady) return Math.max(0, this.#listAt - now);
     if (this.#pauses.isChanged || this.#loaded.length > 0 || this.#held.length > 0) return 0;
-    if (this.#commands.areWaitingFor(this.#list - 1)) return 0;
+    if (this.#commands.areDue(this.#list - 1)) return 0;
     const delayedUntil = this.#table.firstDelayed?.delayedUntil ?? Infinity;
     const delayedMs = Math.min(delayedUntil, this.#listAt) - now;
     const dueMs = this.#mayBegin ? this.#table.dueAt - wall : Infinity;

@@ -459,6 +459,25 @@ describe('what was missed when another takes the place of a schedule', () => {
     s.after(10 * SECOND_MS);
     expect(stored(s)).toHaveLength(1);
   });
+
+  it('is made up by the other, if the store takes that, and not what it was due for', () => {
+    const s = stage().holdsStore();
+    schedules(s, { cron: '@hourly' });
+    s.answers('commit').after(HOUR_MS);
+    s.answers('load');
+    schedules(s, { cron: '@hourly' }, 'other');
+    s.answers('commit');
+    // A trigger of a database refuses the request that is due.
+    const write = s.store.write.bind(s.store);
+    jest.spyOn(s.store, 'write').mockImplementationOnce(({ changes, ...asked }) => {
+      const made = changes.slice(2);
+      const results = made.length === 0 ? [] : write({ ...asked, changes: made });
+      return [{ kind: 'refused' }, { kind: 'refused' }, ...results];
+    });
+    s.answers('commit').freesStore();
+    s.after(SECOND_MS);
+    expect(stored(s).at(-1)).toBe(`other schedule:n:${at(HOUR_MS)}`);
+  });
 });
 
 describe('the name of a schedule', () => {
