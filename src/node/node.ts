@@ -26,7 +26,6 @@ import { hasPrograms } from '../config/http-rules.js';
 import type { Config } from '../config/config.js';
 import type { ListenerConfig } from '../config/entries.js';
 import { withLiveKeys } from '../config/diff.js';
-import { limitsOfServices } from './service-limits.js';
 import { listenersInFull } from '../config/io/exposure.js';
 import type { Loaded } from '../config/io/load.js';
 import { quotasOf } from '../config/quotas.js';
@@ -61,7 +60,13 @@ import {
 } from './reload.js';
 import { addressesOf, type Names, type Resolve } from '../zmtp/sockets/names.js';
 import { ServerKeys } from './server-keys.js';
-import { brokerOptions, brokerStatus, routerLimits, rulesOf } from './settings.js';
+import {
+  brokerOptions,
+  brokerStatus,
+  limitsOfServices,
+  routerLimits,
+  rulesOf,
+} from './settings.js';
 import { standalonePair } from './standalone.js';
 import { StoreCauses } from './store-causes.js';
 import type { TitanicHost } from './stored.js';
