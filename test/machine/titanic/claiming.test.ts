@@ -1,6 +1,7 @@
 /** What a broker claims of a store that other brokers use, too (D90). */
 import { present } from '../../../src/core/assert.js';
 import { type ClaimedRequest, ANY_OWNER } from '../../../src/store/store.js';
+import type { WorkerActor } from '../../support/stage-peers.js';
 import { StageClaims } from '../../support/stage-claims.js';
 import { requestOf } from '../../support/store-changes.js';
 import type { TitanicOptions } from '../../../src/titanic/machine/options.js';
@@ -22,6 +23,13 @@ function shared(titanic: Partial<TitanicOptions> = {}): {
 } {
   const claims = new StageClaims();
   return { s: titanicStage({ claims, titanic }), claims };
+}
+
+/** It knows all that is stored. */
+function settled(titanic: Partial<TitanicOptions> = {}): ReturnType<typeof shared> {
+  const both = shared(titanic);
+  both.claims.answer();
+  return both;
 }
 
 /** As the store of another broker gives it. */
@@ -50,6 +58,19 @@ function loads(s: TitanicStage): number {
   return s.store.asked.filter(({ kind }) => kind === 'load').length;
 }
 
+/** A worker has what it has claimed, which another broker stored. */
+function running(
+  credit: number | null = null,
+): ReturnType<typeof shared> & { readonly w: WorkerActor; readonly one: ClaimedRequest } {
+  const { s, claims } = settled();
+  const w = s.worker('w').ready('echo', { credit });
+  const one = foreign(s, 1);
+  claims.answer(one);
+  s.turn();
+  expect(w.inbox()).toEqual(['REQUEST body 1']);
+  return { s, claims, w, one };
+}
+
 describe('a broker that shares its store', () => {
   it('answers a look-up that failed: the store has tried again for as long as it may', () => {
     const { s } = shared();
@@ -61,9 +82,8 @@ describe('a broker that shares its store', () => {
   });
 
   it('asks for what its workers can take, every 250 ms, and for nothing without workers', () => {
-    const both = shared();
+    const both = settled();
     const { s, claims } = both;
-    claims.answer();
     expect(polls(both)).toEqual([]);
     claims.answer();
     s.worker('w').ready('echo', { credit: 3 });
@@ -79,9 +99,8 @@ describe('a broker that shares its store', () => {
   });
 
   it('claims one for each service while titanic.maxInFlight is used up, and no more', () => {
-    const both = shared({ maxInFlight: 2 });
+    const both = settled({ maxInFlight: 2 });
     const { s, claims } = both;
-    claims.answer();
     const w = s.worker('w').ready('echo', { credit: 5 });
     expect(claims.wanted).toEqual(['echo 2']);
     claims.answer(foreign(s, 1), foreign(s, 2));
@@ -100,9 +119,8 @@ describe('a broker that shares its store', () => {
   });
 
   it('gives back what finds no place here (titanic.inFlightBytes), and does not claim it again', () => {
-    const both = shared({ inFlightBytes: 5 });
+    const both = settled({ inFlightBytes: 5 });
     const { s, claims } = both;
-    claims.answer();
     const w = s.worker('w').ready('echo', { credit: 2 });
     expect(claims.wanted).toEqual(['echo 2']);
     const two = foreign(s, 2);
@@ -160,8 +178,7 @@ describe('a broker that shares its store', () => {
   });
 
   it('sends what it claimed in the order of the claim, without reading bodies that came along', () => {
-    const { s, claims } = shared();
-    claims.answer();
+    const { s, claims } = settled();
     const w = s.worker('w').ready('echo', { credit: 3 });
     s.holdsStore();
     claims.answer(foreign(s, 1), foreign(s, 2), foreign(s, 3, 2, true));
@@ -174,8 +191,7 @@ describe('a broker that shares its store', () => {
   });
 
   it('claims a new request with its acceptance, if a worker waits and the service was empty', () => {
-    const { s, claims } = shared();
-    claims.answer();
+    const { s, claims } = settled();
     // No worker: any broker may claim it.
     s.submits('echo', 'first');
     expect(s.store.changes.at(-1)).not.toHaveProperty('claim');
@@ -196,8 +212,7 @@ describe('a broker that shares its store', () => {
   });
 
   it('a failed attempt ends the claim, under which it is made', () => {
-    const { s, claims } = shared();
-    claims.answer();
+    const { s, claims } = settled();
     const w = s.worker('w').ready('echo');
     claims.answer(foreign(s, 1, 5));
     s.turn();
@@ -217,8 +232,7 @@ describe('a broker that shares its store', () => {
   });
 
   it('the last attempt and the death are made under the claim, which ends with the second', () => {
-    const { s, claims } = shared();
-    claims.answer();
+    const { s, claims } = settled();
     const w = s.worker('w').ready('echo');
     const { request, ...claimed } = foreign(s, 1, 5);
     claims.answer({ request: { ...request, attempts: 2, maxAttempts: 3 }, ...claimed });
@@ -231,9 +245,8 @@ describe('a broker that shares its store', () => {
   });
 
   it('gives back in the second look what no worker here takes', () => {
-    const both = shared();
+    const both = settled();
     const { s, claims } = both;
-    claims.answer();
     const w = s.worker('w').ready('echo', { credit: 1 });
     const order = foreign(s, 1, 7);
     w.disconnect();
@@ -249,8 +262,7 @@ describe('a broker that shares its store', () => {
   });
 
   it('rests while all schedules are listed, and somebody asks for them', () => {
-    const { s, claims } = shared();
-    claims.answer();
+    const { s, claims } = settled();
     claims.areListsHeld = true;
     const c = s.client('c');
     // The turns of the stage come to an end.
@@ -262,8 +274,7 @@ describe('a broker that shares its store', () => {
   });
 
   it('stores nothing of a schedule that it was reading when its session ended', () => {
-    const { s, claims } = shared();
-    claims.answer();
+    const { s, claims } = settled();
     s.asks('schedule', '{"name":"n","cron":"@hourly"}', 'echo', 'hi');
     const [request] = s.store.disk.pending;
     const made = s.store.changes.length;
@@ -288,8 +299,7 @@ describe('a broker that shares its store', () => {
   });
 
   it('answers commands for schedules, and stores what is due, however many commands there are', () => {
-    const { s, claims } = shared();
-    claims.answer();
+    const { s, claims } = settled();
     s.asks('schedule', '{"name":"n","cron":"* * * * * *"}', 'echo', 'hi');
     claims.areListsHeld = true;
     const c = s.client('c');
@@ -310,8 +320,7 @@ describe('a broker that shares its store', () => {
   });
 
   it('a schedule that another broker has replaced, whose clock is behind, is not ended', () => {
-    const { s, claims } = shared();
-    claims.answer();
+    const { s, claims } = settled();
     const made = s.asks('schedule', '{"name":"n","cron":"@hourly"}', 'echo', 'old');
     expect(made).toMatch(/^200/);
     const other = titanicStage({ wall: STAGE_WALL_MS - 5, seed: 7 });
@@ -333,8 +342,7 @@ describe('a broker that shares its store', () => {
   });
 
   it('a schedule that is due in ten years, because its clock was ahead, goes on by the new time', () => {
-    const { s, claims } = shared();
-    claims.answer();
+    const { s, claims } = settled();
     s.asks('schedule', '{"name":"n","cron":"@hourly"}', 'echo', 'hi');
     const aheadMs = 10 * 365 * 24 * HOUR_MS;
     s.wallOffset += aheadMs;
@@ -349,9 +357,8 @@ describe('a broker that shares its store', () => {
   });
 
   it('gives back again what it gave back with a claim that failed', () => {
-    const both = shared();
+    const both = settled();
     const { s, claims } = both;
-    claims.answer();
     const w = s.worker('w').ready('echo', { credit: 1 });
     // As it was claimed when it was accepted: nobody else may give it back.
     const order = foreign(s, 1, 1);
@@ -373,13 +380,8 @@ describe('a broker that shares its store', () => {
   });
 
   it('after a claim that failed it says what it knows', () => {
-    const both = shared();
-    const { s, claims } = both;
-    claims.answer();
-    const w = s.worker('w').ready('echo', { credit: 2 });
-    const one = foreign(s, 1);
-    claims.answer(one);
-    s.turn();
+    const both = running(2);
+    const { s, claims, w, one } = both;
     expect(claims.orders.at(-1)?.known).toBeNull();
     polls(both);
     claims.fail();
@@ -395,9 +397,8 @@ describe('a broker that shares its store', () => {
   });
 
   it('knows the claim under which an attempt is being stored, not one after it, whose answer was lost', () => {
-    const both = shared();
+    const both = settled();
     const { s, claims } = both;
-    claims.answer();
     const w = s.worker('w').ready('echo');
     const { request, ...claimed } = foreign(s, 1);
     claims.answer({ request, ...claimed });
@@ -414,8 +415,7 @@ describe('a broker that shares its store', () => {
   });
 
   it('with a new session it goes on with what is at its workers only', () => {
-    const { s, claims } = shared();
-    claims.answer();
+    const { s, claims } = settled();
     const w = s.worker('w').ready('echo', { credit: 1 });
     const [one, two] = [foreign(s, 1), foreign(s, 2)];
     claims.answer(one, two);
@@ -432,13 +432,7 @@ describe('a broker that shares its store', () => {
   });
 
   it('what was at a worker before this session is not sent again when its close fails', () => {
-    const { s, claims } = shared();
-    claims.answer();
-    const w = s.worker('w').ready('echo', { credit: 1 });
-    const one = foreign(s, 1);
-    claims.answer(one);
-    s.turn();
-    expect(w.inbox()).toEqual(['REQUEST body 1']);
+    const { s, claims, w, one } = running(1);
     takesSession({ s, claims });
     claims.answer();
     s.store.failure = { kind: 'busy', message: 'its row is locked' };
@@ -451,28 +445,17 @@ describe('a broker that shares its store', () => {
   });
 
   it('of a request that its worker still has, and it has claimed again, the attempts of others count', () => {
-    const { s, claims } = shared();
-    claims.answer();
-    const w = s.worker('w').ready('echo');
-    const one = foreign(s, 1);
-    claims.answer(one);
-    s.turn();
+    const { s, claims, w, one } = running();
     takesSession({ s, claims });
     claims.answer({ ...one, request: { ...one.request, attempts: 1 }, claim: 4 });
     s.turn();
-    expect(w.inbox()).toEqual(['REQUEST body 1']);
+    expect(w.inbox()).toEqual([]);
     w.disconnect();
     expect(s.store.changes.at(-1)).toMatchObject({ kind: 'attempt', claim: 4, attempts: 2 });
   });
 
   it('sends a request that was dead, and retried, anew, though a worker still has it from before', () => {
-    const { s, claims } = shared();
-    claims.answer();
-    const w = s.worker('w').ready('echo', { credit: 2 });
-    const one = foreign(s, 1);
-    claims.answer(one);
-    s.turn();
-    expect(w.inbox()).toEqual(['REQUEST body 1']);
+    const { s, claims, w, one } = running(2);
     takesSession({ s, claims });
     claims.answer({ ...one, request: { ...one.request, generation: 1 }, claim: 4 });
     s.turn();
@@ -482,12 +465,7 @@ describe('a broker that shares its store', () => {
   });
 
   it('counts steps that came too late, because another broker had the request', () => {
-    const { s, claims } = shared();
-    claims.answer();
-    const w = s.worker('w').ready('echo');
-    const one = foreign(s, 1);
-    claims.answer(one);
-    s.turn();
+    const { s, claims, w, one } = running();
     const { uuid } = one.request;
     const reply = Buffer.from([0, 1, 0x78]);
     const times = { at: s.wall, expiresAt: s.wall + 1e6 };
@@ -499,8 +477,7 @@ describe('a broker that shares its store', () => {
   });
 
   it('looks anew for who asks after a look-up has begun, which may be of before the last change', () => {
-    const { s, claims } = shared();
-    claims.answer();
+    const { s, claims } = settled();
     const uuid = s.submits('echo');
     const asked = (): string[] => s.store.asked.map(({ kind }) => kind);
     const c = s.client('c');
@@ -515,8 +492,7 @@ describe('a broker that shares its store', () => {
   });
 
   it('looks once for all who wait for the same', () => {
-    const { s, claims } = shared();
-    claims.answer();
+    const { s, claims } = settled();
     const uuid = s.submits('echo');
     for (const name of ['a', 'b', 'c']) s.client(name).request('titanic.wait', uuid, '60000');
     s.holdsStore().after(POLL_MS);
@@ -525,8 +501,7 @@ describe('a broker that shares its store', () => {
   });
 
   it('looks every 250 ms for what a client waits for', () => {
-    const { s, claims } = shared();
-    claims.answer();
+    const { s, claims } = settled();
     const { uuid } = foreign(s, 1).request;
     expect(s.asks('wait', uuid.toString('hex'), '60000')).toBe('');
     const reply = Buffer.from([0, 1, 0x78]);
