@@ -60,10 +60,10 @@ function loads(s: TitanicStage): number {
 
 /** A worker has what it has claimed, which another broker stored. */
 function running(
-  credit: number | null = null,
+  credit?: number,
 ): ReturnType<typeof shared> & { readonly w: WorkerActor; readonly one: ClaimedRequest } {
   const { s, claims } = settled();
-  const w = s.worker('w').ready('echo', { credit });
+  const w = s.worker('w').ready('echo', credit === undefined ? {} : { credit });
   const one = foreign(s, 1);
   claims.answer(one);
   s.turn();
@@ -342,7 +342,7 @@ describe('a broker that shares its store', () => {
   });
 
   it('a schedule that is due in ten years, because its clock was ahead, goes on by the new time', () => {
-    const { s, claims } = settled();
+    const { s } = settled();
     s.asks('schedule', '{"name":"n","cron":"@hourly"}', 'echo', 'hi');
     const aheadMs = 10 * 365 * 24 * HOUR_MS;
     s.wallOffset += aheadMs;
@@ -465,7 +465,7 @@ describe('a broker that shares its store', () => {
   });
 
   it('counts steps that came too late, because another broker had the request', () => {
-    const { s, claims, w, one } = running();
+    const { s, w, one } = running();
     const { uuid } = one.request;
     const reply = Buffer.from([0, 1, 0x78]);
     const times = { at: s.wall, expiresAt: s.wall + 1e6 };
@@ -477,7 +477,7 @@ describe('a broker that shares its store', () => {
   });
 
   it('looks anew for who asks after a look-up has begun, which may be of before the last change', () => {
-    const { s, claims } = settled();
+    const { s } = settled();
     const uuid = s.submits('echo');
     const asked = (): string[] => s.store.asked.map(({ kind }) => kind);
     const c = s.client('c');
@@ -492,7 +492,7 @@ describe('a broker that shares its store', () => {
   });
 
   it('looks once for all who wait for the same', () => {
-    const { s, claims } = settled();
+    const { s } = settled();
     const uuid = s.submits('echo');
     for (const name of ['a', 'b', 'c']) s.client(name).request('titanic.wait', uuid, '60000');
     s.holdsStore().after(POLL_MS);
@@ -501,7 +501,7 @@ describe('a broker that shares its store', () => {
   });
 
   it('looks every 250 ms for what a client waits for', () => {
-    const { s, claims } = settled();
+    const { s } = settled();
     const { uuid } = foreign(s, 1).request;
     expect(s.asks('wait', uuid.toString('hex'), '60000')).toBe('');
     const reply = Buffer.from([0, 1, 0x78]);

@@ -12,7 +12,7 @@ import { Freelance, type FreelanceOptions } from '../../../src/sdk/client/freela
 import { PendingReplies } from '../../../src/sdk/client/pending-replies.js';
 import { type Message, ReceivedMessage } from '../../../src/sdk/message.js';
 import { PLENTY } from '../stored/weather.js';
-import type { SimTimer } from '../world/clock.js';
+import { EventLoop } from '../world/event-loop.js';
 import { hold } from '../world/failure.js';
 import type { SimRandom } from '../world/random.js';
 import { SimLink } from './link.js';
@@ -66,12 +66,9 @@ export class FreelanceSimClient {
   readonly #sent: (endpoint: number) => void;
   readonly #calls = new CallTable();
   readonly #links = new Map<number, OpenLink>();
+  readonly #loop: EventLoop;
   readonly #servers: readonly SeenServer[];
   readonly #replies = new PendingReplies(PLENTY, null, () => undefined);
-  #stalledUntil = 0;
-  #postponed: (() => void)[] = [];
-  #tick: SimTimer | null = null;
-  #tickAt = Infinity;
   #started = 0;
   #isPausing = false;
   #open = 0;
@@ -123,11 +120,17 @@ export class FreelanceSimClient {
       () => chance.word() / 0x1_0000_0000,
     );
     sabotage.strategy?.(this.#strategy);
+    const ticking = {
+      nextMs: () => this.#strategy.nextMs(),
+      tick: () => this.#strategy.tick(this.#now),
+      lateMs: () => random.int(0, habits.tickLateMaxMs),
+    };
+    this.#loop = new EventLoop(stage.clock, ticking, habits.fraction);
   }
 
   start(): void {
     this.#strategy.start(this.#now);
-    this.#wake();
+    this.#loop.wake();
     this.#pause();
   }
 
@@ -153,12 +156,7 @@ export class FreelanceSimClient {
   /** Its event loop does nothing before `until`. */
   stall(until: number): void {
     this.#note(`stalls until ${until}`);
-    this.#stalledUntil = until;
-    this.#stage.clock.at(until, () => {
-      if (this.#stalledUntil !== until) return;
-      this.#stalledUntil = 0;
-      for (const action of this.#postponed.splice(0)) action();
-    });
+    this.#loop.stall(until);
   }
 
   cut(endpoint: number, isSilent: boolean, unnoticedMs: number): void {
@@ -178,7 +176,7 @@ export class FreelanceSimClient {
       if (this.#open < this.habits.window) {
         this.#started++;
         this.#open++;
-        this.#do(() => this.#ask());
+        this.#loop.do(() => this.#ask());
       }
       this.#pause();
     });
@@ -224,9 +222,9 @@ export class FreelanceSimClient {
     this.witness.begins(name, call, this.#stage.clock.now);
     this.#note(`asks ${name} of ${service}`);
     this.#strategy.add(call, this.#now);
-    this.#wake();
+    this.#loop.wake();
     if (!random.chance(abortChance)) return;
-    this.#stage.clock.after(random.int(0, timeoutMs), () => this.#do(() => this.#abort(call)));
+    this.#stage.clock.after(random.int(0, timeoutMs), () => this.#loop.do(() => this.#abort(call)));
   }
 
   #abort(call: Call): void {
@@ -234,7 +232,7 @@ export class FreelanceSimClient {
     this.#calls.delete(call);
     this.#strategy.cancel(call);
     this.#ended(call, 'aborted');
-    this.#wake();
+    this.#loop.wake();
   }
 
   /** All parts have the name of the request and of one send; they are `p0`, `p1`, … and `fN`. */
@@ -323,9 +321,9 @@ export class FreelanceSimClient {
     const dialled = dialledBy(this.name, listener, isMdp ? 'DEALER' : 'ROUTER');
     /** Unless the strategy has closed the link meanwhile. */
     const input = (action: () => void) => (): void => {
-      this.#do(() => {
+      this.#loop.do(() => {
         if (this.#links.has(link)) action();
-        this.#wake();
+        this.#loop.wake();
       });
     };
     const heard = (): void => {
@@ -401,31 +399,7 @@ export class FreelanceSimClient {
   // ---------------------------------------------------------------- time
 
   get #now(): number {
-    return this.#stage.clock.now + this.habits.fraction;
-  }
-
-  /** Does it now, or when its event loop goes on. */
-  #do(action: () => void): void {
-    if (this.#stalledUntil > this.#stage.clock.now) this.#postponed.push(action);
-    else action();
-  }
-
-  /** As `Ticker`: one timer; a tick that comes too early does no harm. */
-  #wake(): void {
-    const wanted = this.#strategy.nextMs();
-    if (wanted >= this.#tickAt || wanted === Infinity) return;
-    this.#tick?.cancel();
-    this.#tickAt = wanted;
-    const { clock } = this.#stage;
-    const late = this.#random.int(0, this.habits.tickLateMaxMs);
-    const at = Math.max(clock.now, Math.ceil(wanted - this.habits.fraction)) + late;
-    this.#tick = clock.at(at, () => {
-      this.#do(() => {
-        this.#tickAt = Infinity;
-        this.#strategy.tick(this.#now);
-        this.#wake();
-      });
-    });
+    return this.#loop.now;
   }
 
   #note(what: string, frames: readonly Uint8Array[] = []): void {

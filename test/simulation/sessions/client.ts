@@ -13,7 +13,7 @@ import { SimLink } from '../freelance/link.js';
 import { type BrokerMachine, dialledBy, type Stage } from '../freelance/machine.js';
 import { Outages } from '../freelance/outages.js';
 import { RETRY_BASE_MS, RETRY_MAX_MS } from '../freelance/weather.js';
-import type { SimTimer } from '../world/clock.js';
+import { EventLoop } from '../world/event-loop.js';
 import { hold } from '../world/failure.js';
 import type { SimRandom } from '../world/random.js';
 import type { Runs, Watched } from './runs.js';
@@ -69,12 +69,9 @@ export class SessionClient {
   readonly #calls = new CallTable();
   readonly #watched = new Map<Call, Watched>();
   readonly #links = new Map<number, OpenLink>();
+  readonly #loop: EventLoop;
   #session: string;
   #sessions = 0;
-  #stalledUntil = 0;
-  #postponed: (() => void)[] = [];
-  #tick: SimTimer | null = null;
-  #tickAt = Infinity;
   #started = 0;
   #isPausing = false;
 
@@ -109,11 +106,16 @@ export class SessionClient {
     const chance = random.fork(1);
     this.#strategy = new LazyPirate(options, sink, () => chance.word() / 0x1_0000_0000);
     sabotage.strategy?.(this.#strategy);
+    const ticking = {
+      nextMs: () => this.#strategy.nextMs(),
+      tick: () => this.#strategy.tick(this.#now),
+    };
+    this.#loop = new EventLoop(stage.clock, ticking, habits.fraction);
   }
 
   start(): void {
     this.#strategy.start(this.#now);
-    this.#wake();
+    this.#loop.wake();
     this.#pause();
   }
 
@@ -136,7 +138,7 @@ export class SessionClient {
   close(): void {
     for (const { link } of this.#links.values()) link.close();
     this.#links.clear();
-    this.#tick?.cancel();
+    this.#loop.end();
   }
 
   // ---------------------------------------------------------------- faults
@@ -144,12 +146,7 @@ export class SessionClient {
   /** Its event loop does nothing before `until`. */
   stall(until: number): void {
     this.#note(`stalls until ${until}`);
-    this.#stalledUntil = until;
-    this.#stage.clock.at(until, () => {
-      if (this.#stalledUntil !== until) return;
-      this.#stalledUntil = 0;
-      for (const action of this.#postponed.splice(0)) action();
-    });
+    this.#loop.stall(until);
   }
 
   cut(endpoint: number, brokerKnows: boolean, clientKnows: boolean, unnoticedMs: number): void {
@@ -167,7 +164,7 @@ export class SessionClient {
     this.#stage.clock.after(this.#random.int(0, this.habits.gapMaxMs), () => {
       this.#isPausing = false;
       if (this.#started >= this.habits.requests) return;
-      if (this.#calls.size < this.habits.window && this.#stalledUntil === 0) {
+      if (this.#calls.size < this.habits.window && !this.#loop.isStalled) {
         this.#started++;
         this.#ask();
       }
@@ -200,15 +197,15 @@ export class SessionClient {
     this.#watched.set(call, this.#runs.asked({ name, once, timeoutMs, ways, stalls }));
     this.#note(`asks ${name}${once ? ' once' : ''} within ${timeoutMs}`);
     this.#strategy.add(call, this.#now);
-    this.#wake();
+    this.#loop.wake();
     if (!random.chance(abortChance)) return;
     this.#stage.clock.after(random.int(0, timeoutMs), () => {
-      this.#do(() => {
+      this.#loop.do(() => {
         if (this.#calls.get(call.id) !== call) return;
         this.#calls.delete(call);
         this.#strategy.cancel(call, this.#now);
         this.#ended(call, 'aborted');
-        this.#wake();
+        this.#loop.wake();
       });
     });
   }
@@ -290,9 +287,9 @@ export class SessionClient {
     hold(machine !== undefined, 'an endpoint is one of the brokers');
     /** Unless the strategy has closed the link meanwhile. */
     const input = (action: () => void) => (): void => {
-      this.#do(() => {
+      this.#loop.do(() => {
         if (this.#links.has(link)) action();
-        this.#wake();
+        this.#loop.wake();
       });
     };
     const events = {
@@ -371,30 +368,7 @@ export class SessionClient {
   // ---------------------------------------------------------------- time
 
   get #now(): number {
-    return this.#stage.clock.now + this.habits.fraction;
-  }
-
-  /** Does it now, or when its event loop goes on. */
-  #do(action: () => void): void {
-    if (this.#stalledUntil > this.#stage.clock.now) this.#postponed.push(action);
-    else action();
-  }
-
-  /** As `Ticker`: one timer; a tick that comes too early does no harm. */
-  #wake(): void {
-    const wanted = this.#strategy.nextMs();
-    if (wanted >= this.#tickAt || wanted === Infinity) return;
-    this.#tick?.cancel();
-    this.#tickAt = wanted;
-    const { clock } = this.#stage;
-    const at = Math.max(clock.now, Math.ceil(wanted - this.habits.fraction));
-    this.#tick = clock.at(at, () => {
-      this.#do(() => {
-        this.#tickAt = Infinity;
-        this.#strategy.tick(this.#now);
-        this.#wake();
-      });
-    });
+    return this.#loop.now;
   }
 
   #note(what: string): void {

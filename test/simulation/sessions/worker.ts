@@ -31,7 +31,7 @@ import { SimLink } from '../freelance/link.js';
 import { dialledBy, type Stage } from '../freelance/machine.js';
 import { RETRY_BASE_MS, RETRY_MAX_MS } from '../freelance/weather.js';
 import type { Intent } from '../model/intent.js';
-import type { SimTimer } from '../world/clock.js';
+import { EventLoop } from '../world/event-loop.js';
 import { violated } from '../world/failure.js';
 import type { SimRandom } from '../world/random.js';
 import type { Deliveries } from './deliveries.js';
@@ -67,13 +67,9 @@ export class SdkWorker {
   readonly sabotage: WorkerSabotage;
   readonly #random: SimRandom;
   readonly #runs: Runs;
+  readonly loop: EventLoop;
   readonly #at: readonly Registration[];
   #running: Running[] = [];
-  #isGone = false;
-  #stalledUntil = 0;
-  #postponed: (() => void)[] = [];
-  #tick: SimTimer | null = null;
-  #tickAt = Infinity;
 
   constructor(
     name: string,
@@ -90,6 +86,12 @@ export class SdkWorker {
     this.sabotage = sabotage;
     this.#random = random;
     this.#runs = runs;
+    this.loop = new EventLoop(stage.clock, {
+      nextMs: () => Math.min(...this.#at.map(({ session }) => session.nextMs())),
+      tick: () => {
+        for (const { session } of this.#at) session.tick(this.now);
+      },
+    });
     this.limiter = new ConcurrencyLimiter(habits.concurrency);
     this.#at = machines.map((machine, endpoint) => {
       return new Registration(this, machine, endpoint, random.fork(1 + endpoint));
@@ -98,7 +100,7 @@ export class SdkWorker {
 
   start(): void {
     for (const { session } of this.#at) session.start();
-    this.wake();
+    this.loop.wake();
   }
 
   // ---------------------------------------------------------------- its end, and faults
@@ -111,8 +113,7 @@ export class SdkWorker {
   }
 
   #end(): void {
-    this.#isGone = true;
-    this.#tick?.cancel();
+    this.loop.end();
     for (const { link } of this.#at) link?.close();
     for (const { run } of this.#running) run.isGoingOn = false;
     this.#running = [];
@@ -120,7 +121,7 @@ export class SdkWorker {
 
   /** It drains, for so long. */
   close(graceMs: number): void {
-    this.do(() => {
+    this.loop.do(() => {
       this.note(`is closed within ${graceMs}`);
       for (const at of this.#at) {
         const running = this.#running.filter((each) => each.at === at);
@@ -130,10 +131,10 @@ export class SdkWorker {
         );
         at.session.close(this.now);
       }
-      this.wake();
+      this.loop.wake();
     });
     this.stage.clock.after(graceMs, () => {
-      this.do(() => {
+      this.loop.do(() => {
         for (const { session } of this.#at) session.abort();
         this.#end();
       });
@@ -148,22 +149,7 @@ export class SdkWorker {
 
   stall(until: number): void {
     this.note(`stalls until ${until}`);
-    this.#stalledUntil = until;
-    this.stage.clock.at(until, () => {
-      if (this.#stalledUntil !== until) return;
-      this.#stalledUntil = 0;
-      for (const action of this.#postponed.splice(0)) action();
-    });
-  }
-
-  /** Does it now, or when its event loop goes on; not if its process has ended. */
-  do(action: () => void): void {
-    if (this.#isGone) return;
-    if (this.#stalledUntil > this.now) {
-      this.#postponed.push(() => this.do(action));
-    } else {
-      action();
-    }
+    this.loop.stall(until);
   }
 
   // ---------------------------------------------------------------- requests
@@ -178,12 +164,12 @@ export class SdkWorker {
     const fails = this.#random.chance(this.habits.failChance);
     const retry = this.#random.chance(0.5);
     this.stage.clock.after(this.#random.int(0, this.habits.serveMaxMs), () => {
-      this.do(() => {
+      this.loop.do(() => {
         if (!this.#hasEnded(running)) return;
         if (running.isCancelled) at.session.returned(task, this.now);
         else if (fails) at.session.failed(task, failureOf(retry), this.now);
         else at.session.finished(task, [Buffer.from(`A${name}`)], this.now);
-        this.wake();
+        this.loop.wake();
       });
     });
   }
@@ -203,10 +189,10 @@ export class SdkWorker {
     this.stage.tally.fault('handler is cancelled');
     running.isCancelled = true;
     this.stage.clock.after(this.#random.int(0, CANCELLED_MS), () => {
-      this.do(() => {
+      this.loop.do(() => {
         if (!this.#hasEnded(running)) return;
         at.session.returned(running.task, this.now);
-        this.wake();
+        this.loop.wake();
       });
     });
   }
@@ -214,23 +200,7 @@ export class SdkWorker {
   // ---------------------------------------------------------------- time
 
   get now(): number {
-    return this.stage.clock.now;
-  }
-
-  /** As `Ticker`: one timer. */
-  wake(): void {
-    if (this.#isGone) return;
-    const wanted = Math.min(...this.#at.map(({ session }) => session.nextMs()));
-    if (wanted >= this.#tickAt || wanted === Infinity) return;
-    this.#tick?.cancel();
-    this.#tickAt = wanted;
-    this.#tick = this.stage.clock.at(Math.ceil(wanted), () => {
-      this.do(() => {
-        this.#tickAt = Infinity;
-        for (const { session } of this.#at) session.tick(this.now);
-        this.wake();
-      });
-    });
+    return this.loop.now;
   }
 
   note(what: string): void {
@@ -297,9 +267,9 @@ class Registration implements SessionSink {
     isCurrent: () => boolean,
   ): SimLink {
     const input = (action: () => void): void => {
-      this.#worker.do(() => {
+      this.#worker.loop.do(() => {
         if (isCurrent()) action();
-        this.#worker.wake();
+        this.#worker.loop.wake();
       });
     };
     const number = ++this.#links % CONCURRENCY_LINKS;
