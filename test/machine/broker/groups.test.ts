@@ -1,27 +1,10 @@
 /** Groups of plain requests take turns (D118). */
 import { Holdings } from '../../../src/core/holdings.js';
 import { endStages, stage, type Stage } from '../../support/stage.js';
-import type { ClientActor, WorkerActor } from '../../support/stage-peers.js';
+import { order, send } from '../../support/groups.js';
+import type { WorkerActor } from '../../support/stage-peers.js';
 
 afterEach(endStages);
-
-/** A client that sends each body as a request of the group of its first letter; `-`: of none. */
-function send(client: ClientActor, bodies: string): void {
-  for (const body of bodies.split(' ')) {
-    const group = body.startsWith('-') ? '' : (body[0] ?? '');
-    client.connection.sends('MDPC02', '\x05', 'echo', '', group, '', '', body);
-  }
-}
-
-/** The order in which one worker gets what waits, one after the other. */
-function order(worker: WorkerActor): string {
-  const got: string[] = [];
-  for (let inbox = worker.inbox(); inbox.length > 0; inbox = worker.inbox()) {
-    for (const line of inbox) got.push(line.replace('REQUEST ', ''));
-    worker.final('ok');
-  }
-  return got.join(' ');
-}
 
 const worker = (s: Stage, name = 'w'): WorkerActor => s.worker(name).ready('echo');
 
@@ -34,7 +17,7 @@ describe('groups', () => {
   ])('take turns by request: %s', (sent, dispatched) => {
     const s = stage();
     send(s.client('c'), sent);
-    expect(order(worker(s))).toBe(dispatched);
+    expect(order(worker(s)).join(' ')).toBe(dispatched);
     expect(s.broker.load.requests).toBe(0);
   });
 
@@ -46,7 +29,7 @@ describe('groups', () => {
     expect(w.inbox()).toEqual(['REQUEST a1']);
     send(c, 'c1');
     w.final('ok');
-    expect(order(w)).toBe('b1 a2 c1 b2 a3 b3');
+    expect(order(w).join(' ')).toBe('b1 a2 c1 b2 a3 b3');
   });
 
   it('keep a request that comes back from a lost worker at their front', () => {
@@ -55,7 +38,7 @@ describe('groups', () => {
     const lost = worker(s, 'lost');
     expect(lost.inbox()).toEqual(['REQUEST a1']);
     lost.connection.disconnect();
-    expect(order(worker(s, 'w'))).toBe('b1 a1 b2 a2');
+    expect(order(worker(s, 'w')).join(' ')).toBe('b1 a1 b2 a2');
   });
 
   it('do not wait for requests that nobody wants any more', () => {
@@ -64,7 +47,7 @@ describe('groups', () => {
     send(gone, 'a1 a2 a3 d1');
     send(c, 'b1 a4');
     gone.connection.disconnect();
-    expect(order(worker(s))).toBe('a4 b1');
+    expect(order(worker(s)).join(' ')).toBe('a4 b1');
     expect(s.broker.load).toMatchObject({ requests: 0, bytes: 0 });
   });
 
@@ -80,7 +63,7 @@ describe('groups', () => {
       c.connection.sends('MDPC02', '\x05', 'echo', '', `group-${n}`, '', '', 'x');
     }
     expect(held() - before).toBeGreaterThan(10 * one);
-    expect(order(worker(s)).split(' ')).toHaveLength(10);
+    expect(order(worker(s))).toHaveLength(10);
     expect(held()).toBe(before);
   });
 
@@ -91,6 +74,6 @@ describe('groups', () => {
     expect(c.inbox()).toEqual(['FINAL mmi.refused 400|echo|a group must be 0 to 255 bytes']);
     expect(s.events('message.malformed')).toMatchObject([{ frame: 5 }]);
     c.connection.sends('MDPC02', '\x05', 'echo', '', 'g'.repeat(255), '', '', 'x');
-    expect(order(worker(s))).toBe('x');
+    expect(order(worker(s)).join(' ')).toBe('x');
   });
 });

@@ -5,7 +5,8 @@ import type { RunLimit } from '../../../src/broker/options.js';
 import { rules } from '../../support/rights.js';
 import { seededRandom } from '../../support/stage-random.js';
 import { endStages, stage, type Stage } from '../../support/stage.js';
-import type { ClientActor, FrameLike, WorkerActor } from '../../support/stage-peers.js';
+import { got, send } from '../../support/groups.js';
+import type { FrameLike, WorkerActor } from '../../support/stage-peers.js';
 
 afterEach(endStages);
 
@@ -45,23 +46,8 @@ function randomNumbers(seed: number): (most: number) => number {
   };
 }
 
-/** A client that sends each body as a request of the group of its first letter; `-`: of none. */
-function send(client: ClientActor, bodies: string): void {
-  for (const body of bodies.split(' ')) {
-    const group = body.startsWith('-') ? '' : (body[0] ?? '');
-    client.connection.sends('MDPC02', '\x05', 'echo', '', group, '', '', body);
-  }
-}
-
 const worker = (s: Stage, name = 'w', credit = 10): WorkerActor =>
   s.worker(name).ready('echo', { credit });
-
-/** What a worker got since the last look. */
-const got = (of: WorkerActor): string =>
-  of
-    .inbox()
-    .map((line) => line.replace('REQUEST ', ''))
-    .join(' ');
 
 describe('limits of what runs at once', () => {
   it('hold for each group, and not for requests without one', () => {

@@ -225,12 +225,6 @@ describe('mmi.why', () => {
     // That one is too far behind.
     expect(near('199y')).not.toContain(`${'x'.repeat(100)}199"`);
   });
-
-  it('is 400 without a name, or with two (docs/protocol.md)', () => {
-    const c1 = stage().client('c1');
-    expect(ask(c1, 'mmi.why', '')).toBe('400');
-    expect(ask(c1, 'mmi.why', 'echo', 'echo')).toBe('400');
-  });
 });
 
 describe('mmi.services', () => {
@@ -277,10 +271,6 @@ describe('mmi.services', () => {
     expect(json(ask(s.client('c1'), 'mmi.services', ''))).toMatchObject([
       { service: '%25%FF"%0A' },
     ]);
-  });
-
-  it('is 400 for frames too many', () => {
-    expect(ask(stage().client('c1'), 'mmi.services', '', '')).toBe('400');
   });
 });
 
@@ -504,13 +494,16 @@ describe('mmi.broker', () => {
       'map',
     ]);
   });
-
-  it('is 400 for frames too many', () => {
-    expect(ask(stage().client('c1'), 'mmi.broker', '', '')).toBe('400');
-  });
 });
 
 describe('MMI', () => {
+  it.each([['mmi.why'], ['mmi.why', 'a', 'b'], ['mmi.services', '', ''], ['mmi.broker', '', '']])(
+    'is answered 400 for frames too few or too many (docs/protocol.md): %s %s %s',
+    (service, ...body) => {
+      expect(ask(stage().client('c1'), service, ...(body.length === 0 ? [''] : body))).toBe('400');
+    },
+  );
+
   it('is answered on listeners of any role (docs/protocol.md)', () => {
     const listeners = [
       rules(true, true),

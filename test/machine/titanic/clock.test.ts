@@ -242,18 +242,6 @@ describe('a clock that is set back', () => {
     next.after(HOUR_MS);
     expect(stored(next)).toEqual([`tick schedule:n:${at(HOUR_MS)}`]);
   });
-
-  it('stores nothing twice for a schedule', () => {
-    const s = titanicStage({ titanic: { replyTtlMs: DAY_MS, requestTtlMs: DAY_MS } });
-    schedules(s, '*/10 * * * *');
-    s.after(30 * MINUTE_MS);
-    expect(stored(s)).toHaveLength(3);
-    s.wallOffset -= 25 * MINUTE_MS;
-    s.after(24 * MINUTE_MS);
-    expect(stored(s)).toHaveLength(3);
-    s.after(11 * MINUTE_MS);
-    expect(stored(s)).toHaveLength(4);
-  });
 });
 
 describe('a pause between attempts', () => {

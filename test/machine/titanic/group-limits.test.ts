@@ -2,6 +2,7 @@
 import type { RunLimit } from '../../../src/broker/options.js';
 import type { ShownHistory } from '../../../src/titanic/operator/operator-api.js';
 import { endTitanicStages, titanicStage, type TitanicStage } from '../../support/titanic-stage.js';
+import { got, send } from '../../support/groups.js';
 import type { WorkerActor } from '../../support/stage-peers.js';
 
 afterEach(endTitanicStages);
@@ -31,13 +32,6 @@ function submit(s: TitanicStage, bodies: string, options: object = {}): string[]
   });
 }
 
-/** What a worker got since the last look. */
-const got = (of: WorkerActor): string =>
-  of
-    .inbox()
-    .map((line) => line.replace('REQUEST ', ''))
-    .join(' ');
-
 describe('limits of groups', () => {
   it('have the requests of a group run one after the other, in the order of acceptance', () => {
     const s = limited({ running: 1 });
@@ -66,21 +60,17 @@ describe('limits of groups', () => {
     const s = limited({ running: 2 });
     const w = worker(s);
     const c = s.client('c');
-    const plain = (body: string): void => {
-      c.connection.sends('MDPC02', '\x05', 'echo', '', 'a', '', '', body);
-      s.turn();
-    };
     submit(s, 'a1');
-    plain('p1');
-    plain('p2');
+    send(c, 'a_p1 a_p2');
+    s.turn();
     submit(s, 'a2 a3');
-    expect(got(w)).toBe('a1 p1');
+    expect(got(w)).toBe('a1 a_p1');
     const later: string[] = [];
     for (let n = 0; n < 5; n++) {
       w.final('ok');
       later.push(got(w));
     }
-    expect(later.filter((each) => each !== '').sort()).toEqual(['a2', 'a3', 'p2']);
+    expect(later.filter((each) => each !== '').sort()).toEqual(['a2', 'a3', 'a_p2']);
   });
 
   it('let a durable request have its turn, however many plain ones of its group come', () => {
@@ -89,7 +79,7 @@ describe('limits of groups', () => {
     const c = s.client('c');
     let sent = 0;
     const plain = (): void => {
-      c.connection.sends('MDPC02', '\x05', 'echo', '', 'a', '', '', `p${++sent}`);
+      send(c, `a_p${++sent}`);
       s.turn();
     };
     for (let n = 0; n < 3; n++) plain();

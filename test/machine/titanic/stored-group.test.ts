@@ -1,5 +1,6 @@
-/** The group of a durable request, which is stored with it (D118). */
+/** The group of a durable request, which is stored with it, and the turns of groups (D118). */
 import { groupOf } from '../../../src/store/own-fields.js';
+import { order, send } from '../../support/groups.js';
 import { StageReplica } from '../../support/stage-replica.js';
 import { StageDisk } from '../../support/stage-store.js';
 import { endTitanicStages, type TitanicStage, titanicStage } from '../../support/titanic-stage.js';
@@ -51,22 +52,15 @@ describe('the group of a durable request', () => {
     const s = titanicStage();
     for (const body of ['a1', 'a2', 'a3', 'b1']) s.submits('echo', body, { group: body[0] });
     s.submits('echo', 'n1');
-    const plain = s.client('plain');
-    for (const body of ['a4', 'c1', 'c2']) {
-      plain.connection.sends('MDPC02', '\x05', 'echo', '', body[0] ?? '', '', '', body);
-    }
+    send(s.client('plain'), 'a4 c1 c2');
     const w = s.worker('w').ready('echo');
-    const order: string[] = [];
-    for (let inbox = w.inbox(); inbox.length > 0; inbox = w.inbox()) {
-      order.push(...inbox.map((line) => line.replace('REQUEST ', '')));
-      w.final('ok');
-    }
-    const firsts = order.slice(0, 4).map((body) => body[0]);
+    const came = order(w);
+    const firsts = came.slice(0, 4).map((body) => body[0]);
     expect(firsts.sort()).toEqual(['a', 'b', 'c', 'n']);
-    const of = (group: string): string[] => order.filter((body) => body.startsWith(group));
+    const of = (group: string): string[] => came.filter((body) => body.startsWith(group));
     expect(of('a').filter((body) => body !== 'a4')).toEqual(['a1', 'a2', 'a3']);
     expect(of('c')).toEqual(['c1', 'c2']);
-    expect(order).toHaveLength(8);
+    expect(came).toHaveLength(8);
   });
 
   it('is part of what an idempotency key names', () => {
@@ -85,5 +79,63 @@ describe('the group of a durable request', () => {
     const answer = s.asks('submit', JSON.stringify({ group }), 'echo', 'hi');
     expect(answer).toMatch(/^400 group is a string of valid Unicode, 1 to 255 bytes/);
     expect(s.store.disk.rows).toEqual([]);
+  });
+});
+
+/** What is read ahead for the turns of groups costs neither a later priority nor other services their place. */
+describe('requests of many groups that wait for a slow worker', () => {
+  it('let one of a higher priority be the next', () => {
+    const s = titanicStage();
+    const worker = s.worker('w').ready('echo');
+    for (let n = 0; n < 300; n++) s.submits('echo', `low${n}`, { group: `g${n}` });
+    s.submits('echo', 'high', { group: 'h', priority: 100 });
+    const came = order(worker);
+    expect(came).toHaveLength(301);
+    expect(came.indexOf('high')).toBe(2);
+  });
+
+  it.each([false, true])('leave places for other services (with plain ones: %p)', (isMixed) => {
+    const s = titanicStage({ titanic: { maxOpen: 10_000 } });
+    const plain = s.client('plain');
+    for (const service of ['s1', 's2', 's3', 's4', 's5']) {
+      s.worker(service).ready(service, { credit: 1 });
+      if (isMixed) plain.request(service, 'at the worker').request(service, 'waits');
+      for (let n = 0; n < 300; n++) s.submits(service, 'x', { group: `g${n}` });
+    }
+    const fast = s.worker('fast').ready('fast', { credit: 50 });
+    for (let n = 0; n < 200; n++) s.submits('fast', 'x');
+    expect(fast.inbox()).toHaveLength(50);
+  });
+});
+
+describe('durable requests of a group that were at a worker before', () => {
+  it.each([1, 2, 3, 5])('come in order of acceptance, before the others (credit %d)', (credit) => {
+    const s = titanicStage();
+    for (let n = 1; n <= 6; n++) s.submits('echo', `a${n}`, { group: 'a' });
+    const lost = s.worker('lost').ready('echo', { credit: 3 });
+    expect(lost.inbox()).toEqual(['REQUEST a1', 'REQUEST a2', 'REQUEST a3']);
+    lost.connection.disconnect();
+    s.after(300_000);
+    const worker = s.worker('w').ready('echo', { credit });
+    expect(order(worker)).toEqual(['a1', 'a2', 'a3', 'a4', 'a5', 'a6']);
+  });
+});
+
+describe('how long the first plain request of a group has waited', () => {
+  it('is told while a durable one of its group is before it', () => {
+    const s = titanicStage();
+    s.worker('w').ready('echo', { credit: 1 });
+    s.submits('echo', 'at the worker', { group: 'a' });
+    s.submits('echo', 'read ahead', { group: 'a' });
+    send(s.client('plain'), 'a-plain');
+    s.after(300);
+    const page = s.broker.listing.servicePage(
+      { service: 0, worker: 0 },
+      10,
+      null,
+      ({ service }) => service === 'echo',
+      s.now,
+    );
+    expect(page.items.map(({ oldestQueuedMs }) => oldestQueuedMs)).toEqual([300]);
   });
 });
