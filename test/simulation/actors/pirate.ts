@@ -6,6 +6,7 @@ import type { Delivered, Intent, PirateKind } from '../model/intent.js';
 import { hold } from '../world/failure.js';
 import type { Dialled } from '../world/network.js';
 import type { SimRandom } from '../world/random.js';
+import { Freezer } from './freezer.js';
 import { type Actor, Line, type Surroundings } from './line.js';
 
 /** What a pirate may do with a request other than answer it. */
@@ -68,12 +69,11 @@ export class SimPirate implements Actor {
   readonly #around: Surroundings;
   readonly #random: SimRandom;
   readonly #line: Line;
+  readonly #freezer: Freezer;
   #job: Job | null = null;
   /** A Simple Pirate's socket takes a message now. */
   #isWaiting = false;
   #heardAt = 0;
-  #frozen = false;
-  #postponed: (() => void)[] = [];
   /** Counts its lives: what it had planned in a former one it does not do. */
   #life = 0;
   #left = false;
@@ -97,6 +97,7 @@ export class SimPirate implements Actor {
       (frames) => this.#later(0, () => this.#received(frames)),
       () => this.#lost(),
     );
+    this.#freezer = new Freezer(around.clock, random, this.#line);
   }
 
   start(): void {
@@ -161,7 +162,7 @@ export class SimPirate implements Actor {
     const everyMs = Math.min(heartbeatIntervalMs, SECOND_MS);
     clock.after(everyMs, () => {
       if (this.#left) return;
-      if (!this.#frozen && this.#line.isOpen) {
+      if (!this.#freezer.isFrozen && this.#line.isOpen) {
         if (clock.now - this.#heardAt > SILENT_BEATS * everyMs) {
           this.#line.dial();
           this.#ready();
@@ -233,7 +234,7 @@ export class SimPirate implements Actor {
         this.#later(this.#random.int(0, interval * 4), () => this.#answer(job));
         return;
       case 'freezes':
-        this.#freeze(this.#random.int(1, interval * 12));
+        this.#freezer.freeze(this.#random.int(1, interval * 12));
         this.#later(0, () => this.#answer(job));
         return;
       case 'never answers':
@@ -276,18 +277,6 @@ export class SimPirate implements Actor {
     this.#answer(job);
   }
 
-  #freeze(forMs: number): void {
-    if (this.#frozen) return;
-    this.#frozen = true;
-    const isDeaf = this.#random.chance(0.5);
-    if (isDeaf) this.#line.stopReading();
-    this.#around.clock.after(forMs, () => {
-      this.#frozen = false;
-      if (isDeaf) this.#line.resumeReading();
-      for (const action of this.#postponed.splice(0)) action();
-    });
-  }
-
   // ---------------------------------------------------------------- parts
 
   #send(frames: readonly string[], intent: Intent): void {
@@ -295,15 +284,9 @@ export class SimPirate implements Actor {
     this.#line.send({ frames: whole.map((frame) => Buffer.from(frame, 'latin1')), intent });
   }
 
-  /** Does it then, or as soon as it is no longer frozen; unless it has left or was restarted. */
+  /** Unless it has left or was restarted by then. */
   #later(delayMs: number, action: () => void): void {
     const life = this.#life;
-    const run = (): void => {
-      if (this.#left || this.#life !== life) return;
-      if (this.#frozen) this.#postponed.push(run);
-      else action();
-    };
-    if (delayMs === 0) run();
-    else this.#around.clock.after(delayMs, run);
+    this.#freezer.later(delayMs, () => !this.#left && this.#life === life, action);
   }
 }

@@ -17,7 +17,8 @@ import type { Delivered, Intent } from '../model/intent.js';
 import { hold } from '../world/failure.js';
 import type { Dialled } from '../world/network.js';
 import type { SimRandom } from '../world/random.js';
-import { Line, type Actor, type Surroundings } from './line.js';
+import { Freezer } from './freezer.js';
+import { type Actor, Line, type Surroundings } from './line.js';
 import { malformedWorkerMessage } from './malformed.js';
 
 /** What a worker may do with a request other than answer it. */
@@ -66,11 +67,9 @@ export class SimWorker implements Actor {
   readonly #around: Surroundings;
   readonly #random: SimRandom;
   readonly #line: Line;
+  readonly #freezer: Freezer;
   #jobs: Job[] = [];
   #heardAt = 0;
-  #frozen = false;
-  /** What it would have done while it was frozen. */
-  #postponed: (() => void)[] = [];
   #registered = false;
   #left = false;
 
@@ -93,6 +92,7 @@ export class SimWorker implements Actor {
       (frames) => this.#received(frames),
       () => this.#again(),
     );
+    this.#freezer = new Freezer(around.clock, random, this.#line);
   }
 
   start(): void {
@@ -136,7 +136,7 @@ export class SimWorker implements Actor {
     const { heartbeatIntervalMs: interval, clock } = this.#around;
     clock.after(interval, () => {
       if (this.#left) return;
-      if (!this.#frozen) this.#signOfLife();
+      if (!this.#freezer.isFrozen) this.#signOfLife();
       this.#beat();
     });
   }
@@ -344,18 +344,8 @@ export class SimWorker implements Actor {
   }
 
   #freeze(forMs: number): void {
-    if (this.#frozen) return;
-    this.#around.tally.fault('worker is held up');
-    this.#frozen = true;
-    const isDeaf = this.#random.chance(0.5);
-    if (isDeaf) this.#line.stopReading();
-    this.#around.clock.after(forMs, () => {
-      this.#frozen = false;
-      if (isDeaf) this.#line.resumeReading();
-      const postponed = this.#postponed;
-      this.#postponed = [];
-      for (const action of postponed) action();
-    });
+    if (!this.#freezer.isFrozen) this.#around.tally.fault('worker is held up');
+    this.#freezer.freeze(forMs);
   }
 
   // ---------------------------------------------------------------- parts
@@ -364,14 +354,7 @@ export class SimWorker implements Actor {
     this.#line.send({ frames, intent });
   }
 
-  /** Does it then, or as soon as it is no longer frozen; unless it has left. */
   #later(delayMs: number, action: () => void): void {
-    const run = (): void => {
-      if (this.#left) return;
-      if (this.#frozen) this.#postponed.push(run);
-      else action();
-    };
-    if (delayMs === 0) run();
-    else this.#around.clock.after(delayMs, run);
+    this.#freezer.later(delayMs, () => !this.#left, action);
   }
 }

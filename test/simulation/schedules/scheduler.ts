@@ -2,13 +2,12 @@
  * A client that makes schedules, replaces them by others and ends them. When the faults are over it
  * makes each of them once more, so that it is certain which there are; later it ends all of them.
  */
-import { Frames } from '../../../src/core/frames.js';
-import { clientRequest, readClientReply } from '../../../src/wire/client-side.js';
 import { type Actor, Line, type Surroundings } from '../actors/line.js';
 import type { Delivered } from '../model/intent.js';
-import { hold, violated } from '../world/failure.js';
+import { hold } from '../world/failure.js';
 import type { Dialled } from '../world/network.js';
 import type { SimRandom } from '../world/random.js';
+import { ask, readAnswer } from '../stored/asking.js';
 import type { Services } from '../stored/cast.js';
 import { CRONS } from './lines.js';
 
@@ -166,10 +165,14 @@ export class Scheduler implements Actor {
     this.#questions.set(id, question);
     this.#around.tally.fault(wish === null ? 'schedule is ended' : 'schedule is made');
     const { name } = named;
-    if (wish === null) this.#send(id, 'titanic.unschedule', [name]);
+    if (wish === null) ask(this.#line, id, 'titanic.unschedule', [name]);
     else {
       const { cron, timeZone, service, body } = wish;
-      this.#send(id, 'titanic.schedule', [JSON.stringify({ name, cron, timeZone }), service, body]);
+      ask(this.#line, id, 'titanic.schedule', [
+        JSON.stringify({ name, cron, timeZone }),
+        service,
+        body,
+      ]);
     }
     this.#around.clock.after(PATIENCE_MS, () => {
       if (!this.#questions.delete(id) || this.#left) return;
@@ -185,24 +188,14 @@ export class Scheduler implements Actor {
     this.#line.dial();
   }
 
-  #send(id: string, service: string, body: readonly string[]): void {
-    const bytes = body.map((frame) => Buffer.from(frame));
-    const frames = clientRequest(2, Buffer.from(id), Buffer.from(service), bytes);
-    const intent = { enveloped: true, envelope: [], service, body: [] };
-    this.#line.send({ frames, intent: { ...intent, kind: 'request', version: 2 } });
-  }
-
   #received(delivered: Delivered): void {
     if (this.#left) return;
-    const frames = Frames.of(...delivered);
-    const reply = readClientReply(frames);
-    if (reply.kind === 'malformed') violated(`${this.name} cannot read a reply`);
-    const id = frames.view(0).toString();
+    const { id, body } = readAnswer(this.name, delivered);
     const question = this.#questions.get(id);
     // It was given up.
     if (question === undefined) return;
     this.#questions.delete(id);
-    const [status = '', json = ''] = frames.copyFrom(reply.body).map(String);
+    const [status = '', json = ''] = body;
     const { named } = question;
     this.#around.trace.note(this.#around.clock.now, named.name, `${status} ${json}`);
     if (status === '200') this.#answered(question, json);

@@ -5,11 +5,8 @@
  */
 import { Broker } from '../../../src/broker/broker.js';
 import type { BrokerOptions } from '../../../src/broker/options.js';
-import type { BrokerSink } from '../../../src/broker/sink.js';
 import { present } from '../../../src/core/assert.js';
 import { databaseAddressOf } from '../../../src/core/postgres-url.js';
-import { Frames } from '../../../src/core/frames.js';
-import { unpack } from '../../../src/core/packed.js';
 import { SharedStore } from '../../../src/bstar/replication/shared-store.js';
 import type { OpenPostgres, StoreReport } from '../../../src/extensions/postgres/postgres-store.js';
 import type { OtherSession } from '../../../src/extensions/postgres/session.js';
@@ -206,7 +203,7 @@ export class SharedNode {
   #start(): void {
     const { weather, link, name } = this.#in;
     const random = (target: Buffer): void => this.#random.fill(target);
-    const broker = new Broker(weather.broker, this.#sink(), NOTHING, random);
+    const broker = new Broker(weather.broker, this.#messages.sink, NOTHING, random);
     const started: { process: Process | null } = { process: null };
     const took: number[] = [];
     const message = (act: () => void) => (): void => {
@@ -468,23 +465,6 @@ export class SharedNode {
 
   // ---------------------------------------------------------------- effects
 
-  #sink(): BrokerSink {
-    const { sink } = this.#messages;
-    return {
-      ...sink,
-      messages: {
-        ...sink.messages,
-        request: (...message) => {
-          sink.messages.request(...message);
-          const [, , , body, start, end] = message;
-          const frames = new Frames();
-          unpack(body.bytes, start, end, frames);
-          this.#in.runs(this, frames.view(0).toString('latin1'));
-        },
-      },
-    };
-  }
-
   readonly #messages = new WholeMessages({
     effect: () => this.#effect(),
     sent: (peer, frames, bytes) => {
@@ -492,5 +472,6 @@ export class SharedNode {
       this.#process?.links[peer]?.write(frames, bytes);
     },
     closed: (peer) => this.#process?.links[peer]?.end(),
+    delivered: (key) => this.#in.runs(this, key),
   });
 }

@@ -2,14 +2,13 @@
  * A client of `titanic.*`: submits requests, asks for their replies, closes them, and checks that
  * no promise made to it is ever broken, without any knowledge of the machine or the disk.
  */
-import { Frames } from '../../../src/core/frames.js';
-import { clientRequest, readClientReply } from '../../../src/wire/client-side.js';
 import { Line, type Actor, type Surroundings } from '../actors/line.js';
 import type { Delivered } from '../model/intent.js';
-import { hold, violated } from '../world/failure.js';
+import { hold } from '../world/failure.js';
 import type { Dialled } from '../world/network.js';
 import { CERTAIN, type Mark, type Witness } from '../pair/witness.js';
 import type { SimRandom } from '../world/random.js';
+import { ask, readAnswer } from './asking.js';
 
 export interface DurableHabits {
   readonly jobs: number;
@@ -159,7 +158,7 @@ export class DurableClient implements Actor {
 
   #dial(): void {
     this.#line.dial();
-    if (this.#pairing.saysHello) this.#send(null, 'mmi.hello', []);
+    if (this.#pairing.saysHello) ask(this.#line, null, 'mmi.hello', []);
   }
 
   /** The other node of a pair may serve. */
@@ -249,20 +248,13 @@ export class DurableClient implements Actor {
     question.dial = this.#line.dials;
     question.merges = this.#pairing.witness.merges;
     this.#questions.set(id, question);
-    this.#send(Buffer.from(id), `titanic.${service}`, body);
+    ask(this.#line, id, `titanic.${service}`, body);
     this.#around.clock.after(this.#habits.patienceMs * 2, () => {
       if (question.over) return;
       question.over = true;
       this.#moveOn(question);
       this.#next(question.job);
     });
-  }
-
-  #send(id: Buffer | null, service: string, body: readonly string[]): void {
-    const bytes = body.map((frame) => Buffer.from(frame));
-    const frames = clientRequest(2, id, Buffer.from(service), bytes);
-    const intent = { enveloped: true, envelope: [], service, body: [] };
-    this.#line.send({ frames, intent: { ...intent, kind: 'request', version: 2 } });
   }
 
   #next(job: Job): void {
@@ -276,16 +268,13 @@ export class DurableClient implements Actor {
 
   #received(delivered: Delivered): void {
     if (this.#left) return;
-    const frames = Frames.of(...delivered);
-    const reply = readClientReply(frames);
-    if (reply.kind === 'malformed') violated(`${this.name} cannot read a reply`);
-    const id = frames.view(0).toString();
+    const { id, body: answer } = readAnswer(this.name, delivered);
     // An answer to `mmi.hello`, which is sent without a correlation id (D11).
     if (this.#pairing.saysHello && !id.startsWith(`${this.name}#`)) return;
     const question = this.#questions.get(id);
     hold(question !== undefined, `${this.name} gets an answer to nothing: ${id}`);
     this.#questions.delete(id);
-    const [status = '', ...body] = frames.copyFrom(reply.body).map((frame) => frame.toString());
+    const [status = '', ...body] = answer;
     const { job } = question;
     const mark = this.#pairing.witness.markOf(delivered);
     const worth = mark.isInSync ? 'in sync' : 'alone';

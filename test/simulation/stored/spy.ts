@@ -3,13 +3,12 @@
  * It asks for it, waits for it, closes it and submits under its idempotency keys; it must obtain
  * nothing and end nothing (D70, D71).
  */
-import { Frames } from '../../../src/core/frames.js';
-import { clientRequest, readClientReply } from '../../../src/wire/client-side.js';
 import { type Actor, Line, type Surroundings } from '../actors/line.js';
 import type { Delivered } from '../model/intent.js';
-import { hold, violated } from '../world/failure.js';
+import { hold } from '../world/failure.js';
 import type { Dialled } from '../world/network.js';
 import type { SimRandom } from '../world/random.js';
+import { ask, readAnswer } from './asking.js';
 import type { DurableClient, Job } from './durable-client.js';
 
 const GAP_MS_MAX = 60;
@@ -84,21 +83,15 @@ export class Spy implements Actor {
       close: [uuid],
       submit: [JSON.stringify({ key: job.key }), job.service, `${this.name}.${this.#asked}`],
     };
-    const service = `titanic.${what}`;
-    const body = bodies[what].map((frame) => Buffer.from(frame));
-    const frames = clientRequest(2, Buffer.from(id), Buffer.from(service), body);
-    const intent = { enveloped: true, envelope: [], service, body: [] };
-    this.#line.send({ frames, intent: { ...intent, kind: 'request', version: 2 } });
+    ask(this.#line, id, `titanic.${what}`, bodies[what]);
   }
 
   #received(delivered: Delivered): void {
     if (this.#left) return;
-    const frames = Frames.of(...delivered);
-    const reply = readClientReply(frames);
-    if (reply.kind === 'malformed') violated(`${this.name} cannot read a reply`);
-    const question = this.#questions.get(frames.view(0).toString());
+    const answer = readAnswer(this.name, delivered);
+    const question = this.#questions.get(answer.id);
     hold(question !== undefined, `${this.name} gets an answer to nothing`);
-    const [status = '', ...body] = frames.copyFrom(reply.body).map((frame) => frame.toString());
+    const [status = '', ...body] = answer.body;
     const { what, job } = question;
     if (status.startsWith('503') || (status.startsWith('500') && !status.includes('dead'))) return;
     this.#around.tally.fault(`spy: ${what}`);

@@ -11,8 +11,6 @@ import type { PairEvent } from '../../../src/bstar/events.js';
 import type { Persisted, Role } from '../../../src/bstar/facts.js';
 import type { Config } from '../../../src/config/config.js';
 import { present } from '../../../src/core/assert.js';
-import { Frames } from '../../../src/core/frames.js';
-import { unpack } from '../../../src/core/packed.js';
 import type { MapHost } from '../../../src/extensions/map/host.js';
 import { type EpochStore, PairNode } from '../../../src/node/pair.js';
 import { StoreReports } from '../../../src/node/store-reports.js';
@@ -761,23 +759,11 @@ export class SimNode implements WatchedNode {
   // ---------------------------------------------------------------- effects
 
   #sink(): BrokerSink {
-    const { sink } = this.#messages;
     return {
-      ...sink,
+      ...this.#messages.sink,
       vote: () => {
         this.#isVoteOut = true;
         this.pair?.voted();
-      },
-      messages: {
-        ...sink.messages,
-        request: (...message) => {
-          sink.messages.request(...message);
-          const [, , , body, start, end] = message;
-          const frames = new Frames();
-          unpack(body.bytes, start, end, frames);
-          const key = frames.view(0).toString('latin1');
-          this.deliveries.set(key, (this.deliveries.get(key) ?? 0) + 1);
-        },
       },
     };
   }
@@ -796,6 +782,9 @@ export class SimNode implements WatchedNode {
       process.links[peer]?.write(frames, bytes);
     },
     closed: (peer) => this.#process?.links[peer]?.end(),
+    delivered: (key) => {
+      this.deliveries.set(key, (this.deliveries.get(key) ?? 0) + 1);
+    },
   });
 
   #note(what: string): void {

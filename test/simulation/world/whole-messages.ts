@@ -13,6 +13,8 @@ export interface Outlet {
   effect(): void;
   sent(peer: number, frames: Delivered, bytes: number): void;
   closed(peer: number): void;
+  /** A worker is sent this request: the first frame of its body. */
+  delivered?(key: string): void;
 }
 
 export class WholeMessages implements Output {
@@ -35,6 +37,11 @@ export class WholeMessages implements Output {
           outlet.effect();
           to.request(...message);
           this.#read();
+          if (outlet.delivered === undefined) return;
+          const [, , , body, start, end] = message;
+          const frames = new Frames();
+          unpack(body.bytes, start, end, frames);
+          outlet.delivered(frames.view(0).toString('latin1'));
         },
         requestWithHeaders: (...message) => {
           outlet.effect();
