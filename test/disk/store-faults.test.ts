@@ -12,13 +12,12 @@ import {
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 
-import { codeOf, type MajordomoError } from '../../src/core/errors.js';
 import { EXIT, exitStatusOf } from '../../src/core/exit.js';
 import { APPLICATION_ID } from '../../src/store/sqlite/file/schema.js';
 import { STORED_BYTES_MAX } from '../../src/wire/tsp.js';
 import { verifyStore } from '../../src/store/sqlite/records/verify.js';
 import { accept, close, uuidOf } from '../support/store-changes.js';
-import { storeDirectory } from '../support/store-directory.js';
+import { errorOf, storeDirectory } from '../support/store-directory.js';
 import type { Outcome, StoreUser } from '../support/store-user.js';
 import { itWithTool } from '../support/tools.js';
 
@@ -28,12 +27,6 @@ const directory = storeDirectory();
 
 function failureIn(outcome: Outcome): { kind: string; message: string } {
   return 'failure' in outcome ? outcome.failure : { kind: 'none', message: 'it was committed' };
-}
-
-async function errorOf(opening: Promise<unknown>): Promise<MajordomoError> {
-  const outcome = await opening.catch((error: unknown) => error);
-  expect(codeOf(outcome)).toMatch(/^ERR_TITANIC_/);
-  return outcome as MajordomoError;
 }
 
 it('a row has room for the largest body, and for what stands beside it', () => {

@@ -15,7 +15,6 @@ import Database from 'better-sqlite3';
 import { FieldWriter } from '../../src/core/numbered-fields.js';
 import { PackWriter } from '../../src/core/value-bytes.js';
 import { REQUEST_FIELDS } from '../../src/store/request.js';
-import { codeOf, type MajordomoError } from '../../src/core/errors.js';
 import { EXIT, exitStatusOf } from '../../src/core/exit.js';
 import { backupStore } from '../../src/store/sqlite/file/backup.js';
 import { checkOwnStore } from '../../src/store/sqlite/file/database.js';
@@ -31,7 +30,7 @@ import {
 import { verifyStore } from '../../src/store/sqlite/records/verify.js';
 import { fileMigration } from '../support/later-program.js';
 import { accept, attempt, dead, reply, uuidOf } from '../support/store-changes.js';
-import { storeDirectory } from '../support/store-directory.js';
+import { errorOf, storeDirectory } from '../support/store-directory.js';
 import { packed } from '../support/store-pair.js';
 
 const silent = (): void => {};
@@ -93,17 +92,6 @@ function formats(): { format: number; laterColumn: number; problem: string } {
     ).length,
     problem: String(db.pragma('integrity_check(1)', { simple: true })),
   }));
-}
-
-async function errorOf(work: () => unknown): Promise<MajordomoError> {
-  let error: unknown = null;
-  try {
-    await work();
-  } catch (thrown) {
-    error = thrown;
-  }
-  expect(codeOf(error)).toMatch(/^ERR_TITANIC_/);
-  return error as MajordomoError;
 }
 
 describe('a store of an older format', () => {

@@ -15,12 +15,11 @@ import { join } from 'node:path';
 
 import Database from 'better-sqlite3';
 
-import { codeOf, type MajordomoError } from '../../src/core/errors.js';
 import { EXIT, exitStatusOf } from '../../src/core/exit.js';
 import { backupStore } from '../../src/store/sqlite/file/backup.js';
 import { checkOwnStore } from '../../src/store/sqlite/file/database.js';
 import { accept } from '../support/store-changes.js';
-import { StoreDirectory, storeDirectory } from '../support/store-directory.js';
+import { errorOf, StoreDirectory, storeDirectory } from '../support/store-directory.js';
 
 const MEMORY = 'store.json';
 
@@ -32,12 +31,6 @@ async function withStore(): Promise<string> {
   await user.commit(accept(1), accept(2), accept(3));
   await user.close();
   return user.recovered.storeId.toString('hex');
-}
-
-async function errorOf(opening: Promise<unknown>): Promise<MajordomoError> {
-  const outcome = await opening.catch((error: unknown) => error);
-  expect(codeOf(outcome)).toMatch(/^ERR_TITANIC_/);
-  return outcome as MajordomoError;
 }
 
 async function pendingAfter(isNewStore = false): Promise<number> {

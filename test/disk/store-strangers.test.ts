@@ -15,7 +15,6 @@ import { join } from 'node:path';
 
 import Database from 'better-sqlite3';
 
-import { codeOf, type MajordomoError } from '../../src/core/errors.js';
 import { EXIT, exitStatusOf } from '../../src/core/exit.js';
 import { backupStore } from '../../src/store/sqlite/file/backup.js';
 import { connect } from '../../src/store/sqlite/file/connection.js';
@@ -25,7 +24,7 @@ import { movedTo } from '../../src/store/sqlite/file/moved.js';
 import { readMigrations } from '../../src/store/sqlite/file/schema.js';
 import { verifyStore } from '../../src/store/sqlite/records/verify.js';
 import { accept, dead, reply } from '../support/store-changes.js';
-import { storeDirectory } from '../support/store-directory.js';
+import { errorOf, storeDirectory } from '../support/store-directory.js';
 import { packed } from '../support/store-pair.js';
 
 const silent = (): void => {};
@@ -45,17 +44,6 @@ function execute(sql: string): void {
   const db = new Database(directory.file);
   db.exec(sql);
   db.close();
-}
-
-async function errorOf(work: () => unknown): Promise<MajordomoError> {
-  let error: unknown = null;
-  try {
-    await work();
-  } catch (thrown) {
-    error = thrown;
-  }
-  expect(codeOf(error)).toMatch(/^ERR_TITANIC_/);
-  return error as MajordomoError;
 }
 
 function verify(): ReturnType<typeof verifyStore> {

@@ -2,13 +2,11 @@ import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { dialZmtp } from '../../src/zmtp/link.js';
-import { openZmtpRouter } from '../../src/zmtp/router/router.js';
 import { loadSodium } from '../../src/zmtp/curve/sodium.js';
-import { LIMITS, LinkRecord, Server } from '../support/transport-fixture.js';
+import { FACTORY, LIMITS, LinkRecord, Server } from '../support/transport-fixture.js';
 import { until } from '../support/until.js';
 import { destroySockets, RawSocket } from '../support/raw-socket.js';
 
-const FACTORY = { open: openZmtpRouter, dial: dialZmtp };
 const MANY = { connectionsMax: 20_000, connectionsPerIdentityMax: 20_000 };
 
 const open: (() => unknown)[] = [];

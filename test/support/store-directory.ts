@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { codeOf, type MajordomoError } from '../../src/core/errors.js';
 import type { LogReport } from '../../src/store/sqlite/file/log-watch.js';
 import type { StoreNews } from '../../src/store/sqlite/file/known-store.js';
 import type { AsideNews } from '../../src/store/thread/opening.js';
@@ -65,4 +66,16 @@ export class StoreDirectory {
     this.news.length = 0;
     this.aside.length = 0;
   }
+}
+
+/** The error with which an opening, or what else is done with a store, ends. */
+export async function errorOf(work: Promise<unknown> | (() => unknown)): Promise<MajordomoError> {
+  let error: unknown = null;
+  try {
+    await (typeof work === 'function' ? work() : work);
+  } catch (thrown) {
+    error = thrown;
+  }
+  expect(codeOf(error)).toMatch(/^ERR_TITANIC_/);
+  return error as MajordomoError;
 }

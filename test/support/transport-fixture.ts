@@ -14,6 +14,8 @@ import {
 import type { Dial, LinkEvents, TransportLimits } from '../../src/zmtp/link-port.js';
 import type { ListenerCurve } from '../../src/zmtp/listener-curve.js';
 import type { CurveClientKeys } from '../../src/zmtp/curve/client.js';
+import { dialZmtp } from '../../src/zmtp/link.js';
+import { openZmtpRouter } from '../../src/zmtp/router/router.js';
 import type { Names } from '../../src/zmtp/sockets/names.js';
 import { until } from './until.js';
 
@@ -29,6 +31,9 @@ export interface TransportFactory {
   open(options: RouterOptions): Promise<OpenedRouter>;
   dial(options: LinkOptions): Dial;
 }
+
+/** The transport of our own. */
+export const FACTORY: TransportFactory = { open: openZmtpRouter, dial: dialZmtp };
 
 export const LIMITS: RouterLimits = {
   connectionsMax: 1000,

@@ -1,11 +1,8 @@
 /** What connections hold is given back when they are gone, whatever happens in between (D77). */
 import { Holdings } from '../../../src/core/holdings.js';
-import { dialZmtp } from '../../../src/zmtp/link.js';
-import { openZmtpRouter } from '../../../src/zmtp/router/router.js';
 import { destroySockets, RawSocket } from '../../support/raw-socket.js';
-import { Server } from '../../support/transport-fixture.js';
+import { FACTORY, Server } from '../../support/transport-fixture.js';
 
-const FACTORY = { open: openZmtpRouter, dial: dialZmtp };
 /** More than the kernel takes for a peer that does not read. */
 const MUCH = 32 << 20;
 

@@ -1,12 +1,9 @@
-import { dialZmtp } from '../../../src/zmtp/link.js';
-import { openZmtpRouter } from '../../../src/zmtp/router/router.js';
 import type { KeyPair } from '../../../src/zmtp/curve/crypto.js';
 import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
 import { destroySockets, RawSocket } from '../../support/raw-socket.js';
-import { LIMITS, LinkRecord, Server } from '../../support/transport-fixture.js';
+import { FACTORY, LIMITS, LinkRecord, Server } from '../../support/transport-fixture.js';
 import { until } from '../../support/until.js';
 
-const FACTORY = { open: openZmtpRouter, dial: dialZmtp };
 const PER_PEER = 3;
 const QUOTA_OF_BOB = 10;
 

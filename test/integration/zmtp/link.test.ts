@@ -6,10 +6,9 @@ import { PeerNumbers, type TransportEvents } from '../../../src/zmtp/port.js';
 import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
 import { dialZmtp } from '../../../src/zmtp/link.js';
 import { openZmtpRouter } from '../../../src/zmtp/router/router.js';
-import { LIMITS, LinkRecord, Server, writeAll } from '../../support/transport-fixture.js';
+import { FACTORY, LIMITS, LinkRecord, Server, writeAll } from '../../support/transport-fixture.js';
 import { until } from '../../support/until.js';
 
-const FACTORY = { open: openZmtpRouter, dial: dialZmtp };
 const NOBODY: TransportEvents = {
   connected: () => undefined,
   message: () => undefined,

@@ -1,14 +1,11 @@
 import { Holdings } from '../../../src/core/holdings.js';
 import { freePieceBytes, giveBackUnused } from '../../../src/core/piece.js';
 import type { Closing } from '../../../src/zmtp/port.js';
-import { dialZmtp } from '../../../src/zmtp/link.js';
-import { openZmtpRouter } from '../../../src/zmtp/router/router.js';
-import { Server } from '../../support/transport-fixture.js';
+import { FACTORY, Server } from '../../support/transport-fixture.js';
 import { until } from '../../support/until.js';
 import { frame } from '../../unit/zmtp/wire.js';
 import { destroySockets, RawSocket } from '../../support/raw-socket.js';
 
-const FACTORY = { open: openZmtpRouter, dial: dialZmtp };
 const OTHER = '127.0.0.2';
 
 const open: (() => unknown)[] = [];

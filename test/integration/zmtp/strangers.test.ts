@@ -1,9 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 import type { RouterLimits } from '../../../src/zmtp/port.js';
-import { dialZmtp } from '../../../src/zmtp/link.js';
-import { openZmtpRouter } from '../../../src/zmtp/router/router.js';
-import { Server } from '../../support/transport-fixture.js';
+import { FACTORY, Server } from '../../support/transport-fixture.js';
 import { DealerPeer } from '../../support/transport-peers.js';
 import { until } from '../../support/until.js';
 import {
@@ -18,8 +16,6 @@ import {
   ready,
 } from '../../unit/zmtp/wire.js';
 import { destroySockets, RawSocket } from '../../support/raw-socket.js';
-
-const FACTORY = { open: openZmtpRouter, dial: dialZmtp };
 
 const open: (() => unknown)[] = [];
 

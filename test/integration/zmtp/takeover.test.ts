@@ -1,12 +1,9 @@
-import { dialZmtp } from '../../../src/zmtp/link.js';
-import { openZmtpRouter } from '../../../src/zmtp/router/router.js';
 import { destroySockets, RawSocket } from '../../support/raw-socket.js';
-import { Server } from '../../support/transport-fixture.js';
+import { FACTORY, Server } from '../../support/transport-fixture.js';
 import { DealerPeer } from '../../support/transport-peers.js';
 import { until } from '../../support/until.js';
 import { commandFrame, greetingOf, message, property, ready } from '../../unit/zmtp/wire.js';
 
-const FACTORY = { open: openZmtpRouter, dial: dialZmtp };
 /** Greeting and READY of a ROUTER. */
 const HANDSHAKE_BYTES = 107;
 

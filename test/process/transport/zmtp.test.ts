@@ -1,5 +1,4 @@
-import { dialZmtp } from '../../../src/zmtp/link.js';
-import { openZmtpRouter } from '../../../src/zmtp/router/router.js';
+import { FACTORY } from '../../support/transport-fixture.js';
 import { describeTransportContract } from '../../support/transport-contract.js';
 
-describeTransportContract('zmtp', { open: openZmtpRouter, dial: dialZmtp }, true);
+describeTransportContract('zmtp', FACTORY, true);

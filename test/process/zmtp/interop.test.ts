@@ -5,15 +5,13 @@ import { Context, Router } from 'zeromq';
 import type { Link } from '../../../src/zmtp/link-port.js';
 import type { RouterLimits } from '../../../src/zmtp/port.js';
 import { dialZmtp } from '../../../src/zmtp/link.js';
-import { openZmtpRouter } from '../../../src/zmtp/router/router.js';
 import { killPrograms, Program } from '../../interop/support/program.js';
 import { itWithTool, PYTHON } from '../../support/tools.js';
-import { LIMITS, LinkRecord, Server, writeAll } from '../../support/transport-fixture.js';
+import { FACTORY, LIMITS, LinkRecord, Server, writeAll } from '../../support/transport-fixture.js';
 import { DealerPeer, requestPeer } from '../../support/transport-peers.js';
 import { until } from '../../support/until.js';
 
 const PROGRAMS = join(process.cwd(), 'test', 'process', 'zmtp', 'programs');
-const FACTORY = { open: openZmtpRouter, dial: dialZmtp };
 const MIB = 1 << 20;
 const TYPES = ['REQ', 'DEALER', 'ROUTER'] as const;
 const BIG = { messageBytesMax: 64 * MIB, outputBytesMax: 128 * MIB };
