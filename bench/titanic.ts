@@ -112,6 +112,7 @@ const host: BrokerHost = {
   answer: () => {
     answered++;
   },
+  part: () => undefined,
   refuse: () => undefined,
   recordHello: () => ({ resumeMs: null, isKnown: false, reason: null }),
   resume: () => 'no_session',
@@ -177,7 +178,10 @@ function accept(): void {
     for (let burst = 0; burst < OUTSTANDING && made < OPEN; burst++, made++) {
       const frames = messages[made % SERVICES] ?? new Frames();
       const service = TITANIC_REQUEST;
-      titanic.request({ id: made, service, frames, headers: -1, body: 1, asker: somebody });
+      titanic.request({
+        ...{ id: made, service, frames, headers: -1, body: 1, takesParts: true },
+        asker: somebody,
+      });
     }
     turn();
   }

@@ -26,6 +26,8 @@ export interface InternalRequest {
   readonly headers: number;
   /** Index of the first body frame. */
   readonly body: number;
+  /** Whether its client tells parts of an answer from the last one, as those of MDP/0.2 do. */
+  readonly takesParts: boolean;
   readonly asker: Asker;
 }
 
@@ -375,6 +377,11 @@ export interface Greeted {
 export interface BrokerHost {
   /** Answers a request with these body frames. It is no error if the client is gone. */
   answer(id: number, body: readonly Buffer[]): void;
+  /**
+   * Sends a part of the answer to a client that takes parts. What the request was to change is done: from now on it only
+   * asks, see `InternalService.onlyAsks`.
+   */
+  part(id: number, body: readonly Buffer[]): void;
   /**
    * Refuses a request instead of answering it: with silence, or with D11's refusal. The refusal is
    * counted and logged.

@@ -24,4 +24,5 @@ export const TITANIC_EXTENSIONS: readonly string[] = [
   'schedule',
   'progress',
   'existed',
+  'call',
 ];

@@ -44,7 +44,7 @@ export const NO_WORKER_OFFERS: WorkerOffers = {
 /**
  * Extensions that a client uses: durable requests with options, waiting for replies, failures,
  * headers, own pauses, parts while a worker sends them, taking requests back, whether a durable request existed,
- * why a request has no answer, options and group of a plain request.
+ * durable requests that are answered in the same exchange, why a request has no answer, options and group of a plain request.
  */
 export interface Offers {
   readonly submit: boolean;
@@ -55,6 +55,7 @@ export interface Offers {
   readonly progress: boolean;
   readonly cancel: boolean;
   readonly existed: boolean;
+  readonly call: boolean;
   readonly why: boolean;
   readonly options: boolean;
   readonly group: boolean;
@@ -93,6 +94,7 @@ export class BrokerFacts {
       progress: this.#has('progress'),
       cancel: this.#has('cancel'),
       existed: this.#has('existed'),
+      call: this.#has('call'),
       why: this.#has('why'),
       options: this.#has('options'),
       group: this.#has('group'),

@@ -353,6 +353,34 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     ) as Promise<Job<OutputOf<Types, Name, Out>, ProgressOf<Types, Name, Out>>>;
   }
 
+  /**
+   * Makes a durable request, waits for its reply and closes it: `enqueue`, `result` and `close` in one exchange with
+   * the broker. The request is on disk before it runs, and its reply before the promise resolves. It survives what a
+   * job survives: if the connection is lost, or a broker, the client finds it by its key. The close goes out with the
+   * reply, and nobody waits for it; if it is lost, the reply stays for `titanic.replyTtlMs`.
+   *
+   *     const receipt = await client.callDurable('charge', order, { idempotencyKey: 'order-17' });
+   *
+   * Whoever calls again with the same `idempotencyKey`, in another process, too, gets the reply as long as nobody has
+   * had it; a key whose reply was had is used up: ERR_TITANIC_UNKNOWN. Without a key the client uses a random one.
+   *
+   * `timeoutMs` is the time of the whole call. If it is not given, the client's counts until the request is stored, and
+   * then there is no limit. Rejects as `enqueue` does until then, and afterwards as `Job.result`, with the request's
+   * uuid in `details.uuid` of ERR_TITANIC_PENDING and others: the request then stays, and is yours to close. A broker
+   * that cannot answer both at once is sent `enqueue`, `result` and `close`.
+   */
+  callDurable<Name extends ServiceOf<Types>>(
+    service: Name,
+    body: InputOf<Types, Name, In>,
+    options?: EnqueueOptions,
+  ): Promise<Reply<OutputOf<Types, Name, Out>>> {
+    const { interceptors } = this.#settings;
+    const request: OutgoingRequest = { kind: 'callDurable', service, body, options: options ?? {} };
+    return resultThrough(interceptors ?? [], request, (given) =>
+      this.#stored(() => this.#jobs.call(given.service, given.body, given.options)),
+    ) as Promise<Reply<OutputOf<Types, Name, Out>>>;
+  }
+
   /** Stores a durable request: another name for `enqueue`, after the service that it asks, `titanic.submit`. */
   submit<Name extends ServiceOf<Types>>(
     service: Name,
@@ -489,10 +517,11 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     settings: RequestSettings,
     resolve: (reply: Message) => void,
     reject: (error: MajordomoError) => void,
+    owner: CallOwner = this.#replies,
   ): Call | null {
     const obstacle = this.#exchange.obstacle(settings);
     if (obstacle === null) {
-      return this.#exchange.begin(target, frames, false, settings, this.#replies, resolve, reject);
+      return this.#exchange.begin(target, frames, false, settings, owner, resolve, reject);
     }
     reject(obstacle);
     return null;
@@ -514,11 +543,12 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
       decodersOf: (service) => this.#services.decodersOf(service),
       request: (service, body, settings) =>
         this.#requestFrames(service, bodyFrames(body), settings),
-      ask: (service, body, settings, resolve, reject) => {
+      ask: (service, body, settings, resolve, reject, owner) => {
         const target = this.#services.targetOf(service, settings);
-        return this.#ask(target, bodyFrames(body), settings, resolve, reject);
+        return this.#ask(target, bodyFrames(body), settings, resolve, reject, owner);
       },
       abandon: (call) => this.#exchange.abandon(call),
+      giveUp: (call) => this.#exchange.giveUp(call),
     };
   }
 

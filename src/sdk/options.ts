@@ -245,7 +245,7 @@ export function requestSettings(given: unknown, client: ClientSettings): Request
 }
 
 /** @param given options of a client, or of a call */
-function namesTime(given: unknown): boolean {
+export function namesTime(given: unknown): boolean {
   const { timeoutMs } = (given ?? {}) as RequestOptions;
   return timeoutMs !== undefined;
 }

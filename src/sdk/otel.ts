@@ -21,7 +21,7 @@ import { isMajordomoError } from './service-error.js';
 const NAME = 'majordomo-sdk';
 
 /**
- * Makes a span for each request, stream, `enqueue` and `schedule`, as the messaging conventions of OpenTelemetry
+ * Makes a span for each request, stream, `enqueue`, `callDurable` and `schedule`, as the messaging conventions of OpenTelemetry
  * name them. A broker without headers gets the request without the trace context.
  *
  * The requests that a schedule stores do not carry the trace context: each begins a trace of its own, since
@@ -32,7 +32,7 @@ const NAME = 'majordomo-sdk';
 export function clientTracing(): ClientInterceptor {
   return async (request, next) => {
     const { kind, service, name } = request;
-    const operation = kind === 'stream' ? 'request' : kind;
+    const operation = kind === 'stream' || kind === 'callDurable' ? 'request' : kind;
     const options = {
       // Of a schedule CLIENT, too: no consumer continues its trace.
       kind: kind === 'enqueue' ? SpanKind.PRODUCER : SpanKind.CLIENT,
@@ -121,12 +121,16 @@ async function sent(
   }
 }
 
+function isStored(kind: OutgoingRequest['kind']): boolean {
+  return kind === 'enqueue' || kind === 'callDurable';
+}
+
 /** Whether nothing was sent, because the broker, or the client's protocol, knows no headers. */
 function isOfHeaders({ kind }: OutgoingRequest, error: unknown): boolean {
   if (!isMajordomoError(error)) return false;
   const { code, details } = error;
   if (code === 'ERR_MDP_OPTION') return details['option'] === 'headers';
   // A broker without 8/MMI may still store requests; it was only asked what it supports.
-  if (code === 'ERR_MDP_TIMEOUT') return kind === 'enqueue' && details['service'] === MMI_BROKER;
+  if (code === 'ERR_MDP_TIMEOUT') return isStored(kind) && details['service'] === MMI_BROKER;
   return code === 'ERR_MDP_UNSUPPORTED' || code === 'ERR_TITANIC_UNSUPPORTED';
 }

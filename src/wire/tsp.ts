@@ -16,6 +16,7 @@ export const TITANIC_REQUEST = 'titanic.request';
 export const TITANIC_REPLY = 'titanic.reply';
 export const TITANIC_CLOSE = 'titanic.close';
 export const TITANIC_SUBMIT = 'titanic.submit';
+export const TITANIC_CALL = 'titanic.call';
 export const TITANIC_WAIT = 'titanic.wait';
 export const TITANIC_SCHEDULE = 'titanic.schedule';
 export const TITANIC_UNSCHEDULE = 'titanic.unschedule';
@@ -30,6 +31,7 @@ export const TITANIC_SERVICES: readonly string[] = [
   TITANIC_REPLY,
   TITANIC_CLOSE,
   TITANIC_SUBMIT,
+  TITANIC_CALL,
   TITANIC_WAIT,
   TITANIC_SCHEDULE,
   TITANIC_UNSCHEDULE,
@@ -38,7 +40,8 @@ export const TITANIC_SERVICES: readonly string[] = [
 ];
 
 const UUID_TEXT_BYTES = 32;
-const WAIT_MS_MAX = 60_000;
+/** The longest that an answer may be waited for; `titanic.call` always waits so long. */
+export const WAIT_MS_MAX = 60_000;
 const WAIT_FAULT = 'the time is decimal milliseconds from 0 to 60000';
 /** The headers, and as much for the rest. */
 const OPTIONS_BYTES_MAX: number = HEADERS_BYTES_MAX + 8192;
@@ -84,7 +87,7 @@ export interface TspFault {
   readonly fault: string;
 }
 
-/** `titanic.submit`'s options; absent ones are `null`. */
+/** The options of `titanic.submit` and `titanic.call`; absent ones are `null`. */
 export type SubmitOptions = {
   readonly [Name in keyof JobOptions]-?: NonNullable<JobOptions[Name]> | null;
 } & {
@@ -108,7 +111,7 @@ export interface TspExisted {
   readonly state: 'pending' | 'replied' | 'dead' | 'closed';
 }
 
-/** `titanic.request`, `titanic.submit`: indexes into the frames that it was read from. */
+/** `titanic.request`, `titanic.submit`, `titanic.call`: indexes into the frames that it was read from. */
 export interface TspRequest {
   readonly fault: null;
   readonly service: number;
@@ -121,7 +124,7 @@ export function readTspRequest(frames: Frames, from: number): TspRequest | TspFa
   return readTarget(frames, from, NO_OPTIONS);
 }
 
-/** @param from index of the first frame of the body of `titanic.submit` */
+/** @param from index of the first frame of the body of `titanic.submit` or `titanic.call` */
 export function readTspSubmit(frames: Frames, from: number): TspRequest | TspFault {
   if (from >= frames.count) return { fault: 'no options' };
   const options = readOptions(frames.view(from));

@@ -21,7 +21,7 @@ import type { Replies } from '../lifecycle/replies.js';
 import type { InternalRequest, InternalService } from '../ports.js';
 import type { Peer, Session, KnownHello } from '../state/entities.js';
 import { helloOf } from '../state/hellos.js';
-import { SERVICE } from '../state/request-table.js';
+import { SERVICE, VERSION_02 } from '../state/request-table.js';
 import { LastOptions } from '../state/last-options.js';
 import { readMessage, serviceOf } from './reading.js';
 import { PeerAsker } from './peer-asker.js';
@@ -227,6 +227,7 @@ export class ClientRequests {
       frames,
       headers,
       body,
+      takesParts: this.#data.table.is(id, VERSION_02),
       asker: peer.asker,
     };
     internal.request(request, this.#internalRequests, now);

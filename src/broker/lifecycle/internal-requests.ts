@@ -10,7 +10,7 @@ import { MEMORY_FULL, NOT_ACTIVE, overQuota } from '../admission/refusal.js';
 import type { BrokerHost, Greeted, Obstacle, RefusedFor } from '../ports.js';
 import type { Peer, Session } from '../state/entities.js';
 import { type HelloPlace, memoryOfHello } from '../state/hellos.js';
-import { ENVELOPE_BYTES, INTERNAL, NONE, type RequestId } from '../state/request-table.js';
+import { ENVELOPE_BYTES, INTERNAL, NONE, QUERY, type RequestId } from '../state/request-table.js';
 import type { BrokerData } from './broker-data.js';
 import type { ClientScans } from './client-scans.js';
 import type { Replies } from './replies.js';
@@ -68,15 +68,26 @@ export class InternalRequests implements BrokerHost {
   }
 
   answer(number: number, body: readonly Buffer[]): void {
-    const { table, requests } = this.#data;
     const id = this.#of(number);
     if (id === NONE) return;
+    this.#send(id, body, true);
+    this.#data.requests.release(id, 'answered');
+  }
+
+  part(number: number, body: readonly Buffer[]): void {
+    const id = this.#of(number);
+    if (id === NONE) return;
+    this.#send(id, body, false);
+    this.#data.requests.onlyAsks(id);
+  }
+
+  #send(id: RequestId, body: readonly Buffer[], isFinal: boolean): void {
+    const { table } = this.#data;
     const isHeld = table.has(id) && table.is(id, INTERNAL);
     assert(isHeld, 'an internal request is answered once');
     const frames = body.length === 0 ? Frames.of(EMPTY) : Frames.of(...body);
     frames.isLasting = true;
-    this.#replies.replyInternal(id, frames);
-    requests.release(id, 'answered');
+    this.#replies.replyInternal(id, frames, isFinal);
   }
 
   refuse(number: number, why: RefusedFor, text: string): void {
@@ -213,15 +224,13 @@ export class InternalRequests implements BrokerHost {
 
   /**
    * Ends all that are not answered, after the services were told to stop, and ignores later answers. They get
-   * no answer, because it is uncertain whether they took effect, except those that change nothing, which are
-   * refused.
+   * no answer, because it is uncertain whether they took effect, except those that only ask, which are refused.
    */
   endAll(): void {
-    const { table, requests, internals } = this.#data;
+    const { table, requests } = this.#data;
     this.#generation++;
     for (const id of table.all(INTERNAL)) {
-      const name = requests.internalName(id);
-      if (internals.find(name, 0, name.length)?.onlyAsks?.(name) === true) {
+      if (table.is(id, QUERY)) {
         this.#replies.sendRefusal(id, NOT_ACTIVE.status, NOT_ACTIVE.text);
       }
       requests.release(id, 'too_late');

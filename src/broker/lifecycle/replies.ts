@@ -117,13 +117,13 @@ export class Replies {
     return true;
   }
 
-  /** Sends the reply of an internal service. */
-  replyInternal(id: RequestId, frames: Frames): void {
+  /** Sends the reply of an internal service, or a part of it. */
+  replyInternal(id: RequestId, frames: Frames, isFinal: boolean): void {
     const { requests, messages } = this.#data;
     const client = requests.clientOf(id);
     if (!isReachable(client)) return;
     const name = requests.internalName(id);
-    messages.reply(client.peer.id, requests.returnPath(id), true, name, frames, 0);
+    messages.reply(client.peer.id, requests.returnPath(id), isFinal, name, frames, 0);
   }
 
   /** Answers PING of a Freelance client. */

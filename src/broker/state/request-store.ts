@@ -242,11 +242,18 @@ export class RequestStore {
     const { table } = this.#state;
     const hello = helloOf(inbound, peer.hellos);
     const id = this.#store(inbound, peer, hello, inbound.service, inbound.service + 1);
-    table.raise(id, isQuery ? INTERNAL | QUERY : INTERNAL);
-    if (isQuery) peer.identity.memory.add('requests', QUERY_BYTES);
+    table.raise(id, INTERNAL);
     this.#internal++;
     this.#internalBytes += table.get(id, ENVELOPE_BYTES);
+    if (isQuery) this.onlyAsks(id);
     return id;
+  }
+
+  /** The request, which an internal service answers, only asks from now on. */
+  onlyAsks(id: RequestId): void {
+    if (this.#state.table.is(id, QUERY)) return;
+    this.#state.table.raise(id, QUERY);
+    this.clientOf(id)?.identity.memory.add('requests', QUERY_BYTES);
   }
 
   /**

@@ -9,14 +9,14 @@ import type { RequestOptions } from '../request-options.js';
 export interface OutgoingRequest {
   /**
    * `request`: of `request()` and `call()`; `stream`: of `stream()`; `enqueue`: of `enqueue()` and
-   * `submit()`; `schedule`: of `schedule()`.
+   * `submit()`; `callDurable`: of `callDurable()`; `schedule`: of `schedule()`.
    */
-  readonly kind: 'request' | 'stream' | 'enqueue' | 'schedule';
+  readonly kind: 'request' | 'stream' | 'enqueue' | 'callDurable' | 'schedule';
   /** The name of the service that is asked; of `schedule`, the service of the durable requests. */
   readonly service: string;
   /** The body as given: the codec encodes it later. */
   readonly body: unknown;
-  /** The options as given; of `enqueue`, `EnqueueOptions`; of `schedule`, `ScheduleOptions`. */
+  /** The options as given; of `enqueue` and `callDurable`, `EnqueueOptions`; of `schedule`, `ScheduleOptions`. */
   readonly options: RequestOptions | EnqueueOptions | ScheduleOptions;
   /** The name of the schedule; absent unless `kind` is `schedule`. */
   readonly name?: string;

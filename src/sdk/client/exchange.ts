@@ -222,6 +222,13 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
     this.wake();
   }
 
+  /** Gives up a call whose time is over. @returns what it fails with */
+  giveUp(call: Call): MajordomoError {
+    const error = this.#withReasons(call, call.timeoutError(monotonicMs()));
+    this.abandon(call);
+    return error;
+  }
+
   /** The call has its answer. */
   answered(call: Call): void {
     this.#release(call);

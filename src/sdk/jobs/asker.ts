@@ -1,6 +1,6 @@
 import type { MajordomoError } from '../../core/errors.js';
 import type { Body, BodyFrames } from '../body.js';
-import type { Call } from '../client/call.js';
+import type { Call, CallOwner } from '../client/call.js';
 import type { MdpExchange } from '../client/mdp-exchange.js';
 import type { Decoders, Message } from '../message.js';
 import type { ClientSettings } from '../options.js';
@@ -18,14 +18,21 @@ export interface Asker {
   /** Reads the values of what a service sends. @param service as in `Job` */
   decodersOf(service: string): Decoders;
   request(service: string, body: Body, settings: RequestSettings): Promise<Message>;
-  /** Sends a request, as `request` does, with settings already checked; `null` if it has failed already. */
+  /**
+   * Sends a request, as `request` does, with settings already checked.
+   * @param owner gets what arrives; absent: the parts of an answer are joined, and `resolve` and `reject` called
+   * @returns `null` if it has failed already
+   */
   ask(
     service: string,
     body: Body,
     settings: RequestSettings,
     resolve: (reply: Message) => void,
     reject: (error: MajordomoError) => void,
+    owner?: CallOwner,
   ): Call | null;
   /** Gives up a call that nobody waits for any longer. */
   abandon(call: Call): void;
+  /** Gives up a call whose time is over. @returns what it fails with */
+  giveUp(call: Call): MajordomoError;
 }

@@ -92,6 +92,8 @@ export interface ResultSettings {
 }
 
 const UUID = /^[0-9A-Fa-f]{32}$/;
+/** Bytes read of a uuid: one more than it has, so that a longer one is noticed. */
+export const UUID_BYTES_READ = 33;
 
 /** What a header of a stored request must not look like: it would be passed to the worker and do nothing. */
 const NAMES = Object.keys(SCHEDULE_OPTIONS).filter((name) => !['headers', 'signal'].includes(name));

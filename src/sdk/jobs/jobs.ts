@@ -21,19 +21,24 @@ import {
   type ProgressOptions,
   type ResultOptions,
   restOf,
+  type ResultSettings,
   resultSettings,
   type StoredOptions,
+  type SubmitSettings,
   submitSettings,
+  UUID_BYTES_READ,
 } from './job-options.js';
 import { jobReply, type Message, type ReceivedProgress } from '../message.js';
 import type { RequestOptions, RequestSettings } from '../request-options.js';
 import { serviceName } from '../option-reader.js';
-import { requestSettings } from '../options.js';
+import { namesTime, requestSettings } from '../options.js';
 import { ProgressReader } from './progress-reader.js';
-import { ResultRun } from './result-run.js';
+import { type CallBody, ResultRun } from './result-run.js';
+import { questionSettings } from './result-wait.js';
 import {
   answerError,
   deathOf,
+  notStored,
   readAnswer,
   replyError,
   type TitanicAnswer,
@@ -41,10 +46,15 @@ import {
 } from './titanic-answer.js';
 
 const KEY_RANDOM_BYTES = 16;
-/** Bytes read of a uuid: one more than it has, so that a longer one is noticed. */
-const UUID_BYTES_READ = 33;
-/** The status of a key that was used for another request (D112). */
-const KEY_REUSED = 409;
+/** The status of a service of `titanic.*` that the broker does not have. */
+const UNKNOWN_SERVICE = 501;
+
+/** A request that is to be stored. */
+interface Planned extends SubmitSettings {
+  readonly service: string;
+  readonly name: Buffer;
+  readonly frames: readonly Uint8Array[];
+}
 
 export class Jobs implements JobClient {
   readonly #asker: Asker;
@@ -55,9 +65,16 @@ export class Jobs implements JobClient {
   }
 
   async submit(service: string, body: unknown, options: unknown): Promise<Job> {
+    return await this.#submit(this.#planned(service, body, options));
+  }
+
+  #planned(service: string, body: unknown, options: unknown): Planned {
     const { stored, request } = submitSettings(options, this.#asker.settings);
     const name = serviceName(service);
-    const frames = frameList(this.#asker.encode(service, body));
+    return { service, name, frames: frameList(this.#asker.encode(service, body)), stored, request };
+  }
+
+  async #submit({ service, name, frames, stored, request }: Planned): Promise<Job> {
     const began = monotonicMs();
     const canSubmit = await this.#canSubmit(stored, request);
     const rest = restOf(request, began);
@@ -74,8 +91,51 @@ export class Jobs implements JobClient {
       return new Job(this, uuid, service, mayExist ? foundIn(told) : null);
     }
     const why = answer.status === 200 ? { ...answer, text: 'without a uuid' } : answer;
-    const code = answer.status === KEY_REUSED ? 'ERR_TITANIC_KEY_REUSED' : 'ERR_TITANIC_REFUSED';
-    throw undoneError(code, `the request to '${service}'`, 'stored', why);
+    throw notStored(service, why);
+  }
+
+  /** Stores a request, waits for its reply and closes it (D122). */
+  async call(service: string, body: unknown, options: unknown): Promise<Message> {
+    const planned = this.#planned(service, body, options);
+    const { name, frames, request } = planned;
+    let { stored } = planned;
+    // As of a job, there is no limit unless the program names one.
+    const timeoutMs = namesTime(options) ? request.timeoutMs : Infinity;
+    const { signal } = request;
+    const began = monotonicMs();
+    if (await this.#canCall(stored, request)) {
+      const storeMs = restOf(request, began).timeoutMs;
+      // If the broker turns out to be an older one, the request has the same key there.
+      stored = { ...stored, key: stored.key ?? randomKey() };
+      const call = { frames: [optionsFrame(stored, false), name, ...frames], storeMs };
+      const rest = restOf({ timeoutMs }, began).timeoutMs;
+      const run = this.#run(call, service, { timeoutMs: rest, signal });
+      try {
+        const reply = await run.run();
+        if (run.uuid !== null) this.#closeSoon(run.uuid);
+        return reply;
+      } catch (error) {
+        if (detailsOf(error)['status'] !== UNKNOWN_SERVICE) throw error;
+      }
+    }
+    const job = await this.#submit({ ...planned, stored, request: restOf(request, began) });
+    const rest = restOf({ timeoutMs }, began).timeoutMs;
+    const reply = await this.#run(job.uuid, service, { timeoutMs: rest, signal }).run();
+    this.#closeSoon(job.uuid);
+    return reply;
+  }
+
+  /** Whether the broker answers `titanic.call`. @throws as `#canSubmit` */
+  async #canCall(stored: StoredOptions, request: RequestSettings): Promise<boolean> {
+    // A client of 0.1 gets no parts of an answer.
+    if (this.#asker.settings.version === 1) return false;
+    return (await this.#canSubmit(stored, request)) && this.#asker.broker.offers?.call === true;
+  }
+
+  /** Closes a request whose reply is there; nobody waits for that. */
+  #closeSoon(uuid: string): void {
+    const settings = questionSettings(this.#asker.settings);
+    this.#asker.ask(TITANIC_CLOSE, uuid, settings, ignore, ignore);
   }
 
   job(uuid: unknown, service = TITANIC_REPLY): Job {
@@ -89,11 +149,15 @@ export class Jobs implements JobClient {
     options: ResultOptions | undefined,
   ): Promise<Message> {
     const settings = resultSettings('result', options);
-    const run = new ResultRun(this.#asker, job.uuid, job.service, settings, () => {
-      this.#waits.delete(run);
-    });
+    return await this.#run(job.uuid, job.service, settings).run();
+  }
+
+  #run(request: string | CallBody, service: string, settings: ResultSettings): ResultRun {
+    const run = new ResultRun(this.#asker, request, service, settings, () =>
+      this.#waits.delete(run),
+    );
     this.#waits.add(run);
-    return await run.run();
+    return run;
   }
 
   progress(
@@ -236,6 +300,10 @@ function randomKey(): string {
   const bytes = Buffer.alloc(KEY_RANDOM_BYTES);
   secureRandom(bytes);
   return onceKey(bytes);
+}
+
+function ignore(): void {
+  // Nobody waits for it.
 }
 
 function isTimeout(error: unknown): boolean {

@@ -1,22 +1,33 @@
-/** A wait for the reply of a durable request, carried out: its questions, its timer, its signal. */
+/** A wait for the reply of a durable request, which it may have stored first: its questions, its timer, its signal. */
 import { monotonicMs } from '../../core/clock.js';
 import type { MajordomoError } from '../../core/errors.js';
 import { MMI_BROKER } from '../../wire/mmi.js';
-import { TITANIC_REPLY, TITANIC_WAIT } from '../../wire/tsp.js';
-import type { Call } from '../client/call.js';
+import { TITANIC_CALL, TITANIC_REPLY, TITANIC_WAIT } from '../../wire/tsp.js';
+import type { Call, CallOwner } from '../client/call.js';
 import { sdkError } from '../errors.js';
-import type { ResultSettings } from './job-options.js';
+import { isUuid, type ResultSettings, UUID_BYTES_READ } from './job-options.js';
 import type { Asker } from './asker.js';
 import { jobReply, type Message } from '../message.js';
 import type { RequestSettings } from '../request-options.js';
 import { type Question, questionSettings, ResultWait, waitSettings } from './result-wait.js';
 import { Ticker } from '../ticker.js';
-import { whyPending } from './titanic-answer.js';
+import { readAnswer, whyPending } from './titanic-answer.js';
+
+/** Of a request that is stored. */
+const STORED: CallBody = { frames: [], storeMs: Infinity };
+
+/** A request that is to be stored (D122). */
+export interface CallBody {
+  /** The body of `titanic.call`. */
+  readonly frames: readonly Uint8Array[];
+  /** How long it may take until it is stored. */
+  readonly storeMs: number;
+}
 
 export class ResultRun {
   readonly #asker: Asker;
-  readonly #uuid: string;
   readonly #service: string;
+  readonly #body: readonly Uint8Array[];
   readonly #signal: AbortSignal | undefined;
   readonly #ended: () => void;
   readonly #wait: ResultWait;
@@ -25,16 +36,21 @@ export class ResultRun {
   #resolve: (reply: Message) => void = () => undefined;
   #reject: (error: unknown) => void = () => undefined;
 
-  /** @param ended called once, when the promise of `run` settles */
+  /**
+   * @param request its uuid, or what is to be stored
+   * @param ended called once, when the promise of `run` settles
+   */
   constructor(
     asker: Asker,
-    uuid: string,
+    request: string | CallBody,
     service: string,
     settings: ResultSettings,
     ended: () => void,
   ) {
     this.#asker = asker;
-    this.#uuid = uuid;
+    const [uuid, { frames, storeMs }] =
+      typeof request === 'string' ? [request, STORED] : [null, request];
+    this.#body = frames;
     this.#service = service;
     this.#signal = settings.signal;
     this.#ended = ended;
@@ -42,13 +58,14 @@ export class ResultRun {
     this.#wait = new ResultWait(
       {
         uuid,
+        storeMs,
         service,
         timeoutMs: settings.timeoutMs,
         retryBaseMs,
         retryMaxMs,
         offersWait: () => asker.broker.offers?.wait ?? null,
         offersFail: () => asker.broker.offers?.fail === true,
-        why: () => whyPending(uuid, service, asker.broker.whyOf(service)),
+        why: () => whyPending(this.uuid ?? '', service, asker.broker.whyOf(service)),
       },
       {
         ask: (question, waitMs) => this.#ask(question, waitMs),
@@ -69,6 +86,11 @@ export class ResultRun {
       this.#wait.tick(now);
       return this.#wait.nextMs();
     });
+  }
+
+  /** The uuid of the request; `null`: it is not known to be stored. */
+  get uuid(): string | null {
+    return this.#wait.uuid;
   }
 
   run(): Promise<Message> {
@@ -112,16 +134,44 @@ export class ResultRun {
         this.#send(MMI_BROKER, [''], usual);
         return;
       case 'reply':
-        this.#send(TITANIC_REPLY, [this.#uuid], usual);
+        this.#send(TITANIC_REPLY, [this.uuid ?? ''], usual);
+        return;
+      case 'call':
+        this.#send(
+          TITANIC_CALL,
+          this.#body,
+          waitSettings(this.#asker.settings, waitMs),
+          this.#reader,
+        );
         return;
       case 'wait': {
         const patient = waitSettings(this.#asker.settings, waitMs);
-        this.#send(TITANIC_WAIT, [this.#uuid, String(waitMs)], patient);
+        this.#send(TITANIC_WAIT, [this.uuid ?? '', String(waitMs)], patient);
       }
     }
   }
 
-  #send(service: string, body: readonly string[], settings: RequestSettings): void {
+  /** Reads the answers to `titanic.call`: the receipt is a part. */
+  get #reader(): CallOwner {
+    return {
+      part: (_call, { frames }) => {
+        const { status, frames: told } = readAnswer(frames);
+        const uuid = told[0]?.toString('latin1', 0, UUID_BYTES_READ);
+        if (status !== 200 || !isUuid(uuid)) return;
+        this.#wait.stored(uuid);
+        this.#ticker.want(this.#wait.nextMs());
+      },
+      done: (call, reply) => call.resolve(reply),
+      fail: (call, error) => call.reject(error),
+    };
+  }
+
+  #send(
+    service: string,
+    body: readonly (string | Uint8Array)[],
+    settings: RequestSettings,
+    owner?: CallOwner,
+  ): void {
     const answered = ({ frames }: Message): void => {
       this.#call = null;
       if (service === MMI_BROKER) {
@@ -135,15 +185,13 @@ export class ResultRun {
       this.#wait.failed(error, monotonicMs());
       this.#ticker.want(this.#wait.nextMs());
     };
-    this.#call = this.#asker.ask(service, body, settings, answered, failed);
+    this.#call = this.#asker.ask(service, body, settings, answered, failed, owner);
   }
 
   #giveUp(): void {
     const call = this.#call;
     if (call === null) return;
     this.#call = null;
-    const error = call.timeoutError(monotonicMs());
-    this.#asker.abandon(call);
-    this.#wait.failed(error, monotonicMs());
+    this.#wait.failed(this.#asker.giveUp(call), monotonicMs());
   }
 }

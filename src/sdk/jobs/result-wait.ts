@@ -5,6 +5,9 @@
  * each; else `titanic.reply`, with growing pauses. Questions that fail because brokers are silent,
  * away or refuse are asked again until the time is over. A broker that answers a wait at once with
  * 300 is also asked again only after such a pause, so nothing polls without a pause.
+ *
+ * Of a request that is not stored yet, the first question is `titanic.call` (D122): it stores the request, and waits as
+ * `titanic.wait` does. Once it has brought the receipt, whatever ends it is followed by the other questions.
  */
 import type { MonotonicMs } from '../../core/clock.js';
 import { codeOf, type MajordomoError } from '../../core/errors.js';
@@ -12,17 +15,19 @@ import { type BackoffOptions, backoffMs, type Random } from '../backoff.js';
 import { whyLeadMs } from '../client/whys.js';
 import { sdkError } from '../errors.js';
 import { TIMEOUT_MS } from '../option-tables.js';
+import { WAIT_MS_MAX } from '../../wire/tsp.js';
 import type { ClientTimes, RequestSettings } from '../request-options.js';
 import {
   deathError,
   deathOf,
+  notStored,
   readAnswer,
   replyError,
   type TitanicAnswer,
 } from './titanic-answer.js';
 
-/** The question to the broker: its extensions, `titanic.wait`, or `titanic.reply`. */
-export type Question = 'offers' | 'wait' | 'reply';
+/** The question to the broker: its extensions, `titanic.wait`, `titanic.reply`, or `titanic.call`. */
+export type Question = 'offers' | 'wait' | 'reply' | 'call';
 
 export interface ResultWaitSink {
   /** Ask once, and call `answered` or `failed`. `waitMs` is the broker's part of a `wait`. */
@@ -36,7 +41,10 @@ export interface ResultWaitSink {
 }
 
 export interface ResultWaitOptions extends BackoffOptions {
-  readonly uuid: string;
+  /** `null`: it is not stored yet. */
+  readonly uuid: string | null;
+  /** How long that may take; `Infinity`: no limit. */
+  readonly storeMs: number;
   /** The requested service, as far as it is known. */
   readonly service: string;
   /** `Infinity`: no limit. */
@@ -49,7 +57,7 @@ export interface ResultWaitOptions extends BackoffOptions {
   readonly why: () => string;
 }
 
-/** The longest wait at a broker; the broker's own limit is a minute. */
+/** The longest wait at a broker; the broker's own limit is a minute, which is also how long `titanic.call` waits. */
 export const WAIT_MS = 30_000;
 /** How long an answer to a question may take if the client's calls have no end. */
 const QUESTION_MS = TIMEOUT_MS;
@@ -83,7 +91,11 @@ export class ResultWait {
   readonly #options: ResultWaitOptions;
   readonly #sink: ResultWaitSink;
   readonly #random: Random;
+  /** `null`: it is not stored yet, as far as is known. */
+  #uuid: string | null;
   #deadlineMs: MonotonicMs = Infinity;
+  /** Until when it has to be stored. */
+  #storedByMs: MonotonicMs = Infinity;
   /** When to ask why there is no reply; `Infinity`: that was asked, or there is no deadline. */
   #whyAtMs: MonotonicMs = Infinity;
   #question: Question | null = null;
@@ -104,13 +116,27 @@ export class ResultWait {
     this.#options = options;
     this.#sink = sink;
     this.#random = random;
+    this.#uuid = options.uuid;
   }
 
   start(now: MonotonicMs): void {
     this.#deadlineMs = now + this.#options.timeoutMs;
+    if (this.#uuid === null) this.#storedByMs = now + this.#options.storeMs;
     const leadMs = whyLeadMs(this.#options.timeoutMs);
     if (leadMs > 0) this.#whyAtMs = this.#deadlineMs - leadMs;
     this.#ask(now);
+  }
+
+  /** The uuid of the request; `null`: it is not known to be stored. */
+  get uuid(): string | null {
+    return this.#uuid;
+  }
+
+  /** The request is stored, and `titanic.call` goes on. */
+  stored(uuid: string): void {
+    this.#uuid = uuid;
+    this.#isAnswered = true;
+    this.#storedByMs = Infinity;
   }
 
   /** The open question was answered. */
@@ -134,13 +160,21 @@ export class ResultWait {
     } else if (answer.status === 501 && question === 'wait') {
       this.#onlyReply = true;
       this.#ask(now);
+    } else if (answer.status === 501 && question === 'call' && this.#uuid !== null) {
+      // The other node of a pair is older.
+      this.#ask(now);
     } else {
       this.#refused(answer, now);
     }
   }
 
   #refused(answer: TitanicAnswer, now: MonotonicMs): void {
-    const { uuid, service, offersFail } = this.#options;
+    const { service, offersFail } = this.#options;
+    const uuid = this.#uuid;
+    if (uuid === null) {
+      this.#fail(notStored(service, answer));
+      return;
+    }
     const death = deathOf(answer);
     if (death !== null) this.#fail(deathError(service, uuid, death, answer));
     // D63: from brokers that report deaths as such, any other 500 is an error that may pass.
@@ -155,7 +189,7 @@ export class ResultWait {
     const question = this.#question;
     this.#question = null;
     if (question === null || this.#isOver) return;
-    if (!isPassing(error)) this.#fail(error);
+    if (!isPassing(error) || this.#uuid === null) this.#fail(error);
     else if (now >= this.#deadlineMs) this.#timeUp(error);
     else {
       // 8/MMI is optional: a broker that does not answer it may still know 9/TSP.
@@ -170,7 +204,7 @@ export class ResultWait {
       this.#whyAtMs = Infinity;
       this.#sink.askWhy();
     }
-    if (now >= this.#deadlineMs) {
+    if (now >= this.#endMs) {
       if (this.#question === null) this.#timeUp(null);
       else this.#sink.giveUp();
     } else if (now >= this.#askMs) {
@@ -180,14 +214,21 @@ export class ResultWait {
 
   /** When `tick` should be called next; `Infinity`: never. */
   nextMs(): MonotonicMs {
-    return this.#isOver ? Infinity : Math.min(this.#askMs, this.#whyAtMs, this.#deadlineMs);
+    return this.#isOver ? Infinity : Math.min(this.#askMs, this.#whyAtMs, this.#endMs);
+  }
+
+  get #endMs(): MonotonicMs {
+    return Math.min(this.#deadlineMs, this.#storedByMs);
   }
 
   #ask(now: MonotonicMs): void {
     this.#askMs = Infinity;
     const offersWait = this.#options.offersWait();
     this.#waitMs = 0;
-    if (this.#onlyReply || offersWait === false) {
+    if (this.#uuid === null) {
+      this.#question = 'call';
+      this.#waitMs = WAIT_MS_MAX;
+    } else if (this.#onlyReply || offersWait === false) {
       this.#question = 'reply';
     } else if (offersWait === null) {
       this.#question = 'offers';
@@ -200,7 +241,7 @@ export class ResultWait {
   }
 
   #pending(question: Question, now: MonotonicMs): void {
-    if (question === 'wait' && now - this.#askedMs >= this.#waitMs / 2) {
+    if (question !== 'reply' && now - this.#askedMs >= this.#waitMs / 2) {
       this.#pauses = 0;
       if (now < this.#deadlineMs) this.#ask(now);
       else this.#timeUp(null);
@@ -222,7 +263,8 @@ export class ResultWait {
       this.#fail(error);
       return;
     }
-    const { uuid, timeoutMs } = this.#options;
+    const { timeoutMs } = this.#options;
+    const uuid = this.#uuid;
     const trouble = this.#trouble === null ? '' : `; the broker last answered ${this.#trouble}`;
     const text = `no reply to the durable request ${uuid} within ${timeoutMs} ms${trouble}${this.#options.why()}`;
     const cause = error === null ? {} : { cause: error };

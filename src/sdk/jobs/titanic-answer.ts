@@ -52,6 +52,15 @@ export function undoneError(
   return answerError(code, words, answer, uuid);
 }
 
+/** The status of a key that was used for another request (D112). */
+const KEY_REUSED = 409;
+
+/** The error for a request that was not stored, or may have been. */
+export function notStored(service: string, answer: TitanicAnswer): MajordomoError {
+  const code = answer.status === KEY_REUSED ? 'ERR_TITANIC_KEY_REUSED' : 'ERR_TITANIC_REFUSED';
+  return undoneError(code, `the request to '${service}'`, 'stored', answer);
+}
+
 /** Why a request is dead. */
 export interface Death {
   /** The service's code; `null`: no worker reported one. */

@@ -1,6 +1,6 @@
 /**
  * The answers to `titanic.*`: those sent at the end of a turn, look-ups in the store, and clients
- * that wait for something to happen (`titanic.wait`).
+ * that wait for something to happen (`titanic.wait`, `titanic.call`).
  */
 import type { Asker, BrokerHost, RefusedFor } from '../../broker/ports.js';
 import { Frames } from '../../core/frames.js';
@@ -59,6 +59,8 @@ interface Ready {
    * of a reply are not kept: their asker asks again.
    */
   readonly query: ReplyQuery | null;
+  /** Another answer follows. */
+  readonly isPart?: true;
   /** The bytes of what is handed over, as far as they count. */
   readonly bytes: number;
 }
@@ -131,6 +133,17 @@ export class Answers {
 
   answer(number: AnswerNumber, ...body: readonly Buffer[]): void {
     this.#end(number, body, null, 0);
+  }
+
+  /**
+   * Tells a client that its request is stored, before it gets the reply (D122).
+   * @returns the number under which it asks for that; `null`: it was answered already
+   */
+  receipt(number: AnswerNumber, asker: Asker, ...body: readonly Buffer[]): AnswerNumber | null {
+    const to = this.waits.ends(number);
+    if (typeof to !== 'number') return null;
+    this.#ready.push({ id: to, body, query: null, isPart: true, bytes: 0 });
+    return this.waits.begins(to, false, asker.memory);
   }
 
   /** Queues the answer, unless one was given already (D105). */
@@ -452,11 +465,15 @@ export class Answers {
   send(host: BrokerHost, now: number): void {
     let given = 0;
     let handedOver = 0;
-    for (const { id, body, query, bytes } of this.#ready) {
+    for (const { id, body, query, isPart, bytes } of this.#ready) {
       if (given === TURN_ANSWERS_MAX || handedOver >= TURN_BYTES_MAX) break;
       given++;
       if ('why' in body) {
         host.refuse(id, body.why, body.text);
+        continue;
+      }
+      if (isPart === true) {
+        host.part(id, body);
         continue;
       }
       const areParts = query !== null && query.cursor !== null;

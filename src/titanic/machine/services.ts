@@ -13,6 +13,7 @@ import {
   readTspSubmit,
   readTspUuid,
   readTspWait,
+  TITANIC_CALL,
   TITANIC_CLOSE,
   TITANIC_PROGRESS,
   TITANIC_REPLY,
@@ -28,6 +29,7 @@ import {
   type TspProgress,
   type TspRequest,
   uuidText,
+  WAIT_MS_MAX,
 } from '../../wire/tsp.js';
 import type { Acceptances } from './acceptances.js';
 import { status, STATUS_OK } from './answers.js';
@@ -63,15 +65,18 @@ export const ONLY_ASK: readonly string[] = [
   TITANIC_SCHEDULES,
 ];
 
+const CALL = Buffer.from(TITANIC_CALL);
 const STATUS_NO_SUCH_SERVICE = Buffer.from('501');
 /** D112. */
 const STATUS_ANOTHER = Buffer.from(
   '409 the key was used for a request with another body or other options',
 );
 const NO_RIGHT = 'no right to send requests to this service';
-/** D67: the options of `titanic.submit` and `titanic.schedule` take headers. */
-const HEADERS_APART: TspFault = { fault: 'titanic.submit takes headers in its options' };
-const SCHEDULE_HEADERS_APART: TspFault = { fault: 'titanic.schedule takes headers in its options' };
+
+/** D67: the options of this service take headers. */
+function headersApart(service: string): TspFault {
+  return { fault: `${service} takes headers in its options` };
+}
 
 export class TitanicServices {
   readonly #context: TitanicContext;
@@ -81,6 +86,8 @@ export class TitanicServices {
   readonly #waiting = new WaitingRequests();
   /** The URLs of the webhooks of the waiting requests that have one. */
   readonly #webhooks = new Map<WaitingNumber, string>();
+  /** Who waits for the replies to the waiting requests that came by `titanic.call`. */
+  readonly #callers = new Map<WaitingNumber, Asker>();
   readonly #acceptances: Acceptances;
   readonly #schedules: Schedules;
 
@@ -110,8 +117,15 @@ export class TitanicServices {
       case TITANIC_REQUEST:
         this.#accept(id, request, readTspRequest(frames, body), headersOf(request));
         return;
+      case TITANIC_CALL:
       case TITANIC_SUBMIT: {
-        const submit = request.headers < 0 ? readTspSubmit(frames, body) : HEADERS_APART;
+        // Who takes no parts of an answer could not tell the receipt from the reply.
+        if (service === TITANIC_CALL && !request.takesParts) {
+          this.#answer(id, STATUS_NO_SUCH_SERVICE);
+          return;
+        }
+        const hasNone = request.headers < 0;
+        const submit = hasNone ? readTspSubmit(frames, body) : headersApart(service);
         const headers = submit.fault === null ? submit.options.headers : null;
         this.#accept(id, request, submit, headers);
         return;
@@ -177,7 +191,7 @@ export class TitanicServices {
 
   #accept(
     id: AnswerNumber,
-    { frames, asker }: InternalRequest,
+    { service, frames, asker }: InternalRequest,
     read: TspRequest | TspFault,
     headers: Buffer | null,
   ): void {
@@ -215,6 +229,7 @@ export class TitanicServices {
     const facts = chosenBy(read.options, this.#context);
     const sender = { party, owner, memory };
     const number = this.#waiting.add(id, sender, facts, frames, read, bodyBytes, extra, own);
+    if (service.equals(CALL)) this.#callers.set(number, asker);
     if (webhook !== null) {
       this.#webhooks.set(number, webhook);
       this.#acceptances.count(who, ofWebhook, 1, null);
@@ -236,7 +251,7 @@ export class TitanicServices {
   }
 
   #schedule(id: AnswerNumber, { frames, body, headers, asker }: InternalRequest): void {
-    const read = headers < 0 ? readTspSchedule(frames, body) : SCHEDULE_HEADERS_APART;
+    const read = headers < 0 ? readTspSchedule(frames, body) : headersApart(TITANIC_SCHEDULE);
     if (read.fault !== null) {
       this.#refuse(id, read);
       return;
@@ -257,6 +272,8 @@ export class TitanicServices {
     const { id, party, owner, memory, body, key, extra, own, saysExisted } = waiting;
     const url = this.#webhooks.get(number);
     this.#webhooks.delete(number);
+    const caller = this.#callers.get(number) ?? null;
+    this.#callers.delete(number);
     const request = newRequest(this.#uuids.next(waiting.acceptedAt), body.length, {
       ...waiting,
       kind: 'request',
@@ -302,7 +319,9 @@ export class TitanicServices {
         }
         const known = result.kind === 'known' ? result : null;
         const first = known === null ? uuid : Buffer.from(uuidText(known.uuid));
-        this.#answer(id, STATUS_OK, first, ...(saysExisted ? [existedFrame(known)] : []));
+        const receipt = [first, ...(saysExisted ? [existedFrame(known)] : [])];
+        if (caller === null) this.#answer(id, STATUS_OK, ...receipt);
+        else this.#goOn(id, caller, known?.uuid ?? request.uuid, receipt);
       },
       doubtful: (result) => {
         decided();
@@ -317,6 +336,12 @@ export class TitanicServices {
         return false;
       },
     };
+  }
+
+  /** The request of a `titanic.call` is stored: its client gets the receipt, and waits for the reply (D122). */
+  #goOn(id: AnswerNumber, asker: Asker, uuid: RequestUuid, receipt: readonly Buffer[]): void {
+    const query = this.#requests.answers.receipt(id, asker, STATUS_OK, ...receipt);
+    if (query !== null) this.#lookUp(query, asker, uuid, WAIT_MS_MAX);
   }
 
   #lookUp(id: AnswerNumber, asker: Asker, uuid: RequestUuid, waitMs: number): void {

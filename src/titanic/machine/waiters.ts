@@ -1,4 +1,4 @@
-/** Clients that wait for an answer by `titanic.wait` or `titanic.progress`, by uuid and by the end of their wait. */
+/** Clients that wait for an answer by `titanic.wait`, `titanic.call` or `titanic.progress`, by uuid and by the end of their wait. */
 import type { Asker } from '../../broker/ports.js';
 import { IndexedHeap } from '../../core/indexed-heap.js';
 import { tailOf } from '../../store/hint-codec.js';

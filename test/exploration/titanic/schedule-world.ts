@@ -535,6 +535,7 @@ export class ScheduleWorld implements Explored {
     answer: (id) => {
       this.#answers[id] = (this.#answers[id] ?? 0) + 1;
     },
+    part: none,
     refuse: none,
     recordHello: () => ({ resumeMs: null, isKnown: false, reason: null }),
     resume: () => 'no_session',

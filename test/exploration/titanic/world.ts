@@ -675,6 +675,9 @@ export class World implements Explored {
       hold(isTrue === true, `it is ${row.state}, and the answer is ${text}`);
       this.#answers[id]?.push(text);
     },
+    part: () => {
+      throw new Fault('nothing is accepted here');
+    },
     refuse: () => {
       throw new Fault('nobody is refused');
     },

@@ -178,14 +178,22 @@ describe('mmi.why', () => {
     const asker = { isMmiMinimal: true } as Asker;
     for (const name of ['there', 'nowhere']) {
       const [service, frames] = [Buffer.from('mmi.why'), Frames.of(name)];
-      mmi.request({ id: 1, service, frames, headers: -1, body: 0, asker }, host, 0);
+      mmi.request(
+        { id: 1, service, frames, headers: -1, body: 0, takesParts: true, asker },
+        host,
+        0,
+      );
     }
     expect(answers).toEqual(['200', '404|no worker serves it']);
     const hidden = { scope: 'x', mayRequest: () => false, mayServe: () => false };
     const other = { ...hidden, isMmiMinimal: false } as Partial<Asker> as Asker;
     const frames = Frames.of('there');
     const service = Buffer.from('mmi.why');
-    mmi.request({ id: 1, service, frames, headers: -1, body: 0, asker: other }, host, 0);
+    mmi.request(
+      { id: 1, service, frames, headers: -1, body: 0, takesParts: true, asker: other },
+      host,
+      0,
+    );
     expect(answers[2]).toBe('404');
   });
 

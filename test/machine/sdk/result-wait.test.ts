@@ -13,11 +13,13 @@ class Script {
   /** What `giveUp` finds: how the question that is out stood. */
   standing: SdkErrorCode = 'ERR_MDP_TIMEOUT';
 
-  constructor(offersWait: boolean | null, timeoutMs = Infinity) {
+  constructor(offersWait: boolean | null, timeoutMs = Infinity, storeMs: number | null = null) {
     this.offers = offersWait;
     this.#wait = new ResultWait(
       {
-        ...{ uuid: UUID, service: 'pay', timeoutMs, retryBaseMs: 100, retryMaxMs: 2000 },
+        ...{ service: 'pay', timeoutMs, retryBaseMs: 100, retryMaxMs: 2000 },
+        uuid: storeMs === null ? UUID : null,
+        storeMs: storeMs ?? Infinity,
         offersWait: () => this.offers,
         offersFail: () => this.offersFail,
         why: () => this.why,
@@ -52,6 +54,11 @@ class Script {
   answer(...frames: string[]): this {
     const buffers = frames.map((frame) => Buffer.from(frame));
     this.#wait.answered(buffers, this.now);
+    return this;
+  }
+
+  stores(): this {
+    this.#wait.stored(UUID);
     return this;
   }
 
@@ -244,5 +251,63 @@ describe('a wait for a reply whose time is nearly over (mmi.why)', () => {
     expect(script.effects).toEqual(['10000 give up', '10000 fail ERR_TITANIC_PENDING']);
     expect(script.error?.message).toMatch(/within 10000 ms: no worker serves it$/);
     expect(script.isQuiet).toBe(true);
+  });
+});
+
+describe('a request that is stored and waited for in one exchange (D122)', () => {
+  /** It may take 10 s to be stored. */
+  function calling(timeoutMs = Infinity): Script {
+    return new Script(true, timeoutMs, 10_000);
+  }
+
+  it('waits at the broker as long as that lets it, without a further question', () => {
+    const script = calling().pass(5).stores().pass(50_000).answer('200', 'a');
+    expect(script.effects).toEqual(['0 call', '50005 done a']);
+  });
+
+  it('asks with titanic.wait when the broker waits no longer', () => {
+    const script = calling().stores().pass(60_000).answer('300').pass(5).answer('200', 'a');
+    expect(script.effects).toEqual(['0 call', '60000 wait 30000', '60005 done a']);
+  });
+
+  it('pauses if the broker does not wait at all', () => {
+    const script = calling().stores().answer('300').pass(50);
+    expect(script.effects).toEqual(['0 call', '50 wait 30000']);
+  });
+
+  it('goes on with its uuid once it is stored, whatever ends the exchange', () => {
+    for (const code of ['ERR_MDP_TIMEOUT', 'ERR_MDP_UNREACHABLE', 'ERR_MDP_REFUSED'] as const) {
+      const script = calling().stores().fail(code).pass(50);
+      expect(script.effects).toEqual(['0 call', '50 wait 30000']);
+    }
+    // The other node of a pair is older.
+    expect(calling().stores().answer('501').effects).toEqual(['0 call', '0 wait 30000']);
+  });
+
+  it.each<[string, string]>([
+    ['400 no body', 'ERR_TITANIC_REFUSED'],
+    ['409 the key was used for another', 'ERR_TITANIC_KEY_REUSED'],
+    ['500 titanic.maxOpen is reached', 'ERR_TITANIC_REFUSED'],
+    ['501', 'ERR_TITANIC_REFUSED'],
+  ])('is not stored: %s', (status, code) => {
+    const script = calling().answer(status);
+    expect(script.effects).toEqual(['0 call', `0 fail ${code}`]);
+    expect(script.isQuiet).toBe(true);
+  });
+
+  it('has a time to be stored, and then one for the whole', () => {
+    expect(calling().pass(60_000).effects).toEqual([
+      '0 call',
+      '10000 give up',
+      '10000 fail ERR_MDP_TIMEOUT',
+    ]);
+    const script = calling(12_000).pass(5000).stores().pass(60_000);
+    expect(script.effects).toEqual([
+      '0 call',
+      '11500 ask why',
+      '12000 give up',
+      '12000 fail ERR_TITANIC_PENDING',
+    ]);
+    expect(script.error).toMatchObject({ details: { uuid: UUID } });
   });
 });

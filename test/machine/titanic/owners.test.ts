@@ -423,6 +423,7 @@ describe('replies that are large (D76)', () => {
         sent.push(id);
         said.push(String(first?.subarray(0, 100)));
       },
+      part: (): void => undefined,
       refuse: (id: number): void => {
         sent.push(-id);
       },
