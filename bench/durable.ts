@@ -25,6 +25,7 @@ import {
   closedLoop,
   closedLoopOfSdk,
   type Latencies,
+  type LifeProtocol,
   openLoop,
   wholeLives,
 } from './durable/load.js';
@@ -35,6 +36,8 @@ import { machineFacts } from './machine-facts.js';
 import { countOthers, type Others, publish } from './others.js';
 
 interface Target {
+  /** What is compared; absent: `titanic`. */
+  readonly mine?: 'titanic-call';
   readonly against: ContenderName;
   readonly outstanding: number;
   readonly bound: number;
@@ -48,6 +51,8 @@ const SMALL_BATCHES =
   'At 64 the batches are small, so what each commit costs anyway counts, and the two changes of thread. Larger batches would meet it, as at 1,000, and be later.';
 const THREE_COMMITS =
   'One life at a time is three commits in a row, so the syncs of the disk decide for both. Fewer would meet it, but a reply has to be on disk before its client reads it, and the close comes after that.';
+const TWO_COMMITS =
+  'One call at a time is two commits in a row, of which neither can be left out: a receipt and a reply have to be on disk.';
 const DOCUMENT = join(process.cwd(), 'docs', 'performance-durable.md');
 const OUTSTANDING = [1, 64, 1000] as const;
 const TARGETS: readonly Target[] = [
@@ -56,11 +61,17 @@ const TARGETS: readonly Target[] = [
   { against: 'beanstalkd', outstanding: 64, bound: 6.5 },
   { against: 'redis', outstanding: 1000, bound: 1.8 },
 ];
+const CALL_TITLE = 'Majordomo: `titanic.call`, `Worker`, close';
+const CALLED = 'by `titanic.call`';
 const LIVES_OUTSTANDING = [1, 64] as const;
 const LIFE_TARGETS: readonly Target[] = [
   { against: 'beanstalkd', outstanding: 64, bound: 1.5 },
   { against: 'restate', outstanding: 1, bound: 3, why: THREE_COMMITS },
   { against: 'restate', outstanding: 64, bound: 10 },
+  { mine: 'titanic-call', against: 'titanic', outstanding: 1, bound: 1.5, why: TWO_COMMITS },
+  { mine: 'titanic-call', against: 'titanic', outstanding: 64, bound: 1.35 },
+  { mine: 'titanic-call', against: 'restate', outstanding: 1, bound: 3, why: TWO_COMMITS },
+  { mine: 'titanic-call', against: 'restate', outstanding: 64, bound: 10 },
 ];
 /** Of each at each load: V8 compiles for the first seconds after the load has changed. */
 const WARM_UP_SECONDS = 3.5;
@@ -81,7 +92,7 @@ const seconds = Number(values.seconds);
 
 interface Measured {
   readonly title: string;
-  readonly name: ContenderName | 'sdk';
+  readonly name: LifeProtocol | 'sdk';
   readonly perSecond: readonly number[];
 }
 
@@ -138,6 +149,16 @@ async function measureLives(
           wholeLives(generator, running, outstanding, { seconds, warmupSeconds }),
         perSecond: [],
       }));
+      const [ours] = standing;
+      if (ours?.contender.worker !== undefined) {
+        lanes.push({
+          title: CALL_TITLE,
+          name: 'titanic-call',
+          run: (warmupSeconds) =>
+            wholeLives(generator, ours, outstanding, { seconds, warmupSeconds }, 'titanic-call'),
+          perSecond: [],
+        });
+      }
       const what = `whole lives/s at ${outstanding} outstanding`;
       await inTurns(lanes, what);
       const targets = LIFE_TARGETS.filter((target) => target.outstanding === outstanding);
@@ -165,13 +186,18 @@ function verdicts(
   what: string,
   measured: readonly Measured[],
 ): Verdict[] {
-  const of = (name: ContenderName): readonly number[] | undefined =>
+  const of = (name: Measured['name']): readonly number[] | undefined =>
     measured.find((each) => each.name === name)?.perSecond;
-  return targets.flatMap(({ against, bound, why }): Verdict[] => {
+  return targets.flatMap(({ mine, against, bound, why }): Verdict[] => {
     const theirs = of(against);
-    if (theirs === undefined) return [];
-    const ratios = of('titanic')?.map((mine, round) => mine / (theirs[round] ?? Number.NaN)) ?? [];
-    return [{ about: `${against}, ${what}`, ratios, bound, isMost: false, why }];
+    const ours = of(mine ?? 'titanic');
+    if (theirs === undefined || ours === undefined) return [];
+    const ratios = ours.map((each, round) => each / (theirs[round] ?? Number.NaN));
+    const whose =
+      mine === undefined
+        ? against
+        : `${CALLED} to ${against === 'titanic' ? 'three questions' : against}`;
+    return [{ about: `${whose}, ${what}`, ratios, bound, isMost: false, why }];
   });
 }
 

@@ -15,6 +15,7 @@ export type Protocol =
   | 'nats'
   | 'gearman'
   | 'titanic'
+  | 'titanic-call'
   | 'beanstalkd'
   | 'redis'
   | 'http'
@@ -198,7 +199,7 @@ function loadArguments(load: Load, target: LoadTarget, window: Window): string[]
     busy: load.busy,
     rate: load.rate,
     idle: load.idle,
-    credit: isMdp || target.protocol === 'titanic' ? load.credit : undefined,
+    credit: isMdp || target.protocol.startsWith('titanic') ? load.credit : undefined,
     queued: isMdp ? load.queued : undefined,
     'heartbeat-ms': load.heartbeatMs,
     seconds: window.seconds,

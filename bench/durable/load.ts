@@ -6,7 +6,7 @@ import { performance } from 'node:perf_hooks';
 
 import { Client } from '../../src/sdk/client.js';
 import { type Generator, type LoadResult, runLoad, type Window } from '../generator.js';
-import type { Running } from './contenders.js';
+import type { ContenderName, Running } from './contenders.js';
 
 /** Milliseconds. */
 export interface Latencies {
@@ -15,6 +15,9 @@ export interface Latencies {
 }
 
 export const BODY_BYTES = 1024;
+
+/** How a life is asked for, in the load generator: `titanic-call` in one exchange. */
+export type LifeProtocol = ContenderName | 'titanic-call';
 
 /** Receipts per second. */
 export async function closedLoop(
@@ -39,7 +42,7 @@ const CREDIT = 100;
 
 /**
  * Requests per second that were stored, executed by a worker and are gone again. For us: submitted,
- * replied, fetched, closed; for beanstalkd and Redis put or pushed, reserved, deleted; for Restate called
+ * replied, fetched, closed, or in one exchange, when nobody waits for the close; for beanstalkd and Redis put or pushed, reserved, deleted; for Restate called
  * and answered, each over a connection of its own.
  */
 export async function wholeLives(
@@ -47,6 +50,7 @@ export async function wholeLives(
   { contender, port, pid }: Running,
   outstanding: number,
   window: Window,
+  protocol: LifeProtocol = contender.name,
 ): Promise<number> {
   const isCall = contender.name === 'restate';
   const { requests, seconds } = await runLoad(
@@ -59,7 +63,7 @@ export async function wholeLives(
       size: BODY_BYTES,
       life: !isCall,
     },
-    { protocol: contender.name, port, pid },
+    { protocol, port, pid },
     window,
     null,
   );

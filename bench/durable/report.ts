@@ -81,7 +81,8 @@ function livesText(lives: readonly Rates[]): string {
     `A request of 1 KB counts when it is gone again: stored, executed by one of eight workers of the generator, closed.
 Our worker replies 4 bytes, which the client fetches before it closes the request; beanstalkd and Redis keep no
 replies. With \`Worker\`, and for Restate, the worker is a program with the SDK of its server, which answers 4 bytes
-too. A call of Restate is answered when its result is in the server’s log, which its configuration syncs for each
+too. By \`titanic.call\` the client gets receipt and reply in one exchange, and its close goes out with the next request: a
+life counts when the reply is there. A call of Restate is answered when its result is in the server’s log, which its configuration syncs for each
 write (\`rocksdb-disable-wal-fsync = false\` under \`[log-server]\`, as \`restate-server --dump-config\` prints); each
 outstanding call has a connection of its own, since HTTP/1.1 answers one at a time.`,
     ratesTable(lives, 'lives/s'),

@@ -136,7 +136,7 @@ void curve_seal(struct connection *c, const uint8_t *bytes, size_t size, bool mo
 size_t curve_open(struct connection *c, const uint8_t *sealed, size_t size, uint8_t *plain,
                   uint8_t *flags);
 
-extern const struct protocol mdp, mdp01, pirate, nats, gearman, titanic, beanstalkd, redis, http, http_traced,
+extern const struct protocol mdp, mdp01, pirate, nats, gearman, titanic, titanic_call, beanstalkd, redis, http, http_traced,
     http_varied, http_durable, http_events, restate;
 
 #endif

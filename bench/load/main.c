@@ -287,14 +287,14 @@ static const uint8_t *key(const char *hex)
 
 static const struct protocol *protocol_named(const char *name)
 {
-    const struct protocol *known[] = {&mdp,     &mdp01,      &pirate, &nats, &gearman, &titanic, &beanstalkd, &redis,
+    const struct protocol *known[] = {&mdp,     &mdp01,      &pirate, &nats, &gearman, &titanic, &titanic_call, &beanstalkd, &redis,
                                       &http, &http_traced, &http_varied, &http_durable, &http_events, &restate};
 
     for (unsigned at = 0; at < sizeof known / sizeof known[0]; at++) {
         if (strcmp(name, known[at]->name) == 0)
             return known[at];
     }
-    die("--protocol is mdp, mdp01, pirate, nats, gearman, titanic, beanstalkd, redis, http, http-traced, http-varied, http-durable, http-events or restate");
+    die("--protocol is mdp, mdp01, pirate, nats, gearman, titanic, titanic-call, beanstalkd, redis, http, http-traced, http-varied, http-durable, http-events or restate");
 }
 
 static void read_options(int count, char **arguments)
@@ -341,13 +341,16 @@ static void read_options(int count, char **arguments)
         options.busy = options.services;
     if ((options.server_key != NULL) != (options.secret_key != NULL))
         die("--server-key and --secret-key go together");
-    bool is_stored = options.protocol == &titanic || options.protocol == &beanstalkd
+    bool is_titanic = options.protocol == &titanic || options.protocol == &titanic_call;
+    bool is_stored = is_titanic || options.protocol == &beanstalkd
         || options.protocol == &redis;
     if (options.life && (!is_stored || options.clients == 0 || options.rate > 0 || options.size < 16))
         die("--life is for stores: with clients, without --rate, with bodies of at least 16 bytes");
     if (options.protocol != &mdp && options.queued > 0)
         die("--queued is MDP's");
-    if (options.protocol != &mdp && options.protocol != &titanic && options.credit > 1)
+    if (options.protocol == &titanic_call && !options.life)
+        die("titanic-call is for --life");
+    if (options.protocol != &mdp && !is_titanic && options.credit > 1)
         die("--credit is MDP's");
 }
 

@@ -101,6 +101,53 @@ static void titanic_step(struct connection *c, uint32_t slot, const struct frame
     }
 }
 
+/* A life in one exchange, with a key as the SDKs send it: the close goes out with the next request, unawaited. */
+static void titanic_call_request(struct connection *c, uint32_t slot)
+{
+    static unsigned long long count;
+    char text[64];
+    size_t size;
+    const char *name = service_name(next_service(), &size);
+
+    if (lives == NULL)
+        lives = calloc(options.outstanding, sizeof *lives);
+    if (lives == NULL)
+        die("out of memory");
+    lives[slot].until = RECEIPT;
+    titanic_head(c, slot, "titanic.call");
+    sprintf(text, "{\"key\":\"once-%016llx%016llx\"}", (unsigned long long) clock_ns(), count++);
+    zmtp_frame(c, text, strlen(text), true);
+    zmtp_frame(c, name, size, true);
+    zmtp_frame(c, body, options.size, false);
+    message_end(c);
+}
+
+static void titanic_call_answer(struct connection *c, const struct frame *frames, unsigned count)
+{
+    uint32_t slot;
+
+    if (count < 6 || frames[0].size != sizeof slot || frames[3].size != 1 || frames[5].size != 3
+        || memcmp(frames[5].at, "200", 3) != 0)
+        die("an answer of %u frames that is not 200", count);
+    memcpy(&slot, frames[0].at, sizeof slot);
+    if (frames[4].size == strlen("titanic.close"))
+        return;
+    struct life *life = &lives[slot];
+    if (frames[3].at[0] == 2) {
+        if (count != 7 || frames[6].size != UUID_SIZE)
+            die("a receipt of %u frames", count);
+        memcpy(life->uuid, frames[6].at, UUID_SIZE);
+        life->until = RESULT;
+        return;
+    }
+    if (life->until != RESULT || count != 7 || frames[6].size != strlen(DONE))
+        die("a result of %u frames", count);
+    titanic_head(c, slot, "titanic.close");
+    zmtp_frame(c, life->uuid, UUID_SIZE, false);
+    message_end(c);
+    answered(slot);
+}
+
 static void mdp_heartbeat(struct connection *c)
 {
     head_of_worker(c, "\5");
@@ -132,6 +179,10 @@ static void to_client(struct connection *c, const struct frame *frames, unsigned
 {
     uint32_t slot;
 
+    if (options.protocol == &titanic_call) {
+        titanic_call_answer(c, frames, count);
+        return;
+    }
     if (count < 6 || frames[0].size != sizeof slot || frames[1].size != 0 || frames[3].size != 1
         || frames[3].at[0] != 3)
         die("not a FINAL of MDP 0.2, of %u frames", count);
@@ -193,5 +244,15 @@ const struct protocol titanic = {
     .ready = mdp_ready,
     .message = mdp_message,
     .request = titanic_request,
+    .heartbeat = mdp_heartbeat,
+};
+
+const struct protocol titanic_call = {
+    .name = "titanic-call",
+    .opened = zmtp_opened,
+    .consume = zmtp_consume,
+    .ready = mdp_ready,
+    .message = mdp_message,
+    .request = titanic_call_request,
     .heartbeat = mdp_heartbeat,
 };

@@ -109,6 +109,18 @@ class AsyncClient(ClientBase):
         found = await self._run(jobs.enqueue(self._engine, service, body, stored, patience))
         return AsyncJob(self, found.uuid, shown(service), found.existed, found.found)
 
+    async def call_durable(
+        self,
+        service: Service,
+        body: Body,
+        *,
+        timeout_ms: Optional[int] = USUAL,
+        **options: Any,
+    ) -> Reply:
+        """See ``Client.call_durable``, which has the options."""
+        stored = jobs.stored_options(**options)
+        return await self._run(jobs.call_durable(self._engine, service, body, stored, timeout_ms))
+
     def job(self, uuid: str) -> "AsyncJob":
         """The durable request with this uuid, which another client may have stored."""
         return AsyncJob(self, jobs.checked_uuid(uuid), "")

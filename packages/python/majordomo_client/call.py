@@ -35,11 +35,13 @@ class Patience(NamedTuple):
     """When a call ends at the latest (``time.monotonic()``), and whether the program has named its time.
 
     ``poll``: how long its broker may wait itself before it answers, in seconds; infinity: it is sent once at most.
+    ``after``: when it ends at the latest once a part of its answer has come; None: ``end``.
     """
 
     end: float
     is_named: bool = False
     poll: float = 0.0
+    after: Optional[float] = None
 
 
 class Lost(NamedTuple):
@@ -52,17 +54,19 @@ class Lost(NamedTuple):
 
 Done = Callable[[Optional[Sequence[bytes]], Optional[MajordomoError]], None]
 OnPart = Callable[[Sequence[bytes], bool], None]
+OnReceipt = Callable[[Sequence[bytes]], None]
 
 
 class Call:
     """A request of a client; ``done`` gets its body or its error, once.
 
-    With ``on_part`` it is a stream: that gets each part as it comes, and ``done`` an empty body.
+    With ``on_part`` it is a stream: that gets each part as it comes, and ``done`` an empty body. With ``on_receipt``
+    the parts of its answer go there, and are not joined with the rest.
     """
 
     def __init__(self, service: bytes, body: Sequence[bytes], headers: Optional[bytes],
                  patience: Patience, done: Done, on_part: Optional[OnPart] = None, once: bool = False,
-                 group: bytes = b"") -> None:
+                 group: bytes = b"", on_receipt: Optional[OnReceipt] = None) -> None:
         self.service = service
         self.body = body
         self.headers = headers
@@ -71,6 +75,8 @@ class Call:
         self.poll: float = patience.poll
         self.done = done
         self.on_part = on_part
+        self.on_receipt = on_receipt
+        self.after: float = patience.end if patience.after is None else patience.after
         self.once = once  # at most one worker may run it
         self.group = group  # empty: it is in none
         # A service of the broker itself is in no session: it may be asked any number of times.

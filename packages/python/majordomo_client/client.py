@@ -207,6 +207,42 @@ class Client(ClientBase):
         found = self._run(jobs.enqueue(self._engine, service, body, stored, patience))
         return Job(self, found.uuid, shown(service), found.existed, found.found)
 
+    def call_durable(
+        self,
+        service: Service,
+        body: Body,
+        *,
+        idempotency_key: Optional[str] = None,
+        priority: Optional[int] = None,
+        delay_ms: Optional[int] = None,
+        ttl_ms: Optional[int] = None,
+        max_attempts: Optional[int] = None,
+        backoff: "Optional[tuple[int, int]]" = None,
+        shared: bool = False,
+        webhook: Optional[str] = None,
+        group: Optional[str] = None,
+        headers: Optional[Mapping[str, str]] = None,
+        timeout_ms: Optional[int] = USUAL,
+    ) -> Reply:
+        """Stores a durable request, waits for its reply and closes it, in one exchange with the broker.
+
+            receipt = client.call_durable('charge', order, idempotency_key='order-17')
+
+        The request is on disk before it runs, and its reply before this returns; a lost connection, or broker, finds it by
+        its key. The close goes out with the reply and is not waited for. The same ``idempotency_key`` gives the reply as long
+        as nobody has had it; a key whose reply was had is used up: JobUnknownError. The options are those of ``enqueue``.
+        ``timeout_ms`` is the time of the whole call; without it the client's counts until the request is stored, and then
+        there is no end. A broker that cannot answer both at once is sent ``enqueue``, ``result`` and ``close``.
+
+        Raises what ``enqueue`` raises until it is stored, and afterwards what ``Job.result`` raises: the request then stays,
+        with the uuid in the ``details`` of JobPendingError.
+        """
+        stored = jobs.stored_options(
+            idempotency_key=idempotency_key, priority=priority, delay_ms=delay_ms, ttl_ms=ttl_ms,
+            max_attempts=max_attempts, backoff=backoff, shared=shared, webhook=webhook, group=group, headers=headers,
+        )
+        return self._run(jobs.call_durable(self._engine, service, body, stored, timeout_ms))
+
     def job(self, uuid: str) -> "Job":
         """The durable request with this uuid, which another client may have stored."""
         return Job(self, jobs.checked_uuid(uuid), "")

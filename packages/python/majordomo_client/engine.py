@@ -12,7 +12,7 @@ from typing import Any, Callable, Generator, Mapping, NamedTuple, Optional, Sequ
 import zmq
 
 from . import wire
-from .call import Call, Done, OnPart, Patience, Settings, is_of_broker
+from .call import Call, Done, OnPart, OnReceipt, Patience, Settings, is_of_broker
 from .client_core import ClientCore, Line
 from .curve import Curve, checked_curve
 from .errors import ClosedError, RequestTimeoutError, StreamBrokenError, UsageError
@@ -32,11 +32,15 @@ NOT_STORED = "durable requests are safe at one broker, or pair, only: not with s
 Result = TypeVar("Result")
 
 class Ask(NamedTuple):
-    """A question of a script; without ``patience``, with that of the client."""
+    """A question of a script; without ``patience``, with that of the client.
+
+    ``on_receipt`` gets a part that comes before the answer, in the engine's thread.
+    """
 
     service: bytes
     body: Sequence[bytes]
     patience: Optional[Patience] = None
+    on_receipt: Optional[OnReceipt] = None
 
 
 class Pause(NamedTuple):
@@ -139,7 +143,8 @@ class Engine:
         return dict(self._core.counters)
 
     def call(self, service: object, body: object, patience: Patience, headers: Optional[Mapping[str, str]], done: Done,
-             on_part: Optional[OnPart] = None, once: bool = False, group: Optional[str] = None) -> Call:
+             on_part: Optional[OnPart] = None, once: bool = False, group: Optional[str] = None,
+             on_receipt: Optional[OnReceipt] = None) -> Call:
         """Sends a request. ``done`` and ``on_part`` are called in the engine's thread."""
         name = service_of(service)
         if self.is_freelance and name.startswith(b"titanic."):
@@ -157,7 +162,7 @@ class Engine:
                 raise wrong(option, "needs protocol 0.2")
             if is_of_broker(name):
                 raise wrong(option, "is not for what the broker answers itself")
-        call = Call(name, body_of(body), packed, patience, done, on_part, once, named)
+        call = Call(name, body_of(body), packed, patience, done, on_part, once, named, on_receipt)
         self.post(lambda: self._core.start(call, time.monotonic()))
         call.pid = self._pid
         return call
@@ -165,7 +170,7 @@ class Engine:
     def next(self, call: Call, arrived: Any) -> Any:
         """Waits for what comes next of a call. The wait has an end also if this client's thread does not run."""
         self.check(call)
-        limit = max(0.0, call.end - time.monotonic()) + THREAD_PATIENCE
+        limit = max(0.0, max(call.end, call.after) - time.monotonic()) + THREAD_PATIENCE
         for _ in range(2):  # once more: the whole process may have stood still
             try:
                 return arrived.get(timeout=None if limit == float("inf") else limit)
@@ -182,7 +187,8 @@ class Engine:
             raise StreamBrokenError(f"{call.name}: the stream was begun before fork, in the parent of this process")
 
     def ask(self, question: Ask, done: Done) -> Call:
-        return self.call(question.service, question.body, question.patience or self.patience(), None, done)
+        patience = question.patience or self.patience()
+        return self.call(question.service, question.body, patience, None, done, on_receipt=question.on_receipt)
 
     def patience(self, timeout_ms: Optional[int] = USUAL) -> Patience:
         """The patience of a call that begins now: what is given, else what the client has."""

@@ -329,6 +329,9 @@ def take_part(call: Call, answer: wire.Answer, buffer_bytes: int) -> Optional[Ma
     if call.on_part is not None:
         call.is_streamed = True
         call.on_part(answer.body, False)
+    elif call.on_receipt is not None:
+        call.end = call.after
+        call.on_receipt(answer.body)
     elif not wire.is_progress(answer.body):
         call.parts += answer.body
     return None

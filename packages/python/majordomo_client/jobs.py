@@ -12,6 +12,7 @@ from . import wire
 from .call import Patience
 from .engine import NOT_STORED, Ask, Engine, Pause, Script
 from .errors import (
+    ClosedError,
     JobDeadError,
     JobKeyReusedError,
     JobPendingError,
@@ -28,7 +29,7 @@ from .errors import (
 from .exchange import why_lead
 from .message import ProgressPart, Reply
 from .options import (
-    DAY_MS, GROUP_BYTES_MAX, Read, backoff_ms, body_of, boolean, call_time, check_names, headers_of, integer, service_of, text, whole, wrong,
+    DAY_MS, GROUP_BYTES_MAX, USUAL, Read, backoff_ms, body_of, boolean, call_time, check_names, headers_of, integer, service_of, text, whole, wrong,
 )
 
 # The longest wait at a broker, whose own limit is a minute.
@@ -180,26 +181,14 @@ def enqueue(engine: Engine, service: object, body: object, stored: "dict[str, An
     """Stores a request."""
     name, frames = service_of(service), body_of(body)
     may_exist = False
-    facts: Optional[wire.Facts] = None
-    while facts is None:
-        try:
-            facts = yield from _facts(engine, patience.end if stored else _part_of(engine, patience.end))
-        except _PASSING as error:
-            if stored or time.monotonic() >= patience.end:
-                raise
-            if isinstance(error, RequestTimeoutError):
-                facts = wire.Facts()  # a broker without MMI may still know 9/TSP
+    facts = yield from _facts_for(engine, stored, patience.end)
     if facts.has("submit"):
-        for option in ("headers", "backoff", "group"):
-            if option in stored and not facts.has(option):
-                raise JobUnsupportedError(f"this broker does not support {option}")
         # Only a key of the program's own may have been used before.
         may_exist = "key" in stored
         if may_exist and facts.has("existed"):
             stored = {**stored, "existed": True}
         if "key" not in stored:
-            # After a lost answer it is sent again, and must not be stored twice.
-            stored = {**stored, "key": f"once-{secrets.token_hex(16)}"}
+            stored = _keyed(stored)
         reply = yield Ask(b"titanic.submit", [wire.compact(stored), name, *frames], patience)
     elif stored:
         raise JobUnsupportedError("this broker does not support options of durable requests")
@@ -207,11 +196,93 @@ def enqueue(engine: Engine, service: object, body: object, stored: "dict[str, An
         # Once: the broker could store a second one.
         reply = yield Ask(b"titanic.request", [name, *frames], Patience(patience.end, poll=float("inf")))
     answer = read_answer(reply)
-    uuid = answer.frames[0].decode("latin-1") if answer.frames else ""
-    if answer.status != 200 or not _UUID.fullmatch(uuid):
-        kind = JobKeyReusedError if answer.status == 409 else JobRefusedError
-        raise answer.undone(kind, f"the request to {name.decode('utf-8', 'backslashreplace')!r}", "stored")
+    uuid = _uuid_in(answer)
+    if not uuid:
+        raise _not_stored(answer, name)
     return _stored(uuid, answer.frames[1:]) if may_exist else Stored(uuid, False, None)
+
+
+def _facts_for(engine: Engine, stored: "dict[str, Any]", end: float) -> Script[wire.Facts]:
+    """What the broker knows that is to store a request with these options."""
+    facts: Optional[wire.Facts] = None
+    while facts is None:
+        try:
+            facts = yield from _facts(engine, end if stored else _part_of(engine, end))
+        except _PASSING as error:
+            if stored or time.monotonic() >= end:
+                raise
+            if isinstance(error, RequestTimeoutError):
+                facts = wire.Facts()  # a broker without MMI may still know 9/TSP
+    for option in ("headers", "backoff", "group"):
+        if facts.has("submit") and option in stored and not facts.has(option):
+            raise JobUnsupportedError(f"this broker does not support {option}")
+    return facts
+
+
+def _keyed(stored: "dict[str, Any]") -> "dict[str, Any]":
+    """With a key: after a lost answer it is sent again, and must not be stored twice."""
+    return stored if "key" in stored else {**stored, "key": f"once-{secrets.token_hex(16)}"}
+
+
+def _uuid_in(answer: Answer) -> str:
+    """The uuid of a receipt; empty: it is none."""
+    uuid = answer.frames[0].decode("latin-1") if answer.status == 200 and answer.frames else ""
+    return uuid if _UUID.fullmatch(uuid) else ""
+
+
+def _not_stored(answer: Answer, name: bytes) -> MajordomoError:
+    kind = JobKeyReusedError if answer.status == 409 else JobRefusedError
+    return answer.undone(kind, f"the request to {name.decode('utf-8', 'backslashreplace')!r}", "stored")
+
+
+# How long a broker waits itself, in seconds, for the reply to a request that it was sent by ``titanic.call``.
+_CALL_POLL = 60.0
+
+
+def call_durable(engine: Engine, service: object, body: object, stored: "dict[str, Any]",
+                 timeout_ms: Optional[int]) -> Script[Reply]:
+    """Stores a request, waits for its reply and closes it; nobody waits for the close (D122).
+
+    Without ``timeout_ms`` it has the client's time until it is stored, and then no end.
+    """
+    name, frames = service_of(service), body_of(body)
+    patience = engine.patience(timeout_ms)
+    end = float("inf") if timeout_ms is USUAL else patience.end
+    facts = yield from _facts_for(engine, stored, patience.end)
+    shown = name.decode("utf-8", "backslashreplace")
+    uuid, reply = "", None
+    if facts.has("submit") and facts.has("call") and engine.settings.version == 2:
+        stored = _keyed(stored)
+        receipts: "list[Sequence[bytes]]" = []
+        within = Patience(patience.end, poll=_CALL_POLL, after=end)
+        try:
+            question = Ask(b"titanic.call", [wire.compact(stored), name, *frames], within, receipts.append)
+            answer = read_answer((yield question))
+        except _PASSING:
+            if not receipts:
+                raise
+            answer = None
+        uuid = _uuid_in(read_answer(receipts[-1])) if receipts else ""
+        if answer is not None and answer.status == 200 and uuid:
+            reply = Reply(shown, answer.frames)
+        # An older broker may have taken the place of the one that was asked.
+        elif answer is not None and answer.status not in (300, 501):
+            if not uuid:
+                raise _not_stored(answer, name)
+            _Waits(engine, uuid, shown, _ms_until(end)).check(answer)
+    if not uuid:
+        uuid = (yield from enqueue(engine, service, body, stored, patience)).uuid
+    if reply is None:
+        reply = yield from result(engine, uuid, shown, _ms_until(end))
+    try:
+        engine.ask(Ask(b"titanic.close", [uuid.encode()]), lambda _body, _error: None)
+    except ClosedError:
+        pass  # the reply stays for its time to live
+    return reply
+
+
+def _ms_until(end: float) -> Optional[int]:
+    return None if end == float("inf") else max(1, math.ceil((end - time.monotonic()) * 1000))
 
 
 def _stored(uuid: str, told: Sequence[bytes]) -> Stored:

@@ -50,7 +50,7 @@ def _carried(headers: "Optional[Mapping[str, str]]") -> "dict[str, str]":
 
 
 class TracedClient(Client):
-    """Client whose requests and streams, and ``enqueue``, have spans. A broker without headers gets them without the context."""
+    """Client whose requests and streams, ``enqueue`` and ``call_durable`` have spans. A broker without headers gets them without the context."""
 
     def request(self, service: Any, body: Any, *, headers: "Optional[Mapping[str, str]]" = None, **options: Any) -> Reply:
         """See ``Client.request``."""
@@ -73,6 +73,11 @@ class TracedClient(Client):
             job = super().enqueue(service, body, headers=_carried(headers), **options)
             span.set_attribute("messaging.message.id", job.uuid)
             return job
+
+    def call_durable(self, service: Any, body: Any, *, headers: "Optional[Mapping[str, str]]" = None, **options: Any) -> Reply:
+        """See ``Client.call_durable``."""
+        with _span("request", "CLIENT", service):
+            return super().call_durable(service, body, headers=_carried(headers), **options)
 
 
 class TracedAsyncClient(AsyncClient):
@@ -101,6 +106,11 @@ class TracedAsyncClient(AsyncClient):
             job = await super().enqueue(service, body, headers=_carried(headers), **options)
             span.set_attribute("messaging.message.id", job.uuid)
             return job
+
+    async def call_durable(self, service: Any, body: Any, *, headers: "Optional[Mapping[str, str]]" = None, **options: Any) -> Reply:
+        """See ``Client.call_durable``."""
+        with _span("request", "CLIENT", service):
+            return await super().call_durable(service, body, headers=_carried(headers), **options)
 
 
 def traced(handler: "Callable[..., Any]") -> "Callable[..., Any]":

@@ -36,6 +36,9 @@ def test_requests_streams_and_jobs(broker: Broker) -> None:
             assert (await job.result(timeout_ms=10_000)).frames == [b"1", b"2"]
             assert (await client.job(job.uuid).state()).state == "replied"
             await job.close()
+            called = await client.call_durable("aio-counts", "", idempotency_key="aio-call", timeout_ms=30_000)
+            assert called.frames == [b"1", b"2"]
+            assert (await client.enqueue("aio-counts", "", idempotency_key="aio-call")).found == "closed"
             made = await client.schedule("aio", "report", "all", cron="@daily")
             assert [each.name for each in await client.schedules()] == [made.name]
             assert await client.unschedule("aio")

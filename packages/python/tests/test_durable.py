@@ -7,6 +7,7 @@ import json
 import pathlib
 import queue
 import threading
+import time
 from typing import Any, Generator, Optional
 
 import pytest
@@ -20,6 +21,7 @@ from majordomo_client import (
     OptionError,
     Request,
     ServiceError,
+    UnreachableError,
     Worker,
 )
 
@@ -47,6 +49,75 @@ def test_a_job_is_stored_answered_and_closed(broker: Broker) -> None:
         assert job.state().state == "unknown"
         with pytest.raises(JobUnknownError):
             job.result()
+
+
+@pytest.mark.parametrize("protocol", ["0.2", "0.1"])
+def test_a_durable_call_is_stored_answered_and_closed(broker: Broker, protocol: str) -> None:
+    with Client(broker.endpoint, protocol=protocol) as client, Client(broker.endpoint) as other:
+        with Worker(broker.endpoint, "called", lambda request: f"{request.text()} {request.headers.get('n')}").ready():
+            options: "dict[str, Any]" = {"idempotency_key": f"call {protocol}", "headers": {"n": "1"}, "timeout_ms": 30_000}
+            assert client.call_durable("called", "scene", **options).text() == "scene 1"
+            # The close went out with the reply, before this.
+            assert client.enqueue("called", "scene", idempotency_key=f"call {protocol}").found == "closed"
+            with pytest.raises(JobUnknownError):
+                other.call_durable("called", "scene", **options)
+            assert other.call_durable("called", ["a"]).text() == "a None"
+
+
+def test_a_durable_call_is_closed_by_a_client_that_leaves_at_once(broker: Broker) -> None:
+    with Worker(broker.endpoint, "left", lambda request: request.text()).ready():
+        with Client(broker.endpoint) as client:
+            client.call_durable("left", "x", idempotency_key="left")
+        with Client(broker.endpoint) as other:
+            end = time.monotonic() + PATIENCE
+            while other.enqueue("left", "x", idempotency_key="left").found != "closed":
+                assert time.monotonic() < end
+                time.sleep(0.01)
+
+
+def test_a_durable_call_has_its_time_and_says_what_stays(broker: Broker) -> None:
+    with Client(broker.endpoint, timeout_ms=500) as client:
+        with pytest.raises(JobPendingError) as late:
+            client.call_durable("nobody", "x", timeout_ms=300)
+        assert client.job(str(late.value.details["uuid"])).state().state == "pending"
+        # The time of the client is for storing it.
+        answers: "queue.Queue[str]" = queue.Queue()
+        threading.Thread(target=lambda: answers.put(client.call_durable("later", "x").text())).start()
+        with pytest.raises(queue.Empty):
+            answers.get(timeout=1.0)
+        with Worker(broker.endpoint, "later", lambda request: request.text()).ready():
+            assert answers.get(timeout=PATIENCE) == "x"
+    with Client("tcp://127.0.0.1:1", timeout_ms=200) as nobody, pytest.raises(UnreachableError):
+        nobody.call_durable("later", "x")
+
+
+def test_a_durable_call_that_fails_stays_for_the_operator(broker: Broker) -> None:
+    def refuse(_: Request) -> str:
+        raise ServiceError("card_declined", "no", retry=False)
+
+    with Client(broker.endpoint) as client, Worker(broker.endpoint, "declines", refuse).ready():
+        with pytest.raises(ServiceError) as failed:
+            client.call_durable("declines", "x", idempotency_key="dead", timeout_ms=30_000)
+        assert failed.value.service_code == "card_declined"
+        assert client.enqueue("declines", "x", idempotency_key="dead").found == "dead"
+        with pytest.raises(JobKeyReusedError):
+            client.call_durable("declines", "y", idempotency_key="dead")
+
+
+def test_a_durable_call_goes_on_over_a_restart(start_broker: StartBroker) -> None:
+    broker = start_broker()
+    with Client(broker.endpoint, timeout_ms=60_000) as client:
+        answers: "queue.Queue[str]" = queue.Queue()
+        threading.Thread(target=lambda: answers.put(client.call_durable("again", "x", idempotency_key="k").text())).start()
+        with Client(broker.endpoint) as other:
+            other.enqueue("again", "x", idempotency_key="k")  # stored by either of the two
+        broker.kill()
+        after = broker.again()
+        try:
+            with Worker(broker.endpoint, "again", lambda request: request.text()).ready():
+                assert answers.get(timeout=PATIENCE) == "x"
+        finally:
+            after.kill()
 
 
 def test_a_key_names_one_request_and_says_what_became_of_it(broker: Broker) -> None:
