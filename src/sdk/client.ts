@@ -23,7 +23,12 @@ import type { Endpoints } from './endpoints.js';
 import { readJsonObject } from '../wire/json-object.js';
 import { sdkError, wrong } from './errors.js';
 import type { Job, Schedule } from './jobs/job.js';
-import type { EnqueueOptions, ScheduleOptions, SubmitOptions } from './jobs/job-options.js';
+import type {
+  CallDurableOptions,
+  EnqueueOptions,
+  ScheduleOptions,
+  SubmitOptions,
+} from './jobs/job-options.js';
 import { Jobs } from './jobs/jobs.js';
 import type { Asker } from './jobs/asker.js';
 import { Schedules } from './jobs/schedules.js';
@@ -80,6 +85,7 @@ export {
 } from './service-error.js';
 export type { Backoff, JobOptions } from '../wire/job-option-table.js';
 export type {
+  CallDurableOptions,
   EnqueueOptions,
   ProgressOptions,
   ResultOptions,
@@ -372,7 +378,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
   callDurable<Name extends ServiceOf<Types>>(
     service: Name,
     body: InputOf<Types, Name, In>,
-    options?: EnqueueOptions,
+    options?: CallDurableOptions<OutputOf<Types, Name, Out>, ProgressOf<Types, Name, Out>>,
   ): Promise<Reply<OutputOf<Types, Name, Out>>> {
     const { interceptors } = this.#settings;
     const request: OutgoingRequest = { kind: 'callDurable', service, body, options: options ?? {} };

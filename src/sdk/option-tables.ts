@@ -33,6 +33,7 @@ export type ValuesOf<Table> = {
 /** A name in any of the tables: those that are left out are parts of these. */
 type OptionName =
   | keyof typeof CLIENT_OPTIONS
+  | keyof typeof CALL_DURABLE_OPTIONS
   | keyof typeof SCHEDULE_OPTIONS
   | keyof typeof RESULT_OPTIONS
   | keyof typeof WORKER_OPTIONS
@@ -163,6 +164,14 @@ export const ENQUEUE_OPTIONS = {
   idempotencyKey: checkedBy(
     (value): value is string => isText(value, 1, IDEMPOTENCY_KEY_BYTES_MAX),
     textRule(IDEMPOTENCY_KEY_BYTES_MAX),
+  ),
+};
+
+export const CALL_DURABLE_OPTIONS = {
+  ...ENQUEUE_OPTIONS,
+  onStored: checkedBy(
+    (value): value is (job: unknown) => void => typeof value === 'function',
+    'a function',
   ),
 };
 

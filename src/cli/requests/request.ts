@@ -208,8 +208,7 @@ function checkStrategy(options: RequestCommandOptions): void {
 function patienceOf(command: Command, { timeoutMs }: RequestCommandOptions): Patience {
   const began = monotonicMs();
   const isChosen = command.getOptionValueSource('timeoutMs') === 'cli';
-  const rest: Patience['rest'] = () => (isChosen ? restOf({ timeoutMs }, began) : {});
-  return { rest, resultMs: () => rest().timeoutMs ?? null };
+  return { rest: () => (isChosen ? restOf({ timeoutMs }, began) : {}) };
 }
 
 /** Runs `use` with a client as the options say. */

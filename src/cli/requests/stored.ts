@@ -1,8 +1,8 @@
 /** Stored requests of `majordomo request`: `--durable`, `--result`, `--close`. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
-import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
-import type { Client, EnqueueOptions, Job, JobFound, Reply } from '../../sdk/client.js';
+import { codeOf, MajordomoError } from '../../core/errors.js';
+import type { Client, EnqueueOptions, Job, JobFound } from '../../sdk/client.js';
 import { JOB_ROWS, type JobOptions } from '../../sdk/jobs/job-options.js';
 import { readAnswer, undoneError } from '../../sdk/jobs/titanic-answer.js';
 import { type OutputOptions, tell } from '../common/formats.js';
@@ -26,8 +26,6 @@ export interface StoredCommandOptions extends OutputOptions {
 export interface Patience {
   /** What is left of `--timeout-ms`, if it was given. */
   readonly rest: () => Pick<EnqueueOptions, 'timeoutMs'>;
-  /** How long to wait for the reply of a durable request; `null`: until there is one. */
-  readonly resultMs: () => number | null;
 }
 
 const RESULT_MS_MAX = 365 * 86_400_000;
@@ -146,24 +144,34 @@ export async function askDurably(
     ...jobOptionsIn(options),
     ...given({ idempotencyKey: options.key }),
   };
-  const job = await client.enqueue(service, body, chosen);
-  const note = job.found === null ? undefined : NOTES[job.found];
-  if (note !== undefined) say(note);
   if (options.wait === false) {
+    const job = await client.enqueue(service, body, chosen);
+    sayFound(job);
     const { uuid, existed } = job;
     await tell(options.output, { uuid, existed }, `${uuid}\n`);
     await reportNoWorker(client, service);
     return;
   }
-  void reportNoWorker(client, service);
   const shown = shownName(service);
-  const { frames } = await resultOf(job, patience.resultMs()).catch(async (error: unknown) => {
-    throw await explainedFailure(error, options, { uuid: job.uuid, service: shown });
-  });
-  await tellFrames(options.output, frames, { uuid: job.uuid, service: shown });
-  await job.close().catch((error: unknown) => {
-    say(`${job.uuid} could not be closed: ${messageOf(error)}`);
-  });
+  const waiting = new Waiting(client, service);
+  try {
+    const onStored = (job: Job): void => waiting.stored(job);
+    const { frames } = await client.callDurable(service, body, { ...chosen, onStored });
+    const { uuid } = waiting;
+    await tellFrames(options.output, frames, { ...given({ uuid }), service: shown });
+  } catch (error) {
+    const { uuid } = waiting;
+    if (uuid === undefined) throw error;
+    waiting.saysUuid();
+    throw await explainedFailure(error, options, { uuid, service: shown });
+  } finally {
+    waiting.end();
+  }
+}
+
+function sayFound({ found }: Job): void {
+  const note = found === null ? undefined : NOTES[found];
+  if (note !== undefined) say(note);
 }
 
 /** What is said of a request that had ended before its key was given again. */
@@ -178,19 +186,36 @@ async function reportNoWorker(client: Client, service: string): Promise<void> {
   if (obstacle !== null) say(`${obstacle} The request is stored and waits for a worker`);
 }
 
-async function resultOf(job: Job, resultMs: number | null): Promise<Reply> {
-  const reported = { isTrue: false };
-  const timer = setTimeout(() => {
-    reported.isTrue = true;
-    say(`stored as ${job.uuid}; waiting for its reply`);
-  }, QUIET_MS);
-  try {
-    return await job.result(resultMs === null ? {} : { timeoutMs: within(resultMs) });
-  } catch (error) {
-    if (!reported.isTrue) say(`stored as ${job.uuid}`);
-    throw error;
-  } finally {
-    clearTimeout(timer);
+/** What is said while a command waits for the reply of a request that it stored. */
+class Waiting {
+  readonly #client: Client;
+  readonly #service: string;
+  /** Absent: it is not stored yet. */
+  uuid: string | undefined = undefined;
+  #timer: NodeJS.Timeout | null = null;
+  #isSaid = false;
+
+  constructor(client: Client, service: string) {
+    this.#client = client;
+    this.#service = service;
+  }
+
+  stored(job: Job): void {
+    this.uuid = job.uuid;
+    sayFound(job);
+    void reportNoWorker(this.#client, this.#service);
+    this.#timer = setTimeout(() => {
+      this.#isSaid = true;
+      say(`stored as ${job.uuid}; waiting for its reply`);
+    }, QUIET_MS);
+  }
+
+  saysUuid(): void {
+    if (!this.#isSaid) say(`stored as ${this.uuid ?? ''}`);
+  }
+
+  end(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
   }
 }
 

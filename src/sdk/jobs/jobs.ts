@@ -4,6 +4,7 @@ import { codeOf, detailsOf, type MajordomoError } from '../../core/errors.js';
 import { secureRandom } from '../../core/random.js';
 import { MMI_BROKER } from '../../wire/mmi.js';
 import {
+  isOnceKey,
   onceKey,
   TITANIC_CLOSE,
   TITANIC_REPLY,
@@ -16,6 +17,7 @@ import { sdkError } from '../errors.js';
 import type { Asker } from './asker.js';
 import { Job, type JobClient, type JobFound, type JobState } from './job.js';
 import {
+  callSettings,
   checkUuid,
   isUuid,
   type ProgressOptions,
@@ -65,11 +67,11 @@ export class Jobs implements JobClient {
   }
 
   async submit(service: string, body: unknown, options: unknown): Promise<Job> {
-    return await this.#submit(this.#planned(service, body, options));
+    const settings = submitSettings(options, this.#asker.settings);
+    return await this.#submit(this.#planned(service, body, settings));
   }
 
-  #planned(service: string, body: unknown, options: unknown): Planned {
-    const { stored, request } = submitSettings(options, this.#asker.settings);
+  #planned(service: string, body: unknown, { stored, request }: SubmitSettings): Planned {
     const name = serviceName(service);
     return { service, name, frames: frameList(this.#asker.encode(service, body)), stored, request };
   }
@@ -78,11 +80,9 @@ export class Jobs implements JobClient {
     const began = monotonicMs();
     const canSubmit = await this.#canSubmit(stored, request);
     const rest = restOf(request, began);
-    // Only a key of the program's own may have been used before.
-    const mayExist = canSubmit && stored.key !== undefined;
-    const asks = mayExist && this.#asker.broker.offers?.existed === true;
+    const mayExist = canSubmit && mayHaveExisted(stored);
     const answer = canSubmit
-      ? await this.#ask(TITANIC_SUBMIT, [optionsFrame(stored, asks), name, ...frames], rest)
+      ? await this.#ask(TITANIC_SUBMIT, [this.#optionsFrame(stored), name, ...frames], rest)
       : // A second send could be stored, too.
         await this.#ask(TITANIC_REQUEST, [name, ...frames], { ...rest, resendMs: Infinity });
     const [first, told] = answer.frames;
@@ -96,18 +96,29 @@ export class Jobs implements JobClient {
 
   /** Stores a request, waits for its reply and closes it (D122). */
   async call(service: string, body: unknown, options: unknown): Promise<Message> {
-    const planned = this.#planned(service, body, options);
+    const settings = callSettings(options, this.#asker.settings);
+    const planned = this.#planned(service, body, settings);
     const { name, frames, request } = planned;
     let { stored } = planned;
+    const tell = (job: Job): void => {
+      const { onStored } = settings;
+      // Not now: what it throws is not of the connection that is being read.
+      if (onStored !== undefined) queueMicrotask(() => onStored(job));
+    };
     // As of a job, there is no limit unless the program names one.
     const timeoutMs = namesTime(options) ? request.timeoutMs : Infinity;
     const { signal } = request;
     const began = monotonicMs();
     if (await this.#canCall(stored, request)) {
-      const storeMs = restOf(request, began).timeoutMs;
+      const mayExist = mayHaveExisted(stored);
       // If the broker turns out to be an older one, the request has the same key there.
       stored = { ...stored, key: stored.key ?? randomKey() };
-      const call = { frames: [optionsFrame(stored, false), name, ...frames], storeMs };
+      const call = {
+        frames: [this.#optionsFrame(stored), name, ...frames],
+        storeMs: restOf(request, began).timeoutMs,
+        onStored: (uuid: string, told: Buffer | undefined): void =>
+          tell(new Job(this, uuid, service, mayExist ? foundIn(told) : null)),
+      };
       const rest = restOf({ timeoutMs }, began).timeoutMs;
       const run = this.#run(call, service, { timeoutMs: rest, signal });
       try {
@@ -119,6 +130,7 @@ export class Jobs implements JobClient {
       }
     }
     const job = await this.#submit({ ...planned, stored, request: restOf(request, began) });
+    tell(job);
     const rest = restOf({ timeoutMs }, began).timeoutMs;
     const reply = await this.#run(job.uuid, service, { timeoutMs: rest, signal }).run();
     this.#closeSoon(job.uuid);
@@ -265,6 +277,13 @@ export class Jobs implements JobClient {
     }
   }
 
+  /** With a key, because it may be sent twice: after a lost answer it is not stored again (D16). */
+  #optionsFrame(stored: StoredOptions): Buffer {
+    const key = stored.key ?? randomKey();
+    const asks = mayHaveExisted(stored) && this.#asker.broker.offers?.existed === true;
+    return Buffer.from(JSON.stringify({ ...stored, key, existed: asks ? true : undefined }));
+  }
+
   async #ask(
     service: string,
     body: readonly Uint8Array[],
@@ -274,11 +293,9 @@ export class Jobs implements JobClient {
   }
 }
 
-/** With a key, because it may be sent twice: after a lost answer it is not stored again (D16). */
-function optionsFrame(stored: StoredOptions, asksIfExisted: boolean): Buffer {
-  const key = stored.key ?? randomKey();
-  const existed = asksIfExisted ? true : undefined;
-  return Buffer.from(JSON.stringify({ ...stored, key, existed }));
+/** Only a key of the program's own may have been used before. */
+function mayHaveExisted({ key }: StoredOptions): boolean {
+  return key !== undefined && !isOnceKey(Buffer.from(key));
 }
 
 const FOUND_BYTES_MAX = 256;

@@ -14,7 +14,7 @@ import { Ticker } from '../ticker.js';
 import { readAnswer, whyPending } from './titanic-answer.js';
 
 /** Of a request that is stored. */
-const STORED: CallBody = { frames: [], storeMs: Infinity };
+const STORED: CallBody = { frames: [], storeMs: Infinity, onStored: () => undefined };
 
 /** A request that is to be stored (D122). */
 export interface CallBody {
@@ -22,12 +22,14 @@ export interface CallBody {
   readonly frames: readonly Uint8Array[];
   /** How long it may take until it is stored. */
   readonly storeMs: number;
+  /** Called once, when it is. @param told the frame behind its uuid */
+  readonly onStored: (uuid: string, told: Buffer | undefined) => void;
 }
 
 export class ResultRun {
   readonly #asker: Asker;
   readonly #service: string;
-  readonly #body: readonly Uint8Array[];
+  readonly #body: CallBody;
   readonly #signal: AbortSignal | undefined;
   readonly #ended: () => void;
   readonly #wait: ResultWait;
@@ -48,9 +50,8 @@ export class ResultRun {
     ended: () => void,
   ) {
     this.#asker = asker;
-    const [uuid, { frames, storeMs }] =
-      typeof request === 'string' ? [request, STORED] : [null, request];
-    this.#body = frames;
+    const [uuid, body] = typeof request === 'string' ? [request, STORED] : [null, request];
+    this.#body = body;
     this.#service = service;
     this.#signal = settings.signal;
     this.#ended = ended;
@@ -58,7 +59,7 @@ export class ResultRun {
     this.#wait = new ResultWait(
       {
         uuid,
-        storeMs,
+        storeMs: body.storeMs,
         service,
         timeoutMs: settings.timeoutMs,
         retryBaseMs,
@@ -139,7 +140,7 @@ export class ResultRun {
       case 'call':
         this.#send(
           TITANIC_CALL,
-          this.#body,
+          this.#body.frames,
           waitSettings(this.#asker.settings, waitMs),
           this.#reader,
         );
@@ -158,6 +159,7 @@ export class ResultRun {
         const { status, frames: told } = readAnswer(frames);
         const uuid = told[0]?.toString('latin1', 0, UUID_BYTES_READ);
         if (status !== 200 || !isUuid(uuid)) return;
+        if (this.uuid === null) this.#body.onStored(uuid, told[1]);
         this.#wait.stored(uuid);
         this.#ticker.want(this.#wait.nextMs());
       },

@@ -1,5 +1,5 @@
 /** Durable requests that are stored, run and answered in one exchange (D122), over real sockets. */
-import { Client, type ClientOptions } from '../../../src/sdk/client.js';
+import { Client, type ClientOptions, type Job } from '../../../src/sdk/client.js';
 import { type Handler, ServiceError, Worker } from '../../../src/sdk/worker.js';
 import { startTestBroker, type TestBroker } from '../../../src/testing/testing.js';
 import { until } from '../../support/until.js';
@@ -28,6 +28,9 @@ async function serve(handler: Handler): Promise<void> {
   await worker.ready;
 }
 
+/** Somebody else has had the reply. */
+const HAD = { code: 'ERR_TITANIC_UNKNOWN' };
+
 const upper: Handler = (request) => request.text().toUpperCase();
 
 /** What the broker says of the request with this key, which it does not store again. */
@@ -43,9 +46,8 @@ describe('Client.callDurable', () => {
     expect(reply.text()).toBe('X');
     // It went out with the reply, before anything that is asked now.
     expect(await foundBy(client(), 'k')).toBe('closed');
-    await expect(asking.callDurable('s', 'x', { idempotencyKey: 'k' })).rejects.toMatchObject({
-      code: 'ERR_TITANIC_UNKNOWN',
-    });
+    const again = asking.callDurable('s', 'x', { idempotencyKey: 'k' });
+    await expect(again).rejects.toMatchObject(HAD);
   });
 
   it('is closed by a client that is closed as soon as it has the reply', async () => {
@@ -55,6 +57,32 @@ describe('Client.callDurable', () => {
     await asking.close();
     const other = client();
     await until(async () => (await foundBy(other, 'k')) === 'closed', 'the close has arrived');
+  });
+
+  it.each(['0.2', '0.1'] as const)('tells of the job once it is stored (%s)', async (protocol) => {
+    const asking = client({ protocol });
+    const jobs: Job[] = [];
+    const onStored = (job: Job): void => void jobs.push(job);
+    const reply = asking.callDurable('s', 'x', { idempotencyKey: 'k', onStored });
+    await until(() => jobs.length > 0, 'it is stored');
+    const [job] = jobs;
+    expect(job).toMatchObject({ service: 's', existed: false, found: null });
+    expect(await job?.state()).toEqual({ state: 'pending' });
+    const found = asking.callDurable('s', 'x', { idempotencyKey: 'k', onStored });
+    await until(() => jobs.length > 1, 'it is found');
+    expect(jobs[1]).toMatchObject({ uuid: job?.uuid, existed: true, found: 'pending' });
+    const { promise: seen, resolve: sees } = Promise.withResolvers<undefined>();
+    await serve(async (_request, { progress }) => {
+      await progress('half');
+      await seen;
+      return 'y';
+    });
+    for await (const part of job?.progress() ?? []) {
+      expect(part.text()).toBe('half');
+      sees(undefined);
+    }
+    expect((await reply).text()).toBe('y');
+    await found.catch((error: unknown) => expect(error).toMatchObject(HAD));
   });
 
   it('goes on over a restart of the broker, and runs once', async () => {
@@ -80,7 +108,7 @@ describe('Client.callDurable', () => {
     // Whichever is answered first closes it; the other one waits at the same place.
     await second.then(
       (reply) => expect(reply.text()).toBe('X'),
-      (error: unknown) => expect(error).toMatchObject({ code: 'ERR_TITANIC_UNKNOWN' }),
+      (error: unknown) => expect(error).toMatchObject(HAD),
     );
   });
 
