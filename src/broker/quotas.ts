@@ -12,7 +12,7 @@ export interface Quotas {
   /** Stored requests that are not closed, and their bytes. */
   readonly stored: number;
   readonly storedBytes: number;
-  /** `titanic.wait` and `titanic.progress` requests that are not answered yet. */
+  /** `titanic.wait`, `titanic.call` and `titanic.progress` requests that are not answered yet. */
   readonly waits: number;
   /** Owners of envelopes that sent `mmi.hello`. */
   readonly hellos: number;

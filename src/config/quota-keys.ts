@@ -56,7 +56,7 @@ const keys = () => ({
   waits: count(1, 16_000_000)
     .meta({ none: `\`${WAITS}\`` })
     .describe(
-      '`titanic.wait` and `titanic.progress` calls that may wait at the same time; the same number may also wait for a large reply.',
+      '`titanic.wait`, `titanic.call` and `titanic.progress` calls that may wait at the same time; the same number may also wait for a large reply.',
     ),
   hellos: count(1, 1_000_000)
     .meta({ none: `\`${HELLOS}\`` })

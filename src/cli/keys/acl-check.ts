@@ -79,7 +79,7 @@ export function defineAclCheck(command: Command, done: Done): void {
 function ofTheBroker(service: string): MajordomoError {
   return usage(
     `${service} is internal to the broker: every client that may connect may request mmi.*; for titanic.request and ` +
-      'titanic.submit, the rights on the requested service count, so name that service',
+      'titanic.submit and titanic.call, the rights on the requested service count, so name that service',
   );
 }
 

@@ -96,7 +96,7 @@ export const TITANIC_EVENTS = {
       `${peerOf(event)} may not wait for one more answer: the quota \`waits\` of its identity is used up`,
     { key, address },
     {
-      when: 'a client asked `titanic.wait` or `titanic.progress` over the quota `waits` of its identity, and got `300` at once',
+      when: 'a client asked `titanic.wait`, `titanic.call` or `titanic.progress` over the quota `waits` of its identity, and got `300` at once',
       counted: 'quota_refusals_total',
       who: peerOf,
     },
