@@ -146,4 +146,20 @@ describe('client and worker of the SDK with two daemons (§7)', () => {
     expect((await Promise.all(slow)).map((reply) => reply.text())).toEqual(['first', 'second']);
     expect(runs).toMatchObject({ now: 0, most: 1 });
   });
+
+  it('a durable call continues when the active node is killed, and is closed at the other', async () => {
+    const pair = await startPairOfDaemons();
+    const active = await pair.inSync();
+    const asking = client(pair, active);
+    const { promise: stored, resolve: isStored } = Promise.withResolvers<null>();
+    const options = { idempotencyKey: 'order-18', onStored: () => isStored(null) };
+    const reply = asking.callDurable('echo', 'hi', { ...options, timeoutMs: NEVER_MS });
+    await stored;
+    await pair.node(active).kill();
+    await pair.start(active);
+    await worker(pair, echo);
+    expect((await reply).text()).toBe('hi');
+    const again = await asking.enqueue('echo', 'hi', { idempotencyKey: 'order-18' });
+    expect(again.found).toBe('closed');
+  });
 });

@@ -52,6 +52,23 @@ describeWithPostgres('a broker with its store in PostgreSQL', () => {
     expect(left).toEqual({ count: 0 });
   });
 
+  it('stores, runs and closes a request in one exchange, also at another broker of the database', async () => {
+    const server = await cluster();
+    const url = server.url(await server.database());
+    const first = await broker(url);
+    const second = await broker(url);
+    const client = clientOf(first);
+    const early = client.callDurable('upper', 'early', { idempotencyKey: 'early' });
+    // Its worker is at the other one.
+    serve(second, 'upper', upper);
+    expect((await early).text()).toBe('EARLY');
+    expect((await clientOf(second).callDurable('upper', 'late')).text()).toBe('LATE');
+    await until(async () => {
+      const job = await client.enqueue('upper', 'early', { idempotencyKey: 'early' });
+      return job.found === 'closed';
+    }, 'it is closed');
+  });
+
   it('a restart of the database (fast, then immediate) loses no receipt, and every one that was acknowledged is there', async () => {
     const server = await Cluster.make();
     atEnd(() => server.remove());

@@ -2,6 +2,8 @@
 import type { NodeStore } from '../../src/store/node-store.js';
 import type { Change, ChangeResult } from '../../src/store/store.js';
 import type { MemoryDisk } from '../support/memory-disk.js';
+import type { BrokerHost } from '../../src/broker/ports.js';
+import type { Titanic } from '../../src/titanic/machine/titanic.js';
 import { asker } from '../support/asker.js';
 import { firstFailure } from './actors/first-failure.js';
 import { StoredWorld } from './stored/world.js';
@@ -50,6 +52,46 @@ function forgets(kind: Change['kind']): NodeSabotage {
 }
 
 const ignore = (): void => undefined;
+
+/** Does something else with the answers to `titanic.*`. */
+function answers(
+  broken: (host: BrokerHost, titanic: Titanic) => Partial<BrokerHost>,
+): NodeSabotage {
+  return {
+    titanic: (titanic) => {
+      const run = titanic.run.bind(titanic);
+      titanic.run = (now, wall, host, broker) => {
+        const right: BrokerHost = {
+          answer: (id, body) => host.answer(id, body),
+          part: (id, body) => host.part(id, body),
+          refuse: (id, why, text) => host.refuse(id, why, text),
+          recordHello: (id, hello) => host.recordHello(id, hello),
+          resume: (id, ids, answer) => host.resume(id, ids, answer),
+          cancel: (id, ids, at) => host.cancel(id, ids, at),
+        };
+        run(now, wall, { ...right, ...broken(host, titanic) }, broker);
+      };
+    },
+  };
+}
+
+/** A broker that closes a call as soon as it has written its reply. */
+function closesCalls(): NodeSabotage {
+  const uuids = new Map<number, Buffer>();
+  return answers((host, titanic) => ({
+    part: (id, body) => {
+      uuids.set(id, Buffer.from(String(body[1]), 'hex'));
+      host.part(id, body);
+    },
+    answer: (id, body) => {
+      const uuid = uuids.get(id);
+      uuids.delete(id);
+      host.answer(id, body);
+      const isReply = uuid !== undefined && body[0]?.toString() === '200';
+      if (isReply) titanic.operatorHost().requests.close(uuid, ignore);
+    },
+  }));
+}
 
 /** Less than a step of the clock. */
 const CREEP_MS = 4000;
@@ -128,6 +170,21 @@ describe('the simulation finds', () => {
           titanic.failed = () => {};
         },
       },
+    ],
+    [
+      'a call that is answered without its receipt (D122)',
+      /without a receipt/,
+      answers(() => ({ part: ignore })),
+    ],
+    [
+      'a call that is answered before its request is stored (D122)',
+      /is lost|before its time|what is out|without a receipt/,
+      writes((change) => (change.kind === 'accept' ? null : change)),
+    ],
+    [
+      'a broker that closes a call because it has answered it (D122)',
+      /unknown before its time|is lost/,
+      closesCalls(),
     ],
     [
       'a request that is stored as that of nobody',

@@ -17,9 +17,10 @@ export function ask(line: Line, id: string | null, service: string, body: readon
 export function readAnswer(
   name: string,
   delivered: Delivered,
-): { readonly id: string; readonly body: readonly string[] } {
+): { readonly id: string; readonly body: readonly string[]; readonly isPart: boolean } {
   const frames = Frames.of(...delivered);
   const reply = readClientReply(frames);
   if (reply.kind === 'malformed') violated(`${name} cannot read a reply`);
-  return { id: frames.view(0).toString(), body: frames.copyFrom(reply.body).map(String) };
+  const body = frames.copyFrom(reply.body).map(String);
+  return { id: frames.view(0).toString(), body, isPart: reply.kind === 'partial' };
 }

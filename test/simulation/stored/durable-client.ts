@@ -10,6 +10,9 @@ import { CERTAIN, type Mark, type Witness } from '../pair/witness.js';
 import type { SimRandom } from '../world/random.js';
 import { ask, readAnswer } from './asking.js';
 
+/** Of the requests that are to be stored, how many are waited for in the same exchange (D122). */
+const CALLS_ONE_IN = 3;
+
 export interface DurableHabits {
   readonly jobs: number;
   readonly services: readonly [string, ...string[]];
@@ -46,10 +49,12 @@ export interface Job {
 }
 
 interface Question {
-  readonly what: 'submit' | 'reply' | 'wait' | 'close';
+  readonly what: 'submit' | 'call' | 'reply' | 'wait' | 'close';
   readonly job: Job;
   readonly body: string;
   over: boolean;
+  /** The uuid of the receipt that a call has brought. */
+  receipt?: string;
   /** The connection that it was sent over. */
   dial: number;
   /** Number of merges of the pair until it was asked. */
@@ -215,10 +220,12 @@ export class DurableClient implements Actor {
     this.#mayBeStored.set(body, (this.#mayBeStored.get(body) ?? 0) + 1);
     this.#around.tally.requests++;
     const isPlain = Object.keys(job.options).length === 0;
-    const frames = isPlain ? [] : [JSON.stringify(job.options)];
+    const isCall = this.#asked % CALLS_ONE_IN === 0;
+    const frames = isPlain && !isCall ? [] : [JSON.stringify(job.options)];
+    const what = isCall ? 'call' : 'submit';
     this.#ask(
-      isPlain ? 'request' : 'submit',
-      { what: 'submit', job, body, over: false, dial: 0, merges: 0 },
+      isPlain && !isCall ? 'request' : what,
+      { what, job, body, over: false, dial: 0, merges: 0 },
       [...frames, job.service, body],
     );
   }
@@ -268,12 +275,12 @@ export class DurableClient implements Actor {
 
   #received(delivered: Delivered): void {
     if (this.#left) return;
-    const { id, body: answer } = readAnswer(this.name, delivered);
+    const { id, body: answer, isPart: isReceipt } = readAnswer(this.name, delivered);
     // An answer to `mmi.hello`, which is sent without a correlation id (D11).
     if (this.#pairing.saysHello && !id.startsWith(`${this.name}#`)) return;
     const question = this.#questions.get(id);
     hold(question !== undefined, `${this.name} gets an answer to nothing: ${id}`);
-    this.#questions.delete(id);
+    if (!isReceipt) this.#questions.delete(id);
     const [status = '', ...body] = answer;
     const { job } = question;
     const mark = this.#pairing.witness.markOf(delivered);
@@ -283,13 +290,31 @@ export class DurableClient implements Actor {
       job.name,
       `${question.what}: ${status} ${worth}`,
     );
+    if (isReceipt) {
+      hold(question.what === 'call' && status === '200', `${job.name} gets ${status} as a part`);
+      question.receipt = body[0] ?? '';
+      this.#submitted(question, status, body, mark);
+      return;
+    }
     if (status.startsWith('503')) this.#moveOn(question);
+    else if (question.what === 'call') this.#called(question, status, body, mark);
     else if (question.what === 'submit') this.#submitted(question, status, body, mark);
     else if (question.what === 'close') this.#closed(question, status, mark);
     else this.#told(question, status, body, mark);
     if (question.over) return;
     question.over = true;
     this.#next(job);
+  }
+
+  /** The end of a call: what is told of the request that it stored, or why it did not. */
+  #called(question: Question, status: string, body: readonly string[], mark: Mark): void {
+    const { job, receipt } = question;
+    if (receipt === undefined) {
+      hold(status !== '200', `${job.name} is answered without a receipt (D122)`);
+      this.#submitted(question, status, body, mark);
+    } else if (receipt === job.uuid) {
+      this.#told(question, status, body, mark);
+    }
   }
 
   #submitted(question: Question, status: string, [uuid = '']: readonly string[], mark: Mark): void {
