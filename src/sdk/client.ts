@@ -22,13 +22,8 @@ import type { NoServices, ServiceTypes } from './codec/contract.js';
 import type { Endpoints } from './endpoints.js';
 import { readJsonObject } from '../wire/json-object.js';
 import { sdkError, wrong } from './errors.js';
-import type { Job, Schedule } from './jobs/job.js';
-import type {
-  CallDurableOptions,
-  EnqueueOptions,
-  ScheduleOptions,
-  SubmitOptions,
-} from './jobs/job-options.js';
+import type { CallDurableOptions, Job, Schedule } from './jobs/job.js';
+import type { EnqueueOptions, ScheduleOptions, SubmitOptions } from './jobs/job-options.js';
 import { Jobs } from './jobs/jobs.js';
 import type { Asker } from './jobs/asker.js';
 import { Schedules } from './jobs/schedules.js';
@@ -76,7 +71,7 @@ export type { ClientCounters } from './client/exchange.js';
 export { FreelanceClient, type FreelanceClientOptions } from './freelance-client.js';
 export type { Endpoints } from './endpoints.js';
 export { MajordomoError, SDK_ERRORS, type SdkErrorCode } from './errors.js';
-export type { Job, JobFound, JobState, Schedule } from './jobs/job.js';
+export type { CallDurableOptions, Job, JobFound, JobState, Schedule } from './jobs/job.js';
 export {
   type ErrorOf,
   isMajordomoError,
@@ -85,7 +80,6 @@ export {
 } from './service-error.js';
 export type { Backoff, JobOptions } from '../wire/job-option-table.js';
 export type {
-  CallDurableOptions,
   EnqueueOptions,
   ProgressOptions,
   ResultOptions,

@@ -1,7 +1,6 @@
 /** Options of durable requests, and the settings that are made of them. */
 import { monotonicMs, type MonotonicMs } from '../../core/clock.js';
 import type { Headers } from '../../wire/headers.js';
-import type { Job } from './job.js';
 import { isText, JOB_ROWS, type JobOptions, textRule } from '../../wire/job-option-table.js';
 import { SCHEDULE_NAME_BYTES_MAX } from '../../wire/tsp.js';
 import { sdkError, wrong } from '../errors.js';
@@ -36,19 +35,6 @@ export interface EnqueueOptions extends Omit<RequestOptions, 'once' | 'group'>, 
  *     await client.submit('render', scene, { delayMs: 60_000 });
  */
 export type SubmitOptions = EnqueueOptions;
-
-/**
- * Options of `Client.callDurable`: those of `Client.enqueue`, and a function.
- *
- *     await client.callDurable('charge', order, { idempotencyKey: 'order-17' });
- *
- * @typeParam Value what the client's codec reads from a reply
- * @typeParam Progress what it reads from what the worker tells of its progress
- */
-export interface CallDurableOptions<Value = Buffer, Progress = Value> extends EnqueueOptions {
-  /** Called once, when the request is stored: with its job, whose `progress()` tells what the worker does meanwhile. */
-  readonly onStored?: (job: Job<Value, Progress>) => void;
-}
 
 /**
  * Options of `Client.schedule`: when, and those of `Client.enqueue` for each request.
@@ -120,12 +106,14 @@ export function submitSettings(given: unknown, client: ClientTimes): SubmitSetti
 }
 
 export interface CallSettings extends SubmitSettings {
-  readonly onStored: ((job: Job) => void) | undefined;
+  readonly onStored: ((job: unknown) => void) | undefined;
 }
 
 /** @throws ERR_MDP_OPTION */
 export function callSettings(given: unknown, client: ClientTimes): CallSettings {
-  const table = CALL_DURABLE_OPTIONS satisfies TableOf<CallDurableOptions>;
+  const table = CALL_DURABLE_OPTIONS satisfies TableOf<
+    EnqueueOptions & { readonly onStored?: (job: unknown) => void }
+  >;
   const { onStored, ...others } = readOptions('callDurable', table, given, client);
   return { ...submitted(others, client), onStored };
 }

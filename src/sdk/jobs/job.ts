@@ -1,5 +1,5 @@
 import type { AsyncItems } from '../least-types.js';
-import type { ProgressOptions, ResultOptions } from './job-options.js';
+import type { EnqueueOptions, ProgressOptions, ResultOptions } from './job-options.js';
 import type { Message, ProgressPart } from '../message.js';
 import type { RequestOptions } from '../request-options.js';
 
@@ -35,6 +35,19 @@ export interface Schedule {
 
 /** In which state `enqueue` found the request that its `idempotencyKey` names. */
 export type JobFound = 'pending' | 'replied' | 'dead' | 'closed';
+
+/**
+ * Options of `Client.callDurable`: those of `Client.enqueue`, and a function.
+ *
+ *     await client.callDurable('charge', order, { idempotencyKey: 'order-17' });
+ *
+ * @typeParam Value what the client's codec reads from a reply
+ * @typeParam Progress what it reads from what the worker tells of its progress
+ */
+export interface CallDurableOptions<Value = Buffer, Progress = Value> extends EnqueueOptions {
+  /** Called once, when the request is stored: with its job, whose `progress()` tells what the worker does meanwhile. */
+  readonly onStored?: (job: Job<Value, Progress>) => void;
+}
 
 /** What names a job to its client. */
 type StoredRequest = Pick<Job, 'uuid' | 'service'>;

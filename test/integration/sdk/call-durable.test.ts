@@ -73,7 +73,7 @@ describe('Client.callDurable', () => {
     expect(jobs[1]).toMatchObject({ uuid: job?.uuid, existed: true, found: 'pending' });
     const { promise: seen, resolve: sees } = Promise.withResolvers<undefined>();
     await serve(async (_request, { progress }) => {
-      await progress('half');
+      progress('half');
       await seen;
       return 'y';
     });
@@ -175,7 +175,7 @@ describe('Client.callDurable', () => {
 
   it('keeps parts of a reply together, and progress apart', async () => {
     await serve(async function* (_request, { progress }) {
-      await progress('half');
+      progress('half');
       yield 'a';
       return 'b';
     });

@@ -30,7 +30,7 @@ class Script {
         askWhyNow: () => undefined,
         whyOf: () => '',
       },
-      encode: (_service, body) => bodyFrames(body as Body),
+      encode: (_service, body) => bodyFrames(body),
       decodersOf: () => ({ decode: null, decodeProgress: null }),
       request: (service, body, given) =>
         new Promise((resolve, reject) => this.#ask(service, body, given, resolve, reject)),
@@ -64,7 +64,7 @@ class Script {
         ),
     );
     const final = messages.pop();
-    const call = { resolve, reject } as unknown as Call;
+    const call = { resolve, reject } as Partial<Call> as Call;
     queueMicrotask(() => {
       for (const part of messages) owner?.part(call, part);
       if (final === undefined) return;
