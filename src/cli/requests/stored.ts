@@ -153,19 +153,26 @@ export async function askDurably(
     return;
   }
   const shown = shownName(service);
-  const waiting = new Waiting(client, service);
+  const said: { uuid?: string; timer?: NodeJS.Timeout; isTold?: true } = {};
+  const onStored = (job: Job): void => {
+    said.uuid = job.uuid;
+    sayFound(job);
+    void reportNoWorker(client, service);
+    said.timer = setTimeout(() => {
+      said.isTold = true;
+      say(`stored as ${job.uuid}; waiting for its reply`);
+    }, QUIET_MS);
+  };
   try {
-    const onStored = (job: Job): void => waiting.stored(job);
     const { frames } = await client.callDurable(service, body, { ...chosen, onStored });
-    const { uuid } = waiting;
-    await tellFrames(options.output, frames, { ...given({ uuid }), service: shown });
+    await tellFrames(options.output, frames, { ...given({ uuid: said.uuid }), service: shown });
   } catch (error) {
-    const { uuid } = waiting;
+    const { uuid, isTold } = said;
     if (uuid === undefined) throw error;
-    waiting.saysUuid();
+    if (isTold !== true) say(`stored as ${uuid}`);
     throw await explainedFailure(error, options, { uuid, service: shown });
   } finally {
-    waiting.end();
+    clearTimeout(said.timer);
   }
 }
 
@@ -184,39 +191,6 @@ const NOTES: Readonly<Partial<Record<JobFound, string>>> = {
 async function reportNoWorker(client: Client, service: string): Promise<void> {
   const obstacle = await unserved(client, service);
   if (obstacle !== null) say(`${obstacle} The request is stored and waits for a worker`);
-}
-
-/** What is said while a command waits for the reply of a request that it stored. */
-class Waiting {
-  readonly #client: Client;
-  readonly #service: string;
-  /** Absent: it is not stored yet. */
-  uuid: string | undefined = undefined;
-  #timer: NodeJS.Timeout | null = null;
-  #isSaid = false;
-
-  constructor(client: Client, service: string) {
-    this.#client = client;
-    this.#service = service;
-  }
-
-  stored(job: Job): void {
-    this.uuid = job.uuid;
-    sayFound(job);
-    void reportNoWorker(this.#client, this.#service);
-    this.#timer = setTimeout(() => {
-      this.#isSaid = true;
-      say(`stored as ${job.uuid}; waiting for its reply`);
-    }, QUIET_MS);
-  }
-
-  saysUuid(): void {
-    if (!this.#isSaid) say(`stored as ${this.uuid ?? ''}`);
-  }
-
-  end(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-  }
 }
 
 /** Prints the reply of a stored request, which stays stored. */
