@@ -274,7 +274,7 @@ class Worker:
         patience = min(max(_END_PATIENCE, self._grace), max(_END_PATIENCE, self._cancel_grace))
         for task, (session, request) in self._running.items():
             steps += [request._end, functools.partial(session.core.give_back, task)]
-        steps += [functools.partial(self._decline, *each) for each in self._held]
+        steps += [functools.partial(session.core.decline, task, CLOSING) for session, task in self._held]
         steps += [session.core.end for session in self._sessions]
         steps += [functools.partial(self._runner.close, bool(self._running), patience)]
         steps += [session.link.left for session in self._sessions]
@@ -305,7 +305,7 @@ class Worker:
             return now >= at
         if any(session.core.is_leaving and session.core.state == "registered" for session in self._sessions):
             self._leave_until = self._leave_until or now + _LEAVE_PATIENCE
-            return now >= self._leave_until
+            return now >= self._leave_until and self._stillness.is_settled(now)
         if now >= at:
             return True
         if not any(session.core.has_unsent for session in self._sessions):
@@ -319,12 +319,8 @@ class Worker:
         for session in self._sessions:
             session.core.leave()
         while self._held:
-            self._decline(*self._held.popleft())
-
-    def _decline(self, session: "Session", task: Task) -> None:
-        """Gives back a request that has not begun; to a broker that would send it again, DISCONNECT does."""
-        if session.core.may_leave:
-            session.core.give_back(task, CLOSING)
+            session, task = self._held.popleft()
+            session.core.decline(task, CLOSING)
 
     def _turn(self, wake: Wake) -> None:
         began = time.monotonic()
@@ -362,8 +358,8 @@ class Worker:
         return next(iter(self._cancelled.values()), float("inf"))  # the first was cancelled first
 
     def _begin(self, session: "Session", task: Task) -> None:
-        if self._close_at is not None:
-            self._decline(session, task)
+        if self._close_at is not None:  # since the thread of the worker looked last
+            session.core.decline(task, CLOSING)
             return
         if len(self._running) >= self._concurrency:
             self._held.append((session, task))

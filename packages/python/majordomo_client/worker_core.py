@@ -272,6 +272,14 @@ class WorkerCore:
             self.is_leaving = True
             self._send(wire.RETURN, b"", b"")
 
+    def decline(self, task: Task, reason: bytes) -> None:
+        """Gives back a request that has not begun, of a worker that closes: it says that first, or the broker would send it the
+        same request again. A broker that does not let workers leave would, too: there DISCONNECT gives it back.
+        """
+        if self.may_leave:
+            self.leave()
+            self.give_back(task, reason)
+
     def give_back(self, task: Task, *reason: bytes) -> None:
         if not self.is_current(task):
             return

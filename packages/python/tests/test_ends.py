@@ -19,8 +19,9 @@ import zmq
 
 from majordomo_client import AsyncClient, Client, ClosedError, OptionError, Request, ServiceError, SharedMap, Worker
 from majordomo_client.handlers import Handler, failure_of
+from majordomo_client.session import Session
 from majordomo_client.wire import HEARTBEAT
-from majordomo_client.worker_core import STEP, Stillness
+from majordomo_client.worker_core import STEP, Stillness, Task
 
 from .conftest import PATIENCE, Broker, StartBroker, output_of, start_program
 
@@ -501,6 +502,40 @@ def test_a_process_that_stood_still_within_a_turn_is_noticed_before_what_comes_n
     assert not stillness.is_settled(12.0) and stillness.is_settled(12.2)
     assert stillness.cause(12.2) == "; this process had stood still for 2000 ms, and sent no heartbeats"
     assert stillness.cause(20.0) == "; this process had stood still for 7800 ms, and sent no heartbeats"
+
+
+def test_a_worker_that_stood_still_while_it_left_reads_first_what_its_broker_has_said() -> None:
+    worker = Worker(NOBODY, "x", later)
+    core = worker._sessions[0].core
+    core.state, core.is_leaving = "registered", True
+    worker._close_at = worker._leave_until = time.monotonic()
+    worker._stillness.looked(time.monotonic() - 5)
+    assert not worker._is_over()
+    worker._stillness = Stillness()
+    assert worker._is_over()
+
+
+def test_a_request_that_comes_while_its_worker_is_closed_is_given_back_after_the_worker_has_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    away = Away()
+    worker = Worker(away.endpoint, "late", later, concurrency=2).start()
+    asks = away.router.recv_multipart()
+    facts = b'{"extensions":["credit","leave"]}'
+    away.router.send_multipart([*asks[:2], b"", b"MDPC02", b"\x03", b"mmi.broker", b"200", facts])
+    ready = away.hear(b"\x01")
+    begin = worker._begin
+
+    def closed_meanwhile(session: Session, task: Task) -> None:
+        worker._close_soon(10_000)  # by another thread, after the worker's has looked
+        begin(session, task)
+
+    monkeypatch.setattr(worker, "_begin", closed_meanwhile)
+    away.router.send_multipart([ready[0], b"MDPW02", b"\x02", b"token", b"", b"x"])
+    assert [away.hear(b"\x07")[3] for _ in range(2)] == [b"", b"token"]
+    away.router.send_multipart([ready[0], b"MDPW02", b"\x06"])
+    worker.close()
+    away.context.destroy()
 
 
 def test_workers_that_restart_in_turn_leave_no_outcome_of_a_request_that_may_run_once_unknown(broker: Broker) -> None:

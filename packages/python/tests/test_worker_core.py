@@ -248,6 +248,19 @@ def test_a_worker_that_leaves_says_so_and_ends_when_the_broker_lets_it_go() -> N
     assert stage.events == ["open", "confirmed", "close"]
 
 
+def test_a_worker_that_declines_a_request_because_it_closes_says_first_that_it_leaves() -> None:
+    stage = Stage(concurrency=2).registered([*ALL, "leave"])
+    for token in (b"t1", b"t2"):
+        stage.hear(b"\x02", token, b"", b"x", now=0.1)
+        stage.core.decline(stage.tasks[-1], b"mdp.not-begun")
+    given_back = [[b"MDPW02", b"\x07", token, b"", b"mdp.not-begun"] for token in (b"t1", b"t2")]
+    assert stage.sent[-3:] == [[b"MDPW02", b"\x07", b"", b""], *given_back]
+    old = Stage().registered()
+    old.hear(b"\x02", b"t1", b"", b"x", now=0.1)
+    old.core.decline(old.tasks[0], b"mdp.not-begun")
+    assert b"\x07" not in old.commands()
+
+
 def test_a_worker_does_not_leave_a_broker_that_does_not_know_how() -> None:
     for extensions in (ALL, ["leave", "fail"]):
         stage = Stage().registered(extensions)

@@ -457,11 +457,7 @@ export class WorkerSession implements SlotTaker {
   close(now: MonotonicMs): void {
     if (this.#state === 'ended') return;
     this.#closing = true;
-    if (this.#mayLeave && !this.#isLeaving) {
-      this.#isLeaving = true;
-      this.#sink.leave();
-      this.#giveBackHeld();
-    }
+    this.#declineHeld();
     this.#endIfDone(now);
   }
 
@@ -470,8 +466,14 @@ export class WorkerSession implements SlotTaker {
     return this.#state === 'registered' && this.#declared !== null && this.#offers.leave;
   }
 
-  /** Says of requests that they have not begun: another worker may run them, whatever they are. */
-  #giveBackHeld(): void {
+  /**
+   * Says that it leaves, and then of what is held that it has not begun: another worker may run it, whatever it is.
+   * In another order the broker would send it back to this one.
+   */
+  #declineHeld(): void {
+    if (!this.#mayLeave) return;
+    if (!this.#isLeaving) this.#sink.leave();
+    this.#isLeaving = true;
     for (const task of this.#held.splice(0)) this.#sink.giveBack(task, CLOSING);
   }
 
@@ -483,7 +485,10 @@ export class WorkerSession implements SlotTaker {
   tick(now: MonotonicMs): void {
     if (this.#state === 'ended') return;
     // Our own pause is not the broker's silence: what it sent may still be unread.
-    if (this.stoodStill(now)) this.#heardMs = now;
+    if (this.stoodStill(now)) {
+      this.#heardMs = now;
+      if (this.#leaveMs <= now) this.#leaveMs = now + LEAVE_MS;
+    }
     this.#doDue(now);
     this.#tickMs = now;
     this.#tickDueMs = this.nextMs();
@@ -721,7 +726,7 @@ export class WorkerSession implements SlotTaker {
 
   #end(): void {
     const registered = this.#state === 'registered';
-    if (this.#mayLeave) this.#giveBackHeld();
+    if (this.#held.length > 0) this.#declineHeld();
     this.#state = 'ended';
     this.#untilMs = Infinity;
     this.#held = [];

@@ -591,11 +591,22 @@ describe('closing', () => {
       expect(script.answer('t1').effects).toEqual(['0 DISCONNECT', '0 close link', '0 ended']);
     });
 
-    it('gives back what has not begun also if it ends at once', () => {
+    it('does not take a pause of its own process for that second', () => {
+      script = leaver().close();
+      script.forget();
+      script.now = 5000;
+      script.session.tick(5000);
+      expect(script.effects).toEqual(['5000 HEARTBEAT']);
+      expect(script.request('t1').effects).toEqual([`5000 ${CLOSING} t1`]);
+      expect(script.dismiss().effects).toEqual(['5000 close link', '5000 ended']);
+    });
+
+    it('gives back what has not begun also if it ends at once, after it has said that it leaves', () => {
       script = leaver(new ConcurrencyLimiter(1)).request('t1', 't2');
       script.forget();
       script.session.abort();
       expect(script.effects).toEqual([
+        '0 leaving',
         `0 ${CLOSING} t2`,
         '0 DISCONNECT',
         '0 close link',
