@@ -259,17 +259,19 @@ class ClientCore:
         """When ``tick`` is due next; infinity: never."""
         at = self._timers.next_at
         line = self._line
-        at = min([at, *(self._watch_at(each) for each in self._lines)])
+        for each in self._lines:
+            at = min(at, self._watch_at(each))
         if line is not None:
             return min(at, line.ask_at if line.is_up else line.until)
         return min(at, self._open_at) if self._waiting else at
 
     def _watch_at(self, line: Line) -> float:
         """When a broker that holds requests, or is asked for them, has said nothing for too long; infinity: never."""
+        is_asked = line.is_asking or (line.has_session and len(line.out) > 0)
         is_node = len(self._settings.endpoints) > 1 and self._order.heartbeat > 0 and line is self._line
-        if not (line.is_asking or (line.out and (is_node or line.has_session))):
+        if not (is_asked or (line.out and is_node)):
             return float("inf")
-        least = QUIET if line.is_asking or line.has_session else 0.0
+        least = QUIET if is_asked else 0.0
         quiet = max(least, QUIET_HEARTBEATS * self._order.heartbeat)
         return max(line.heard_at, line.quiet_at, line.asked_at) + quiet
 
@@ -505,7 +507,7 @@ class ClientCore:
 
     @property
     def _lines(self) -> "list[Line]":
-        return [*self._retired, *([self._line] if self._line else [])]
+        return [*self._retired, self._line] if self._line else [*self._retired]
 
     @property
     def _is_shut_out(self) -> bool:

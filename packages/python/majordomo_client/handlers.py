@@ -157,6 +157,8 @@ class Runner:
 
     def _called(self, handler: Handler, request: Request) -> Outcome:
         answer = handler(request)
+        if isinstance(answer, (bytes, str)):  # as most are: what else it may be takes long to find out
+            return body_of(answer)
         if inspect.isawaitable(answer) or inspect.isasyncgen(answer):  # of a function that does not look like one
             return self._on_loop(_awaited(lambda _: answer, request, self._expose_errors)).result()
         return _body(answer, request)

@@ -326,7 +326,8 @@ class Worker:
         began = time.monotonic()
         self._stillness.looked(began)
         at = min(session.core.next_at() for session in self._sessions)
-        at = min(at, self._give_up_at)
+        if self._cancelled:
+            at = min(at, self._give_up_at)
         if self._close_at is not None:
             at = min(at, self._leave_until or self._close_at)
             self._wake_waiting()
@@ -348,14 +349,14 @@ class Worker:
             if not self._stillness.is_settled(time.monotonic()):
                 return
             self._tasks.popleft()()
-        while time.monotonic() >= self._give_up_at:
+        while self._cancelled and time.monotonic() >= self._give_up_at:
             self._give_up(next(iter(self._cancelled)))
 
     @property
     def _give_up_at(self) -> float:
         if len(self._going_on) >= self._concurrency:
             return float("inf")  # until one of these ends
-        return next(iter(self._cancelled.values()), float("inf"))  # the first was cancelled first
+        return next(iter(self._cancelled.values()))  # the first was cancelled first
 
     def _begin(self, session: "Session", task: Task) -> None:
         if self._close_at is not None:  # since the thread of the worker looked last
