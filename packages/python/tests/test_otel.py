@@ -58,3 +58,36 @@ def test_the_handler_is_in_the_trace_of_its_client(broker: Broker, handler: "Cal
                 client.request("traced", "fail")
         with Client(broker.endpoint) as plain:
             assert plain.request("traced", "x").text() == "0"
+
+
+def test_the_sdk_exports_spans_of_clients_and_handlers(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    from majordomo_client.otel import TracedClient, traced
+
+    sdk: Any = pytest.importorskip("opentelemetry.sdk.trace")
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter, provider = InMemorySpanExporter(), sdk.TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+    with Worker(broker.endpoint, "traced", traced(seen)).ready(), TracedClient(broker.endpoint) as client:
+        job = client.enqueue("traced", "x")
+        seen_in = [job.result().text(), client.request("traced", "x").text()]
+        with pytest.raises(ServiceError):
+            client.request("traced", "fail")
+    spans: "list[Any]" = sorted(exporter.get_finished_spans(), key=lambda each: int(each.start_time))
+    shown = [(each.name, each.kind.name, each.status.status_code.name, each.attributes.get("error.type")) for each in spans]
+    assert shown == [
+        ("enqueue traced", "PRODUCER", "UNSET", None),
+        ("process traced", "CONSUMER", "UNSET", None),
+        ("request traced", "CLIENT", "UNSET", None),
+        ("process traced", "CONSUMER", "UNSET", None),
+        ("request traced", "CLIENT", "ERROR", "why"),
+        ("process traced", "CONSUMER", "ERROR", "why"),
+    ]
+    for caller, handler in zip(spans[::2], spans[1::2]):
+        assert caller.parent is None and handler.parent.span_id == caller.context.span_id
+        assert handler.context.trace_id == caller.context.trace_id
+    assert seen_in == [f"{each.context.trace_id:x}" for each in spans[:4:2]]
+    assert spans[0].attributes["messaging.message.id"] == job.uuid
+    assert [event.name for event in spans[5].events] == ["exception"]
