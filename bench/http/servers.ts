@@ -27,13 +27,19 @@ export async function startBare(nodeOptions: readonly string[] = []): Promise<Se
   return { port, pids: [pidOf(child)], stop: () => ended(child) };
 }
 
-/** @param nodeOptions of the broker's process */
-export async function startOurs(nodeOptions: readonly string[] = []): Promise<Serving> {
+/**
+ * @param nodeOptions of the broker's process
+ * @param sets further `--set` options of it
+ */
+export async function startOurs(
+  nodeOptions: readonly string[] = [],
+  sets: readonly string[] = [],
+): Promise<Serving> {
   const tokens = TOKENS.map(
     (token, index) => `{name: bench${index}, role: request, token: ${token}, client: ['*']}`,
   );
   const daemon = await startDaemon({
-    sets: ['http.listen=127.0.0.1:0', `http.tokens=[${tokens.join(', ')}]`],
+    sets: ['http.listen=127.0.0.1:0', `http.tokens=[${tokens.join(', ')}]`, ...sets],
     nodeOptions,
   });
   const worker = start([], 'sdk/worker.js', daemon.endpoint, 'zmtp', String(CONCURRENCY));

@@ -25,8 +25,7 @@ static unsigned all_count, opened_count, ready_count;
 static struct connection **dirty;
 static unsigned dirty_count;
 static int epoll_fd;
-static uint8_t *input;
-static size_t input_room = READ_BYTES;
+static uint8_t input[READ_BYTES];
 
 struct connection *worker(unsigned index) { return &all[index]; }
 struct connection *client(unsigned index) { return &all[options.workers + index]; }
@@ -135,39 +134,39 @@ void flush_all(void)
     dirty_count = 0;
 }
 
-static void keep(struct connection *c, const uint8_t *bytes, size_t size)
+/* Makes room in `rest` for `size` bytes. */
+static void grow_rest(struct connection *c, size_t size)
 {
-    if (size > c->rest_room) {
-        c->rest_room = size * 2;
-        c->rest = realloc(c->rest, c->rest_room);
-        if (c->rest == NULL)
-            die("out of memory");
-    }
-    memcpy(c->rest, bytes, size);
-    c->rest_size = size;
+    if (size <= c->rest_room)
+        return;
+    c->rest_room = size * 2;
+    c->rest = realloc(c->rest, c->rest_room);
+    if (c->rest == NULL)
+        die("out of memory");
 }
 
+/* An incomplete message stays where it is, and what follows is read behind it: a large one is not moved. */
 static void receive(struct connection *c)
 {
-    if (c->rest_size + READ_BYTES / 2 > input_room) {
-        input_room = c->rest_size + READ_BYTES;
-        input = realloc(input, input_room);
-        if (input == NULL)
-            die("out of memory");
+    size_t had = c->rest_size, room = sizeof input;
+    uint8_t *into = input;
+
+    if (had > 0) {
+        grow_rest(c, had + READ_BYTES);
+        into = c->rest;
+        room = c->rest_room;
     }
-    if (c->rest_size > 0)
-        memcpy(input, c->rest, c->rest_size);
-    ssize_t got = recv(c->fd, input + c->rest_size, input_room - c->rest_size, MSG_DONTWAIT);
+    ssize_t got = recv(c->fd, into + had, room - had, MSG_DONTWAIT);
     if (got < 0 && errno == EAGAIN)
         return;
     if (got <= 0)
         die("the broker closed a connection (role %d, number %u): %s", c->role, c->index,
             got < 0 ? strerror(errno) : "end of stream");
-    size_t size = c->rest_size + (size_t) got;
-    c->rest_size = 0;
-    size_t used = options.protocol->consume(c, input, size);
-    if (used < size)
-        keep(c, input + used, size - used);
+    size_t size = had + (size_t) got, used = options.protocol->consume(c, into, size);
+    c->rest_size = size - used;
+    grow_rest(c, c->rest_size);
+    if (c->rest_size > 0 && (used > 0 || into == input))
+        memmove(c->rest, into + used, c->rest_size);
 }
 
 /* Sleeps with nanosecond precision: polling the clock would take a core from what is measured. */
@@ -212,9 +211,8 @@ void open_all(void)
         all_count += counts[kind];
     all = calloc(all_count, sizeof *all);
     dirty = calloc(all_count, sizeof *dirty);
-    input = malloc(input_room);
     epoll_fd = epoll_create1(0);
-    if (all == NULL || dirty == NULL || input == NULL || epoll_fd < 0)
+    if (all == NULL || dirty == NULL || epoll_fd < 0)
         die("out of memory");
     unsigned at = 0;
     for (unsigned kind = 0; kind < 4; kind++) {

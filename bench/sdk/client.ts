@@ -2,7 +2,7 @@
  * The SDK's client as users write it, with the given number of requests outstanding; prints the
  * same as the load generator (generator.ts, `LoadResult`).
  *
- *     node sdk/client.js ENDPOINT TRANSPORT OUTSTANDING SECONDS WARMUP_SECONDS BROKER_PID
+ *     node sdk/client.js ENDPOINT TRANSPORT OUTSTANDING SECONDS WARMUP_SECONDS BROKER_PID [BODY_BYTES]
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -14,9 +14,9 @@ import type { LoadResult } from '../generator.js';
 
 const PAGE_BYTES = 4096;
 const [endpoint = '', transport = '', ...numbers] = process.argv.slice(2);
-const [outstanding = 1, seconds = 1, warmupSeconds = 1, pid = 0] = numbers.map(Number);
+const [outstanding = 1, seconds = 1, warmupSeconds = 1, pid = 0, bytes = 16] = numbers.map(Number);
 const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
-const body = Buffer.alloc(16, 'x');
+const body = Buffer.alloc(bytes, 'x');
 const client = new Client({
   endpoints: [endpoint],
   transport: transport === 'libzmq' ? 'libzmq' : 'zmtp',
