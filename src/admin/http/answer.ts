@@ -19,6 +19,8 @@ export interface Answer {
   };
   /** Set if whoever made it counts its memory until it is sent. */
   readonly isCounted?: true;
+  /** Called once nobody looks at the body any more, but perhaps never. */
+  readonly sent?: () => void;
   /** What is answered if there is no room for this; default: that it may be asked for again later. */
   readonly withoutRoom?: Answer;
 }

@@ -53,15 +53,19 @@ export type Begin = (
   values: HeaderValues,
 ) => Promise<Answer> | null;
 
+/** @returns the place of a body of so many bytes: it is read to there, and is complete when the reading has ended */
+export type PlaceFor = (bytes: number) => Buffer;
+
 /** The request as it arrives. */
 export interface Incoming extends Connected {
   readonly headers: HeaderValues;
   /**
    * Reads the body, if the operation has `bytes`.
-   * @param keep called for each piece before it is kept; what it throws ends the reading
+   * @param keep called before so many bytes of memory are used; what it throws ends the reading
+   * @param placeFor the place of a large body whose length is known; default: one that V8 collects
    * @throws ERR_HTTP_TOO_LARGE, ERR_HTTP_BODY
    */
-  bytes(bytesMax: number, keep: (bytes: number) => void): Promise<Buffer>;
+  bytes(bytesMax: number, keep: (bytes: number) => void, placeFor?: PlaceFor): Promise<Buffer>;
   /**
    * Has further requests of this connection begin so, if their heads are the same, except for the length of the body
    * and the values of some headers, and the body has arrived with the head. Called before the handler waits for anything.

@@ -1,8 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 
+import { freeBytes } from '../../core/bytes.js';
 import { codeOf } from '../../core/errors.js';
 import { httpError } from '../http/errors.js';
+import type { PlaceFor } from '../http/route.js';
 
 const BODY_BYTES_MAX = 65_536;
 /** A chunked body may have this many chunks of any size; beyond, they hold so many bytes on average. */
@@ -10,6 +12,9 @@ const CHUNKS_FREE = 1024;
 const CHUNK_BYTES_MEAN = 32;
 /** Chunks smaller than half of this are copied together. */
 const PAGE_BYTES = 16_384;
+/** A larger body of known length is put in its place, once so large a part of it has come. */
+const LARGE_BYTES = 65_536;
+const LARGE_PART = 1 / 16;
 /** Reading this much of an unwanted body lets the answer arrive; then the connection is closed. */
 const DISCARDED_BYTES_MAX = 1_048_576;
 
@@ -42,7 +47,8 @@ export async function readBody(
 
 /**
  * Reads the body as bytes.
- * @param keep called for each chunk before it is kept; what it throws ends the reading
+ * @param keep called before so many bytes of memory are used; what it throws ends the reading
+ * @param placeFor the place of a large body whose length is known
  * @returns empty if `keep` has returned false: the body is not wanted any more, and is read without being kept
  * @throws ERR_HTTP_TOO_LARGE, ERR_HTTP_BODY, what `keep` throws
  */
@@ -51,14 +57,21 @@ export async function readBytes(
   goOn: () => void,
   bytesMax: number,
   keep: (bytes: number) => boolean,
+  placeFor?: PlaceFor,
 ): Promise<Buffer> {
-  if (Number(request.headers['content-length'] ?? 0) > bytesMax) throw tooLarge(bytesMax);
+  const length = Number(request.headers['content-length'] ?? 0);
+  if (length > bytesMax) throw tooLarge(bytesMax);
   if (request.headers.expect !== undefined) goOn();
   const body = new Collected();
+  const isLarge = placeFor !== undefined && length > LARGE_BYTES;
   await read(request, (chunk, bytes) => {
     if (bytes > bytesMax) throw tooLarge(bytesMax);
-    if (keep(chunk.length)) body.add(chunk);
-    else body.forget();
+    const before = bytes - chunk.length;
+    const isToPlace = isLarge && !body.hasPlace && bytes >= length * LARGE_PART;
+    const more = isToPlace ? length - before : chunk.length;
+    if (!keep(body.hasPlace ? 0 : more)) body.forget();
+    else if (isToPlace) body.moveTo(placeFor(length), chunk);
+    else body.add(chunk);
   });
   return body.bytes();
 }
@@ -103,8 +116,30 @@ class Collected {
   #parts: Buffer[] = [];
   #page: Buffer | null = null;
   #used = 0;
+  /** Where all of it is put, and how much is there. */
+  #place: Buffer | null = null;
+  #placed = 0;
+
+  get hasPlace(): boolean {
+    return this.#place !== null;
+  }
+
+  /** Puts what is here, and what comes, into its place. */
+  moveTo(place: Buffer, chunk: Buffer): void {
+    this.#endPage();
+    const parts = this.#parts;
+    this.forget();
+    this.#place = place;
+    for (const part of [...parts, chunk]) this.add(part);
+  }
 
   add(chunk: Buffer): void {
+    if (this.#place !== null) {
+      this.#placed += chunk.copy(this.#place, this.#placed);
+      // Only this body has it, and V8 would collect its whole heap for so many of them.
+      if (chunk.length === chunk.buffer.byteLength) freeBytes(chunk);
+      return;
+    }
     // Most bodies are one chunk.
     if (this.#parts.length === 0 || chunk.length >= PAGE_BYTES / 2) {
       this.#endPage();
@@ -120,9 +155,12 @@ class Collected {
     this.#parts = [];
     this.#page = null;
     this.#used = 0;
+    this.#place = null;
+    this.#placed = 0;
   }
 
   bytes(): Buffer {
+    if (this.#place !== null) return this.#place;
     this.#endPage();
     const [first] = this.#parts;
     return this.#parts.length === 1 && first !== undefined ? first : Buffer.concat(this.#parts);

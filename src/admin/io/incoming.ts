@@ -22,12 +22,13 @@ export function incomingOf(
   return {
     address: addressOf(request),
     headers: request.headersDistinct,
-    bytes: async (bytesMax, keep) => {
-      const bytes = await readBytes(request, goOn, bytesMax, (more) => {
+    bytes: async (bytesMax, keep, placeFor) => {
+      const kept = (more: number): boolean => {
         if (response.headersSent) return false;
         keep(more);
         return true;
-      });
+      };
+      const bytes = await readBytes(request, goOn, bytesMax, kept, placeFor);
       if (response.headersSent) throw wrongToken(TOKEN_GONE);
       // The reply may take longer than a connection may be idle.
       request.socket.setTimeout(0);

@@ -15,7 +15,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 
-import { ownCopy } from '../../core/bytes.js';
+import { freeBytes, ownCopy } from '../../core/bytes.js';
 import { monotonicMs } from '../../core/clock.js';
 import type { Holdings, MemoryAccount } from '../../core/holdings.js';
 import { kindOf, type Shortcut, shortcuts } from '../../core/shortcut.js';
@@ -27,8 +27,10 @@ import { RepeatedHead } from './repeated-head.js';
 const TURN_COST = 512;
 /** The end of the turn is scheduled only above this cost. */
 const NOTED_COST = 64;
-/** Most bytes of a slice. */
+/** Most bytes of a slice, but of a body of known length, which the parser does not look at. */
 const SLICE_BYTES = 16_384;
+/** All that a socket reads at once. */
+const BODY_SLICE_BYTES = 65_536;
 /** Most line ends of a slice of a chunked body: each chunk has two. */
 const SLICE_LINES = 64;
 /** Most pieces that wait: each record of TLS is one, which may hold a byte. */
@@ -397,9 +399,13 @@ export class FedSocket extends Duplex implements Waiting {
     if (cost > 0) return cost;
     const [end, lines] = this.#current === null ? this.#headSlice(rest) : this.#bodySlice(rest);
     const isAll = end === rest.length;
+    const isOfBody = this.#bodyLeft !== null && this.#current !== null;
     this.#rest = isAll ? NOTHING : rest.subarray(end);
     this.#isFeeding = true;
     this.#isWanted = this.push(isAll ? rest : rest.subarray(0, end));
+    // The parser has copied it. V8 would collect its whole heap for so many of them.
+    const isDone = isAll && isOfBody && this.readableLength === 0 && end >= SLICE_BYTES;
+    if (isDone && end === rest.buffer.byteLength) freeBytes(rest);
     // By now its request has begun.
     this.#head = NOTHING;
     this.#isFeeding = false;
@@ -446,7 +452,7 @@ export class FedSocket extends Duplex implements Waiting {
   #bodySlice(rest: Buffer): readonly [end: number, lines: number] {
     const most = Math.min(rest.length, SLICE_BYTES);
     if (this.#bodyLeft !== null && this.#bodyLeft > 0) {
-      const end = Math.min(most, this.#bodyLeft);
+      const end = Math.min(rest.length, BODY_SLICE_BYTES, this.#bodyLeft);
       this.#bodyLeft -= end;
       return [end, 0];
     }

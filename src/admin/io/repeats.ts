@@ -49,6 +49,7 @@ export class Repeats implements Connected, Repeater {
   #keepAliveMs: number | null = null;
   /** Bytes of the answer that are counted. */
   #held = 0;
+  #sentAll: (() => void) | null = null;
   #closed: (() => void) | null = null;
 
   constructor(
@@ -95,6 +96,7 @@ export class Repeats implements Connected, Repeater {
     const bytes = countedBytes(given);
     const answer = fed.hold(bytes) ? given : noRoomFor(given);
     this.#held = answer === given ? bytes : 0;
+    this.#sentAll = given.sent ?? null;
     writeAnswer(fed, answer, this.#keepAliveMs, this.#sent);
     if (fed.raw.writableLength === 0) return;
     fed.setTimeout(this.#host.idleMs);
@@ -119,6 +121,7 @@ export class Repeats implements Connected, Repeater {
       return;
     }
     this.fed.hold(-this.#held);
+    this.#sentAll?.();
     // As after a response of Node, which gives a client a second more than it tells it.
     if (this.#isSlow) this.fed.setTimeout((this.#keepAliveMs ?? 0) + 1000);
     this.#isSlow = false;

@@ -238,6 +238,8 @@ export class Shell implements Answering {
       ...headers,
       ...(isLast ? { connection: 'close' } : {}),
     });
+    // (By then the socket has written it, or is closed.)
+    if (answer.sent !== undefined) response.once('close', answer.sent);
     if (isKept) this.#unread.write(response, body);
     else response.end(body);
   }

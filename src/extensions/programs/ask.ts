@@ -1,5 +1,6 @@
 /** Sends one request of a program, and waits for what becomes of it. */
 import type { Answer } from '../../admin/http/answer.js';
+import { isLargeAlone } from '../../core/packed.js';
 import { CLOSED, ENDS, EXPIRED } from './answers.js';
 import type { Call, CallListener, Made } from './call.js';
 import type { Body, Message } from './message.js';
@@ -66,6 +67,12 @@ function isProgress(message: Message): boolean {
 
 /** The last part is kept beside what was made of the others. */
 function withLast({ bytes, roomBytes }: Reply, { frames }: Body): Made {
-  const last = frames.end(frames.count - 1) - frames.start(0);
-  return { bytes: bytes + last, roomBytes: roomBytes + last };
+  let last = 0;
+  let room = 0;
+  for (let index = 0; index < frames.count; index++) {
+    const [buffer, size] = [frames.buffer(index), frames.size(index)];
+    last += size;
+    room += isLargeAlone(buffer, size) ? buffer.length : size;
+  }
+  return { bytes: bytes + last, roomBytes: roomBytes + room };
 }

@@ -8,6 +8,8 @@ import type { Connected } from '../../admin/http/route.js';
 import { TOKEN_PREFIX } from '../../config/http-access.js';
 import { monotonicMs } from '../../core/clock.js';
 import { type Holdings, STALLED_MS } from '../../core/holdings.js';
+import { isLargeAlone } from '../../core/packed.js';
+import { pieceOf } from '../../core/piece.js';
 import { TurnQueue } from '../../core/turn-queue.js';
 import type { Rights } from '../../node/key-rights.js';
 import { identityOf, shownAddress } from '../../zmtp/identity.js';
@@ -215,7 +217,14 @@ export class Callers implements Transport {
   }
 
   writeLasting(peer: PeerId, bytes: Buffer, start: number, end: number, more: boolean): void {
-    this.write(peer, bytes, start, end, more);
+    const piece = isLargeAlone(bytes, end - start) ? pieceOf(bytes) : undefined;
+    const call = this.#calls.get(peer);
+    if (piece === undefined || call === undefined || call.isClosing) {
+      this.write(peer, bytes, start, end, more);
+      return;
+    }
+    call.inbox.share(piece, start, end, more);
+    if (!more) this.#written.add(call);
   }
 
   flush(): void {

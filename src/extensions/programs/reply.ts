@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 
 import type { Answer } from '../../admin/http/answer.js';
 import type { Frames } from '../../core/frames.js';
+import { type Piece, pieceOf } from '../../core/piece.js';
 import { PackWriter } from '../../core/value-bytes.js';
 import type { Made } from './call.js';
 import type { Wanted } from './headers.js';
@@ -22,6 +23,8 @@ export class Reply implements Made {
   /** RFC 2046; random, so that no reply contains it. `null`: the frames are joined. */
   readonly #boundary: string | null;
   #made: PackWriter | null = null;
+  /** Memory of the answer that is this answer's alone; `undefined`: V8 collects it. */
+  piece: Piece | undefined;
 
   /** @param wanted default: the frames joined */
   constructor(wanted?: Wanted) {
@@ -52,6 +55,7 @@ export class Reply implements Made {
     if (this.#boundary === null) {
       const isAlone = this.#made === null && frames.count === body + 1;
       if (!isAlone) this.add({ frames, body });
+      if (isAlone) this.piece = pieceOf(frames.buffer(body));
       const joined = isAlone ? frames.view(body) : this.#made?.takeBuffer();
       return { ...GOOD, type: this.#type, body: joined ?? '' };
     }

@@ -17,6 +17,8 @@ import {
 } from '../../admin/http/route.js';
 import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
+import { pack, packedBytes, packedFrameBytes, putFrameHead, unpack } from '../../core/packed.js';
+import { Piece, pieceOf } from '../../core/piece.js';
 import {
   clientRequest,
   clientRequestWithHeaders,
@@ -106,8 +108,14 @@ export function requestRoute(
     }
     const whole = await received(incoming, call, port, head, boundary);
     const send = (listener: CallListener): void => {
-      if (typeof whole === 'string') call.sendTooLarge(service, whole, listener);
-      else call.send(whole, listener);
+      if (typeof whole === 'string') {
+        call.sendTooLarge(service, whole, listener);
+        return;
+      }
+      const piece = pieceOf(whole.buffer(whole.count - 1));
+      call.send(whole, listener);
+      // The broker holds it as long as it needs it.
+      piece?.release();
     };
     if (isStreamed) return await streamed(call, how, send);
     const of = key === null ? null : { token: tokenName ?? '', service, key: key.key };
@@ -218,6 +226,25 @@ function withBody(head: Frames, body: Buffer): Frames {
   return frames;
 }
 
+/** A request whose body is read to where the broker keeps it: behind its head, as frames that are packed. */
+class LargeRequest {
+  readonly piece: Piece;
+  readonly frames: Frames = new Frames();
+  readonly body: Buffer;
+
+  constructor(head: Frames, bodyBytes: number) {
+    this.piece = new Piece(packedBytes(head, 0, head.count) + packedFrameBytes(bodyBytes));
+    const { bytes } = this.piece.words;
+    const at = pack(head, 0, head.count, bytes, 0, true);
+    const start = putFrameHead(bytes, at, bodyBytes, false);
+    const end = start + bodyBytes;
+    this.body = bytes.subarray(start, end);
+    unpack(bytes, 0, end, this.frames);
+    this.frames.isPacked = true;
+    this.frames.isLasting = true;
+  }
+}
+
 /** What stands before the body. */
 function plain({ query }: Pick<Request, 'query'>, service: Buffer, headers: HeaderValues): Frames {
   const given = SUBMIT_PARAMETERS.find(({ name }) => query[name] !== null);
@@ -275,14 +302,24 @@ async function received(
 ): Promise<Frames | string> {
   const { messageBytesMax, framesMax } = port;
   const most = bodyBytesMax(port, head);
+  const large: LargeRequest[] = [];
+  const placeFor = (bytes: number): Buffer => {
+    const request = new LargeRequest(head, bytes);
+    large.push(request);
+    return request.body;
+  };
+  const keep = (bytes: number): void => call.keep(bytes);
   try {
-    const body = await incoming.bytes(most, (bytes) => call.keep(bytes));
+    const body = await incoming.bytes(most, keep, boundary === null ? placeFor : undefined);
+    const [placed] = large;
+    if (placed?.body === body) return placed.frames;
     if (boundary === null) return withBody(head, body);
     const frames = Frames.of(...head.copyFrom(0));
     const areAll = await addParts(body, boundary, frames, framesMax);
     if (areAll) return frames;
     return `more than ${framesMax - head.count} parts: limits.frames is ${framesMax}`;
   } catch (error) {
+    large[0]?.piece.release();
     if (httpCodeOf(error) !== 'ERR_HTTP_TOO_LARGE') throw error;
     return `a body of more than ${most} bytes: limits.messageBytes is ${messageBytesMax}`;
   }
@@ -307,7 +344,7 @@ async function answered(
 ): Promise<Answer> {
   const reply = new Reply(wanted);
   const outcome = await outcomeOf(timeoutMs, call, send, reply);
-  if (!isDurable) return plainAnswer(outcome, reply, once);
+  if (!isDurable) return passing(plainAnswer(outcome, reply, once), reply);
   if ('type' in outcome) return outcome;
   if (outcome.kind !== 'reply') return endAnswer(outcome);
   const answer = titanicAnswer(outcome);
@@ -315,6 +352,11 @@ async function answered(
   if (answer.status !== 200 || uuid === undefined) return titanicFailure(answer);
   const applied = isAsync ? { 'preference-applied': 'respond-async' } : {};
   return storedAnswer(uuid.toString('latin1'), frameOf(answer.rest, 1), applied);
+}
+
+/** An answer that is sent once: then a large body is nobody's any more. */
+function passing(answer: Answer, { piece }: Reply): Answer {
+  return piece === undefined ? answer : { ...answer, sent: () => piece.release() };
 }
 
 /** @param reply has the parts before the last */

@@ -47,6 +47,30 @@ describe('a request over HTTP', () => {
     await stand.untilNothingIsHeld();
   });
 
+  it('of any size has its own body and reply, also beside others, of which some are left', async () => {
+    const stand = await openStand('{}', 'limits.outputBytes=64MiB');
+    await stand.serve((asked) => asked.frames);
+    const echoed = async (at: number): Promise<void> => {
+      const body = String.fromCharCode(97 + (at % 26)).repeat(1000 + at * 40_000);
+      const { status, text } = await stand.request(body);
+      expect([at, status, text.length, text === body]).toEqual([at, 200, body.length, true]);
+    };
+    const left = async (at: number): Promise<void> => {
+      const signal = AbortSignal.timeout(at);
+      const url = `${stand.url}/services/work/requests`;
+      const headers = { authorization: `Bearer ${SHOP}` };
+      const body = 'z'.repeat(2_000_000);
+      const answer = fetch(url, { method: 'POST', body, headers, signal });
+      await answer.then((got) => got.text()).catch(() => undefined);
+    };
+    for (let round = 0; round < 3; round++) {
+      await Promise.all(
+        Array.from({ length: 40 }, (_, at) => echoed(at)).concat(...[2, 9, 20].map(left)),
+      );
+    }
+    await stand.untilNothingIsHeld();
+  });
+
   it('of the largest size arrives, and a larger one is 413, also if its length is not known', async () => {
     const stand = await openStand('{}', 'limits.messageBytes=1MiB');
     await stand.serve((asked) => String(asked.frames[0]?.length));
