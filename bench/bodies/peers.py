@@ -26,7 +26,8 @@ def cpu_seconds(pid: int) -> float:
 
 
 def load(endpoint: str, outstanding: int, seconds: float, warm_up: float, pid: int, size: int) -> None:
-    body, took = b"x" * size, []  # type: ignore[var-annotated]
+    body = b"x" * size
+    took: "list[float]" = []
     is_over = threading.Event()
 
     def loop(client: Client) -> None:
