@@ -49,6 +49,7 @@ export async function readBody(
  * Reads the body as bytes.
  * @param keep called before so many bytes of memory are used; what it throws ends the reading
  * @param placeFor the place of a large body whose length is known
+ * @param copied told of bytes that were put there, within the call that brought them
  * @returns empty if `keep` has returned false: the body is not wanted any more, and is read without being kept
  * @throws ERR_HTTP_TOO_LARGE, ERR_HTTP_BODY, what `keep` throws
  */
@@ -58,11 +59,12 @@ export async function readBytes(
   bytesMax: number,
   keep: (bytes: number) => boolean,
   placeFor?: PlaceFor,
+  copied?: (bytes: number) => void,
 ): Promise<Buffer> {
   const length = Number(request.headers['content-length'] ?? 0);
   if (length > bytesMax) throw tooLarge(bytesMax);
   if (request.headers.expect !== undefined) goOn();
-  const body = new Collected();
+  const body = new Collected(copied);
   const isLarge = placeFor !== undefined && length > LARGE_BYTES;
   await read(request, (chunk, bytes) => {
     if (bytes > bytesMax) throw tooLarge(bytesMax);
@@ -119,6 +121,11 @@ class Collected {
   /** Where all of it is put, and how much is there. */
   #place: Buffer | null = null;
   #placed = 0;
+  readonly #copied: ((bytes: number) => void) | undefined;
+
+  constructor(copied: ((bytes: number) => void) | undefined) {
+    this.#copied = copied;
+  }
 
   get hasPlace(): boolean {
     return this.#place !== null;
@@ -130,12 +137,17 @@ class Collected {
     const parts = this.#parts;
     this.forget();
     this.#place = place;
-    for (const part of [...parts, chunk]) this.add(part);
+    for (const part of [...parts, chunk]) this.#put(place, part);
+  }
+
+  #put(place: Buffer, chunk: Buffer): void {
+    this.#placed += chunk.copy(place, this.#placed);
   }
 
   add(chunk: Buffer): void {
     if (this.#place !== null) {
-      this.#placed += chunk.copy(this.#place, this.#placed);
+      this.#put(this.#place, chunk);
+      this.#copied?.(chunk.length);
       // Only this body has it, and V8 would collect its whole heap for so many of them.
       if (chunk.length === chunk.buffer.byteLength) freeBytes(chunk);
       return;

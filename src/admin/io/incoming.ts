@@ -12,12 +12,14 @@ export function addressOf({ socket }: IncomingMessage): string | null {
 /**
  * @param goOn sends 100 Continue to a client that waits for it
  * @param repeats see `Incoming.repeats`
+ * @param copied see `readBytes`
  */
 export function incomingOf(
   request: IncomingMessage,
   response: ServerResponse,
   goOn: () => void,
   repeats: Incoming['repeats'],
+  copied: (bytes: number) => void,
 ): Incoming {
   return {
     address: addressOf(request),
@@ -28,7 +30,7 @@ export function incomingOf(
         keep(more);
         return true;
       };
-      const bytes = await readBytes(request, goOn, bytesMax, kept, placeFor);
+      const bytes = await readBytes(request, goOn, bytesMax, kept, placeFor, copied);
       if (response.headersSent) throw wrongToken(TOKEN_GONE);
       // The reply may take longer than a connection may be idle.
       request.socket.setTimeout(0);

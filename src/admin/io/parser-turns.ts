@@ -149,6 +149,7 @@ export class FedSocket extends Duplex implements Waiting {
   #isWanted = false;
   #isFeeding = false;
   #hasEnded = false;
+  #copied = 0;
   /** How many bytes of the end of a head the last slice ended with. */
   #matched = 0;
   /** Bytes of the body that are to come; `null`: unknown, it is chunked. */
@@ -300,6 +301,11 @@ export class FedSocket extends Duplex implements Waiting {
     return true;
   }
 
+  /** So many bytes of the slice that the parser is being given are in the place of their body. */
+  copied(bytes: number): void {
+    this.#copied += bytes;
+  }
+
   /** Begins a request of this connection, now or when those before it are answered. */
   enter(request: IncomingMessage, response: ServerResponse, begin: () => void): void {
     this.#turns.charge(REQUEST_COST);
@@ -399,12 +405,12 @@ export class FedSocket extends Duplex implements Waiting {
     if (cost > 0) return cost;
     const [end, lines] = this.#current === null ? this.#headSlice(rest) : this.#bodySlice(rest);
     const isAll = end === rest.length;
-    const isOfBody = this.#bodyLeft !== null && this.#current !== null;
+    this.#copied = 0;
     this.#rest = isAll ? NOTHING : rest.subarray(end);
     this.#isFeeding = true;
     this.#isWanted = this.push(isAll ? rest : rest.subarray(0, end));
-    // The parser has copied it. V8 would collect its whole heap for so many of them.
-    const isDone = isAll && isOfBody && this.readableLength === 0 && end >= SLICE_BYTES;
+    // V8 would collect its whole heap for so many of them.
+    const isDone = isAll && this.#copied === end && end >= SLICE_BYTES;
     if (isDone && end === rest.buffer.byteLength) freeBytes(rest);
     // By now its request has begun.
     this.#head = NOTHING;

@@ -15,7 +15,7 @@ import { type Answer, COMMON_HEADERS, failure, type Stream } from '../http/answe
 import { httpCodeOf, httpError } from '../http/errors.js';
 import { type Admitted, Front, refusal } from '../http/front.js';
 import { type Guard, type ValidSecret, TOKEN_GONE, wrongToken } from '../http/guard.js';
-import { actorName, type HttpRequest, type Route } from '../http/route.js';
+import { actorName, type HttpRequest, type Incoming, type Route } from '../http/route.js';
 import { Router } from '../http/router.js';
 import { shownUuid, uuidBytes } from '../http/uuids.js';
 import { ambiguityOf } from './ambiguity.js';
@@ -293,14 +293,15 @@ export class Shell implements Answering {
     response: ServerResponse,
   ): Promise<Answer | Stream> {
     const goOn = (): void => response.writeContinue();
-    const incoming = incomingOf(request, response, goOn, (begin, mayDiffer) => {
+    const fed = fedOf(request);
+    const repeats: Incoming['repeats'] = (begin, mayDiffer) => {
       if (secret === null || !response.shouldKeepAlive || request.httpVersion !== '1.1') return;
       // Each such request waits for `100 Continue`.
       if (request.headers.expect !== undefined) return;
-      const fed = fedOf(request);
       const head = { secret, admission: this.#admission, begin };
       fed.repeat(mayDiffer, (bytes) => new Repeats(fed, bytes, head, this.#repeatsHost));
-    });
+    };
+    const incoming = incomingOf(request, response, goOn, repeats, (bytes) => fed.copied(bytes));
     const given = { parts, query, caller, ...actor, incoming };
     const handled = (body: HttpRequest['body']): ReturnType<Route['handle']> =>
       this.#turns.timed(() => route.handle({ ...given, body }));
