@@ -9,15 +9,6 @@ const EMPTY: Buffer = Buffer.alloc(0);
 const BUFFER_COST_BYTES = 256;
 const BUFFER_BYTES_MIN = 512;
 
-/** A frame that stays where it is: an empty one stands for it among the others. */
-interface Shared {
-  /** Where the empty one begins. */
-  at: number;
-  readonly piece: Piece;
-  readonly start: number;
-  readonly end: number;
-}
-
 /**
  * Messages that wait for a peer in this process, packed one after the other: a frame costs two bytes beside its
  * own.
@@ -27,7 +18,13 @@ export class LocalInbox {
   #buffer: Buffer = EMPTY;
   #from = 0;
   #to = 0;
-  readonly #shared: Shared[] = [];
+  /** Frames that stay where they are: an empty one, which begins at `at`, stands for each among the others. */
+  readonly #shared: {
+    at: number;
+    readonly piece: Piece;
+    readonly start: number;
+    readonly end: number;
+  }[] = [];
   #sharedBytes = 0;
   #sharedRoomBytes = 0;
   #taken = new Frames();
