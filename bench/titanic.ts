@@ -128,6 +128,7 @@ const embedded: DeliveryPort = {
   workersOf: () => ({ isServed: true, unservedSince: null }),
   setBacklog: () => undefined,
   setPaused: () => undefined,
+  setLimits: () => undefined,
   submit: (_service, reference) => out.push(reference),
   setStored: () => undefined,
   parts: () => null,

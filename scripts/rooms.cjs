@@ -109,7 +109,7 @@ const ROOMS = {
   ],
   'admin/io': [`core wire admin ${SOCKETS}`, SHELL],
   page: [
-    'core/schema-rows.ts core/service-needs.ts core/fair-history.ts type:admin/api/words.ts type:admin/api/node-answers.ts type:admin/api/stored-answers.ts',
+    'core/schema-rows.ts core/run-limits.ts core/service-needs.ts core/fair-history.ts type:admin/api/words.ts type:admin/api/node-answers.ts type:admin/api/stored-answers.ts',
     'Browsers are given these files and no others: `import type` what admin/api says of answers, or ask the API.',
   ],
   node: [

@@ -45,7 +45,6 @@ import type {
 import type { Interconnect, InternalService, ServiceWatcher } from './ports.js';
 import type { RequestTrace } from './request-trace.js';
 import type { BrokerSink } from './sink.js';
-import { OUT, WORKER } from './state/request-table.js';
 
 /** What the broker holds, for monitoring. */
 export interface BrokerLoad {
@@ -154,16 +153,9 @@ export class Broker {
     this.#data.identities.refreshAll();
   }
 
-  /** Sets the limits of services and their groups (D118). */
+  /** Sets the limits of services and their groups that the configuration has (D118). */
   setServiceLimits(limitsOf: LimitsOf): void {
-    const { services, table, workers } = this.#data;
-    services.setLimits(limitsOf);
-    for (const id of table.all(OUT)) {
-      const worker = workers.find(table.get(id, WORKER));
-      if (worker?.remote === null) worker.service.waiting.counted(id);
-    }
-    this.#data.earlierRuns.count();
-    for (const service of services.all()) workers.schedule(service);
+    this.#data.services.setLimits(limitsOf);
     this.storedDeliveries.limitsChanged();
   }
 

@@ -67,8 +67,11 @@ function serviceStatus(service: Service, source: FigureSource | null): ServiceSt
 /** Groups that wait for a limit and are shown. */
 const HELD_MAX = 10;
 
-function limitsOf({ waiting }: Service, now: number): Pick<ServiceSeen, 'limits' | 'groupLimits'> {
+type ShownLimits = Pick<ServiceSeen, 'limits' | 'groupLimits' | 'limitsSet'>;
+
+function limitsOf({ waiting }: Service, now: number): ShownLimits {
   const { gate, limits } = waiting;
+  const set = limits?.set;
   const ofGroups = limits?.group ?? null;
   return {
     limits: gate && { ...shownLimit(gate.limit), runs: gate.running, held: gate.whyShut(now) },
@@ -79,6 +82,7 @@ function limitsOf({ waiting }: Service, now: number): Pick<ServiceSeen, 'limits'
         .longestHeld(now, HELD_MAX)
         .map(({ group, queued, why }) => ({ group, queued, why })),
     },
+    limitsSet: set === undefined ? null : { by: set.by, at: new Date(set.at).toISOString() },
   };
 }
 
@@ -249,8 +253,8 @@ export class Listing implements Registry {
       const { failedAt } = service.counted;
       const failedMsAgo = failedAt === -Infinity ? null : Math.max(0, Math.round(now - failedAt));
       const clientsAway = away === null ? null : (away.get(service.id) ?? 0);
-      const { limits, groupLimits } = limitsOf(service, now);
-      items.push({ ...status, oldestQueuedMs, clientsAway, limits, groupLimits, failedMsAgo });
+      const limits = limitsOf(service, now);
+      items.push({ ...status, oldestQueuedMs, clientsAway, ...limits, failedMsAgo });
     }
     return { items, next: null };
   }

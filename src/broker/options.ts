@@ -93,6 +93,8 @@ export interface ServiceLimits {
   readonly group: RunLimit | null;
   /** A durable request that waits for its next attempt holds those behind it in its group. */
   readonly holds: boolean;
+  /** Who set them, and when, in wall milliseconds; absent: the configuration. */
+  readonly set?: { readonly by: string; readonly at: number };
 }
 
 /** The limits of a service, by its name; `null`: it has none. */

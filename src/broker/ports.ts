@@ -10,7 +10,10 @@ import type { MemoryAccount } from '../core/holdings.js';
 import type { Failure } from '../wire/failure.js';
 import type { ClientHello, ResumeState } from '../wire/mmi.js';
 import type { ServiceStatus } from '../wire/mmi-answers.js';
+import type { ServiceLimits } from './options.js';
 import type { QuotaName, Quotas } from './quotas.js';
+
+export type { ServiceLimits } from './options.js';
 
 /** A request passed to an internal service. Valid until `request` returns, except for `id`. */
 export interface InternalRequest {
@@ -286,6 +289,11 @@ export interface DeliveryPort {
   workersOf(service: Buffer): ServiceWorkers;
   /** Sets whether requests for a service wait, also if it has workers. */
   setPaused(service: Buffer, isPaused: boolean): void;
+  /**
+   * Sets what operators limit, by the bytes of the names as Latin-1: it stands before what the configuration says of
+   * these services. `null`: it is not known yet, so nothing is sent to workers.
+   */
+  setLimits(limits: ReadonlyMap<string, ServiceLimits> | null): void;
   /** Sets whether to call `roomAt` when workers take what was prepared. */
   setBacklog(service: Buffer, has: boolean): void;
   /**

@@ -1,4 +1,5 @@
 /** Entries of lists and maps of the configuration, in full, and the words in them. */
+import type { WrittenLimits } from '../core/run-limits.js';
 
 /** What a listener or a key may be used for. */
 export type MdpRole = 'client' | 'worker';
@@ -94,18 +95,8 @@ export interface PublisherConfig {
   readonly curve?: ListenerCurveConfig;
 }
 
-/** How many requests may run at once, and start per second; undefined: no limit. */
-export interface RunLimitConfig {
-  readonly running?: number;
-  readonly perSecond?: number;
-  /** How many may start at once after a pause. */
-  readonly burst?: number;
-}
-
 /** An entry of `broker.services`. */
-export interface ServiceLimitsConfig extends RunLimitConfig {
+export interface ServiceLimitsConfig extends WrittenLimits {
   /** A glob over names of services. */
   readonly match: string;
-  /** The limits of each group. */
-  readonly group?: RunLimitConfig & { readonly onFailure?: 'hold' | 'pass' };
 }

@@ -2,17 +2,17 @@
 import { z } from 'zod';
 
 import { isGlob } from '../core/glob.js';
+import { RATE_MIN, RUN_LIMIT_MAX } from '../core/run-limits.js';
 import type { ServiceLimitsConfig } from './entries.js';
 import { GLOB_CHARACTERS_MAX } from './grants.js';
 import { choice, count, expected, keysOf, list, map, number, once } from './kinds.js';
 
-const MOST = 1_000_000;
 const SERVICES_MAX = 1000;
 const GLOB = `a service name of 1 to ${GLOB_CHARACTERS_MAX} characters, * and ? allowed`;
 const limit = () => ({
-  running: count(1, MOST).exactOptional(),
-  perSecond: number(0.001, MOST).exactOptional(),
-  burst: count(1, MOST).exactOptional(),
+  running: count(1, RUN_LIMIT_MAX).exactOptional(),
+  perSecond: number(RATE_MIN, RUN_LIMIT_MAX).exactOptional(),
+  burst: count(1, RUN_LIMIT_MAX).exactOptional(),
 });
 
 interface Written {

@@ -379,6 +379,13 @@ export class Node implements Host {
     const served = this.#attached.flatMap((each) => each.served ?? []);
     const others = this.#attached.flatMap((each) => each.turns ?? []);
     const stored = this.#stored;
+    // What operators have paused and limited is known to the broker before it gets the first request.
+    stored?.titanic.run(
+      stored.time.now(),
+      stored.time.wall(),
+      broker.internalRequests,
+      broker.storedDeliveries,
+    );
     if (this.#pairView === null) {
       const machines = { titanic: stored?.titanic ?? null, pair: null, served, others };
       loop.accompany(turnsOf(broker, machines, stored?.time));

@@ -37,6 +37,8 @@ export function operatorApiOf(operator: Operator, loop: BrokerLoop): OperatorApi
     counts: () => operator.counts(),
     schedules: (after, limit) => ask((answer) => operator.schedules(after, limit, answer)),
     setPaused: (target, isOn, by) => ask((answer) => operator.setPaused(target, isOn, by, answer)),
+    setLimits: (service, limits, by) =>
+      ask((answer) => operator.setLimits(service, limits, by, answer)),
     fireSchedule: (uuid, by) => ask((answer) => operator.fireSchedule(uuid, by, answer)),
     retry: (uuid, by) => ask((answer) => operator.retry(uuid, by, answer)),
     runNow: (uuid, by) => ask((answer) => operator.runNow(uuid, by, answer)),

@@ -1,10 +1,11 @@
 /** What a configuration means to the parts of a node. */
-import type { BrokerOptions, LimitsOf, RunLimit } from '../broker/options.js';
+import type { BrokerOptions, LimitsOf } from '../broker/options.js';
 import type { ListenerRules } from '../broker/rights.js';
 import type { Config } from '../config/config.js';
-import type { ListenerConfig, RunLimitConfig, ServiceLimitsConfig } from '../config/entries.js';
+import type { ListenerConfig, ServiceLimitsConfig } from '../config/entries.js';
 import { quotasOf } from '../config/quotas.js';
 import { GlobSet } from '../core/glob.js';
+import { appliedLimits } from '../core/run-limits.js';
 import { isPostgres } from '../core/postgres-url.js';
 import { packageVersion } from '../core/version.js';
 import { PROTOCOL_EXTENSIONS, RESUME, TITANIC_EXTENSIONS } from '../mmi/protocol-extensions.js';
@@ -12,9 +13,6 @@ import type { MinimalStatus } from '../wire/mmi-answers.js';
 import type { RouterLimits } from '../zmtp/port.js';
 import type { Keys } from './io/keys.js';
 import type { PairView } from './pair-view.js';
-
-/** What may start at once is at least what is due within this time, since the broker's turns are not exact. */
-const TURN_SECONDS = 0.02;
 
 export function routerLimits(config: Config, { rightsOf }: Keys): RouterLimits {
   const { limits } = config;
@@ -105,21 +103,7 @@ function numbersOf(limits: Config['limits']): Readonly<Record<string, number>> {
 export function limitsOfServices(entries: readonly ServiceLimitsConfig[]): LimitsOf {
   const all = entries.map((entry) => ({
     globs: GlobSet.of([entry.match]),
-    limits: {
-      service: runLimit(entry),
-      group: entry.group === undefined ? null : runLimit(entry.group),
-      holds: entry.group?.onFailure === 'hold',
-    },
+    limits: appliedLimits(entry),
   }));
   return (name) => all.find(({ globs }) => globs.matches(name, 0, name.length))?.limits ?? null;
-}
-
-function runLimit({ running, perSecond, burst }: RunLimitConfig): RunLimit | null {
-  if (running === undefined && perSecond === undefined) return null;
-  const rate = perSecond ?? Infinity;
-  return {
-    running: running ?? Infinity,
-    perSecond: rate,
-    burst: burst ?? Math.max(1, rate === Infinity ? 1 : Math.ceil(rate * TURN_SECONDS)),
-  };
 }

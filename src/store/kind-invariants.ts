@@ -2,7 +2,8 @@
 import { KNOWN_KINDS, KEPT_KINDS, numberOfKind } from './record-kind.js';
 
 const REQUEST = numberOfKind('request');
-const PAUSE = numberOfKind('pause');
+/** The kinds of what operators set, which is never due. */
+const NEVER_DUE = [numberOfKind('pause'), numberOfKind('limit')].join(', ');
 const WEBHOOK = numberOfKind('webhook');
 const PENDING = 1;
 
@@ -54,8 +55,8 @@ export function kindInvariants({
       `r.kind IN (${KEPT_KINDS}, ${WEBHOOK}) AND r.key IS NOT NULL`,
     ],
     [
-      'pauses that are due at a time',
-      `r.kind = ${PAUSE} AND (r.not_before < r.expires_at OR r.attempts_ever > 0)`,
+      'pauses and limits that are due at a time',
+      `r.kind IN (${NEVER_DUE}) AND (r.not_before < r.expires_at OR r.attempts_ever > 0)`,
     ],
   ];
 }

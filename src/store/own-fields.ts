@@ -1,7 +1,7 @@
 /**
- * What only one kind of record has: a request its group, a schedule its line, a pause its target, a webhook its receiver. All of a record
- * is one column of the tables, and one field of what the nodes of a pair send each other: numbered fields of
- * their own (core/numbered-fields.ts), so that a later version may add some. They never change.
+ * What only one kind of record has: a request its group, a schedule its line, a pause its target, a webhook its receiver, a
+ * limit what it limits. All of a record is one column of the tables, and one field of what the nodes of a pair send each
+ * other: numbered fields of their own (core/numbered-fields.ts), so that a later version may add some. They never change.
  */
 import { isUtf8 } from 'node:buffer';
 
@@ -13,6 +13,11 @@ import { CRON_BYTES_MAX, SCHEDULE_NAME_BYTES_MAX, TIME_ZONE_BYTES_MAX } from '..
 import { RECORD_KINDS, type KnownKind } from './record-kind.js';
 import { NO_OWN } from './fields.js';
 import { NAME_BYTES_MAX, type StoredRequest, UUID_BYTES } from './request.js';
+
+/** Bytes of the name of a token or user. */
+const WHO_BYTES_MAX = 1024;
+/** Bytes of a number as text. */
+const NUMBER_BYTES_MAX = 32;
 
 interface OwnField {
   readonly field: number;
@@ -40,6 +45,20 @@ const OWN_FIELDS = {
     service: { field: 1, as: 'bytes', min: 0, max: NAME_BYTES_MAX },
     schedule: { field: 2, as: 'bytes', min: 0, max: UUID_BYTES },
   },
+  limit: {
+    service: { field: 1, as: 'bytes', min: 1, max: NAME_BYTES_MAX },
+    /** Who set it. */
+    by: { field: 2, as: 'text', min: 0, max: WHO_BYTES_MAX },
+    /** Decimal numbers; empty: no limit of that kind. */
+    running: { field: 3, as: 'text', min: 0, max: NUMBER_BYTES_MAX },
+    perSecond: { field: 4, as: 'text', min: 0, max: NUMBER_BYTES_MAX },
+    burst: { field: 5, as: 'text', min: 0, max: NUMBER_BYTES_MAX },
+    groupRunning: { field: 6, as: 'text', min: 0, max: NUMBER_BYTES_MAX },
+    groupPerSecond: { field: 7, as: 'text', min: 0, max: NUMBER_BYTES_MAX },
+    groupBurst: { field: 8, as: 'text', min: 0, max: NUMBER_BYTES_MAX },
+    /** `hold` or `pass`; empty: not said. */
+    onFailure: { field: 9, as: 'text', min: 0, max: NUMBER_BYTES_MAX },
+  },
   webhook: {
     url: { field: 1, as: 'text', min: 1, max: 2048 },
     /** The service of the request that it tells of. */
@@ -63,13 +82,14 @@ const BYTES = 256;
 function rowsOf(kind: KnownKind): readonly (readonly [name: string, field: OwnField])[] {
   return Object.entries(OWN_FIELDS[kind]);
 }
-const NUMBERS_MAX = Math.max(...RECORD_KINDS.map((kind) => rowsOf(kind).length));
-const reader = new FieldReader({
-  // 0 is the number of no field.
-  numbers: [0],
-  repeated: [],
-  bytes: Array.from({ length: NUMBERS_MAX }, (_, at) => at + 1),
-});
+/** Of each kind its own: what another kind has under a number is here one of a later version. */
+const READERS = Object.fromEntries(
+  RECORD_KINDS.map((kind) => {
+    const bytes = rowsOf(kind).map(([, { field }]) => field);
+    // 0 is the number of no field.
+    return [kind, new FieldReader({ numbers: [0], repeated: [], bytes })];
+  }),
+) as Readonly<Record<KnownKind, FieldReader>>;
 
 export function packOwn<Kind extends KnownKind>(kind: Kind, own: OwnOf<Kind>): Buffer {
   const values = own as Readonly<Record<string, string | Buffer>>;
@@ -87,6 +107,7 @@ export function packOwn<Kind extends KnownKind>(kind: Kind, own: OwnOf<Kind>): B
 /** @returns `null` if these are not the fields of a record of this kind: a peer, or a database, may say anything */
 export function ownOf<Kind extends KnownKind>(kind: Kind, packed: Buffer): OwnOf<Kind> | null {
   const from = new PackReader(packed);
+  const reader = READERS[kind];
   reader.read(from);
   if (!from.isWhole || !from.isAtEnd) return null;
   const own: Record<string, string | Buffer> = {};

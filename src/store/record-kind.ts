@@ -5,10 +5,10 @@ import { COUNT_MAX } from '../core/numbers.js';
 const LATER_KIND = 'kind-';
 
 /**
- * What a record is. Requests and webhooks are sent to workers; a schedule stores requests, and a pause keeps requests
- * or schedules waiting. In the order of the numbers that encode them.
+ * What a record is. Requests and webhooks are sent to workers; a schedule stores requests, a pause keeps requests
+ * or schedules waiting, and a limit has few of a service's requests run at once. In the order of the numbers that encode them.
  */
-export const RECORD_KINDS = ['request', 'schedule', 'pause', 'webhook'] as const;
+export const RECORD_KINDS = ['request', 'schedule', 'pause', 'webhook', 'limit'] as const;
 export type KnownKind = (typeof RECORD_KINDS)[number];
 /** A kind that this program does not know, from a later version, has its number: such a record is kept, never run. */
 export type RecordKind = KnownKind | `kind-${number}`;
@@ -45,6 +45,7 @@ const COUNTED_AS = {
   webhook: 'work',
   schedule: 'schedules',
   pause: 'pauses',
+  limit: 'limits',
 } as const satisfies Readonly<Record<KnownKind, string>>;
 /** What a record counts as that is not sent to workers; `later`: its kind is one of a later version. */
 export type OtherCount = Exclude<(typeof COUNTED_AS)[KnownKind], 'work'> | 'later';
@@ -54,6 +55,7 @@ export type RecordCount = StoredState | OtherCount;
 export const OTHER_COUNTS: Readonly<Record<OtherCount, readonly [one: string, more: string]>> = {
   schedules: ['schedule', 'schedules'],
   pauses: ['pause', 'pauses'],
+  limits: ['limit', 'limits'],
   later: ['record of a later version', 'records of a later version'],
 };
 

@@ -490,7 +490,8 @@ export interface Store {
   ): void;
   /**
    * Lists pending requests without bodies, in part: those with a number above this one, in order of
-   * their numbers. An empty list: there are no more.
+   * their numbers. An empty list: there are no more. The first list of a store that one broker uses begins with all
+   * records of the kind `limit`, whatever their numbers, which follow again in their places.
    */
   list(after: number, completion: Completion<readonly StoredRequest[]>): void;
   /**

@@ -104,11 +104,7 @@ export class MemoryStore<Tables extends MemoryTables = MemoryTables> implements 
   }
 
   list(after: number, completion: Completion<readonly StoredRequest[]>): void {
-    const list = (): readonly StoredRequest[] =>
-      this.tables
-        .pending()
-        .filter(({ number }) => number > after)
-        .slice(0, PIECE_REQUESTS);
+    const list = (): readonly StoredRequest[] => this.tables.list(after, PIECE_REQUESTS);
     this.ask('list', list, completion);
   }
 

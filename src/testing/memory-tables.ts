@@ -146,6 +146,13 @@ export class MemoryTables {
       .sort((a, b) => a.number - b.number);
   }
 
+  /** See `Store.list`. */
+  list(after: number, most: number): StoredRequest[] {
+    const pending = this.pending();
+    const limits = after === 0 ? pending.filter(({ kind }) => kind === 'limit') : [];
+    return [...limits, ...pending.filter(({ number }) => number > after).slice(0, most)];
+  }
+
   body(uuid: RequestUuid): StoredContent | null {
     const entry = this.requests.get(nameOf(uuid));
     if (entry?.request.state !== 'pending') return null;

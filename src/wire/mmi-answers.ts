@@ -135,7 +135,7 @@ export const ServiceSeen = ServiceStatus.extend({
       runs: count('How many of its requests are at workers.'),
       held: orNull(text(), 'Why none of its requests starts now; null: they may.'),
     }),
-    'The limit of the service (`broker.services`); null: it has none.',
+    'The limit of the service; null: it has none.',
   ),
   groupLimits: orNull(
     object({
@@ -149,6 +149,13 @@ export const ServiceSeen = ServiceStatus.extend({
       ),
     }),
     'The limit of each of its groups; null: they have none.',
+  ),
+  limitsSet: orNull(
+    object({
+      by: orNull(text(), 'Null over HTTP without a token.'),
+      at: text('ISO 8601.'),
+    }),
+    'Which operator set these limits, and when; null: they are those of `broker.services`, or there are none.',
   ),
   failedMsAgo: orNull(
     count(),

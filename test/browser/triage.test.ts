@@ -225,6 +225,32 @@ describe('triage on the page (issue 37)', () => {
     await seen.sees(seen.link('1 replied'));
   });
 
+  itWithTool(
+    'chromium',
+    'limits a service, says what holds, and takes the limits away',
+    async () => {
+      const stand = await Stand.shared();
+      await stand.works('narrow');
+      const seen = await opened(stand, '#/services/narrow');
+      await seen.button('Limit').click();
+      await seen.button('Set the limits').click();
+      await seen.seesText('Enter at least one limit.');
+      await seen.page.getByLabel('Run at once', { exact: true }).fill('2');
+      await seen.page.getByLabel('Of each group: start per second').fill('0.5');
+      await seen.button('Set the limits').click();
+      await seen.seesText(
+        'Limits: 2 running; each group 0.5 per second (burst 1), on failure pass; set by http.token',
+      );
+      await seen.button('Limit').click();
+      expect(await seen.page.getByLabel('Run at once', { exact: true }).inputValue()).toBe('2');
+      await seen.button('Back').click();
+      await seen.button('Unlimit').click();
+      await seen.button('Take the limits away').click();
+      await seen.gone(seen.page.getByText('each group 0.5 per second'));
+      await seen.gone(seen.button('Unlimit'));
+    },
+  );
+
   itWithTool('chromium', 'pauses, resumes, fires and ends a schedule', async () => {
     const stand = await Stand.shared();
     await stand.client.schedule('leap day', 'leaping', 'x', { cron: '0 0 29 2 *' });

@@ -120,8 +120,10 @@ describe('verify', () => {
       'records not sent to workers, but with a partner: 1',
     "UPDATE requests SET key = x'00' WHERE number = 11":
       'records that are no requests, but have an idempotency key: 1',
-    'UPDATE requests SET not_before = expires_at - 1 WHERE number = 14': 'pauses that are due',
-    'UPDATE requests SET attempts_ever = 1 WHERE number = 14': 'pauses that are due at a time: 1',
+    'UPDATE requests SET not_before = expires_at - 1 WHERE number = 14':
+      'pauses and limits that are due',
+    'UPDATE requests SET attempts_ever = 1 WHERE number = 14':
+      'pauses and limits that are due at a time: 1',
   };
 
   for (const [damage, problem] of Object.entries(OF_KINDS)) {

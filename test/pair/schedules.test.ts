@@ -12,6 +12,7 @@ import { ask, tokenOf } from '../support/http.js';
 import { sqliteContent } from '../support/sqlite-content.js';
 import { until } from '../support/until.js';
 
+const JSON_BODY = { 'content-type': 'application/json' };
 const clients: Client[] = [];
 
 afterEach(async () => {
@@ -50,12 +51,19 @@ describe('a schedule of a pair', () => {
     const token = tokenOf(pair.node(active));
     const pause = `${pair.httpOf(active)}/api/v1/services/tick/pause`;
     expect((await ask(pause, { method: 'POST', token })).json).toEqual({ paused: true });
+    const limit = { ...{ method: 'POST', token, body: '{"groupRunning":3}' }, headers: JSON_BODY };
+    const limited = `${pair.httpOf(active)}/api/v1/services/other/limit`;
+    expect((await ask(limited, limit)).json).toEqual({ limited: true });
     await pair.node(active).kill();
     const before = await firings(client);
     await until(async () => (await firings(client)) >= before + 3, 'three more');
     // What was paused at one node is paused at the other.
     const { json } = await ask(`${pair.httpOf(otherOf(active))}/api/v1/services?service=tick`);
     expect(json).toMatchObject({ items: [{ service: 'tick', paused: true }] });
+    const other = `${pair.httpOf(otherOf(active))}/api/v1/services?service=other`;
+    expect((await ask(other)).json).toMatchObject({
+      items: [{ limits: null, groupLimits: { running: 3 }, limitsSet: { by: null } }],
+    });
     await pair.start(active);
     expect(await pair.inSync()).toBe(otherOf(active));
     await client.unschedule('every');

@@ -52,6 +52,11 @@ const LINE = {
   service: Buffer.from('echo'),
 };
 
+const LIMIT = {
+  ...{ service: Buffer.from('echo'), by: 'alice', running: '2', perSecond: '0.5', burst: '3' },
+  ...{ groupRunning: '1', groupPerSecond: '', groupBurst: '', onFailure: 'hold' },
+};
+
 /** What tells a record of each kind from a request. The compiler asks for each kind. */
 const FIELDS: Readonly<Record<Exclude<KnownKind, 'webhook'>, Partial<StoredRequest>>> = {
   request: {},
@@ -62,6 +67,11 @@ const FIELDS: Readonly<Record<Exclude<KnownKind, 'webhook'>, Partial<StoredReque
   pause: {
     ...{ service: Buffer.from(TITANIC_SCHEDULE), owner: 'anonymous', isShared: false },
     own: packOwn('pause', { service: Buffer.from('echo'), schedule: Buffer.alloc(0) }),
+    ...{ maxAttempts: 1, notBefore: NEVER, expiresAt: NEVER },
+  },
+  limit: {
+    ...{ service: Buffer.from(TITANIC_SCHEDULE), owner: 'anonymous', isShared: false },
+    own: packOwn('limit', LIMIT),
     ...{ maxAttempts: 1, notBefore: NEVER, expiresAt: NEVER },
   },
 };

@@ -178,7 +178,7 @@ export class StageStore implements TitanicReads, Pick<Store, 'commit'> {
   }
 
   #listed(after: number): readonly StoredRequest[] {
-    return this.disk.pending.filter(({ number }) => number > after).slice(0, this.disk.piece);
+    return this.disk.tables.list(after, this.disk.piece);
   }
 
   #body(uuid: RequestUuid): StoredContent | null {

@@ -1,5 +1,6 @@
 import { accept, close, dead, NOON, reply, requestOf, sweep, uuidOf } from './store-changes.js';
 import type { StoredRequest } from '../../src/store/store.js';
+import { acceptKind } from './record-kinds.js';
 import type { Subject } from './store-contract.js';
 
 const LARGE_BYTES = 16 * 1024 * 1024;
@@ -45,6 +46,28 @@ export function describeStoreReading(subject: Subject, isShared: boolean): void 
     });
     expect(await user.lookUp(uuidOf(3))).toMatchObject({ state: 'dead', reason: 'dead 3' });
     expect(await user.lookUp(uuidOf(4))).toMatchObject({ state: 'absent' });
+  });
+
+  it('lists the limits of operators first, then all in order of their numbers, if it is not shared', async () => {
+    const { user } = subject;
+    const limits = [acceptKind('limit', 5), acceptKind('limit', 8)];
+    // Many that have ended, of which some lie beyond the limits, are passed over.
+    const ended = Array.from({ length: 40 }, (_, n) => accept(100 + n));
+    const [first, ...others] = [accept(1), acceptKind('pause', 3), ...limits, accept(9)];
+    await user.commit(first, ...others, ...ended);
+    await user.commit(...ended.map((_, n) => reply(100 + n)));
+    await subject.reopen();
+    const { user: again } = subject;
+    const listed = await again.list(0);
+    expect(Array.isArray(listed)).toBe(true);
+    const kinds = (listed as StoredRequest[]).map(({ kind }) => kind);
+    const inOrder = ['request', 'pause', 'limit', 'limit', 'request'];
+    expect(kinds).toEqual(isShared ? inOrder : ['limit', 'limit', ...inOrder]);
+    const next = await again.list((listed as StoredRequest[]).at(-1)?.number ?? 0);
+    expect(next).toEqual([]);
+    expect(again.recovered.counts.limits).toBe(2);
+    await again.commit(close(5), close(8));
+    expect((await again.list(0)) as object[]).toHaveLength(3);
   });
 
   it('says when its newest request was accepted, whatever became of it (D110)', async () => {

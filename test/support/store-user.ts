@@ -81,6 +81,12 @@ export class StoreUser implements NodeStoreEvents {
       if (piece.length === 0) break;
       user.pending.push(...piece);
     }
+    // The limits of a file come first, and again in their places.
+    const places = new Map(user.pending.map(({ uuid }, at) => [uuid.toString('latin1'), at]));
+    const inPlaces = user.pending.filter(
+      ({ uuid }, at) => places.get(uuid.toString('latin1')) === at,
+    );
+    user.pending.splice(0, Infinity, ...inPlaces);
     user.told.length = 0;
     return user;
   }

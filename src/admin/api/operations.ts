@@ -8,6 +8,7 @@ import {
   ClientQuery,
   DayQuery,
   HistoryQuery,
+  LimitBody,
   MapQuery,
   RefusalQuery,
   RequestQuery,
@@ -133,6 +134,18 @@ export const OPERATIONS = {
     '/api/v1/services/{service}/resume',
     'Let the requests for a paused service go to its workers again',
     RESUMED,
+    OF_SERVICE,
+  ),
+  limitService: change(
+    '/api/v1/services/{service}/limit',
+    'Limit how many requests of a service, and of each of its groups, run at once and start per second',
+    ['The limits hold, in place of all others; they are on disk.', 'Limited'],
+    { ...OF_SERVICE, body: LimitBody },
+  ),
+  unlimitService: change(
+    '/api/v1/services/{service}/unlimit',
+    'Take away the limits that an operator set: those of the configuration hold again',
+    ['No limits of an operator hold; the change is on disk.', 'Limited'],
     OF_SERVICE,
   ),
   contract: read(

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 
 import { unescapeName } from '../../core/escape.js';
+import { RATE_MIN, RUN_LIMIT_MAX } from '../../core/run-limits.js';
 import { JOB_ROWS, type JOB_OPTIONS, type JobOptionRow } from '../../wire/job-option-table.js';
 import { lazily } from './words.js';
 
@@ -77,6 +78,30 @@ export const UuidPart = lazily(() => ({
 
 export const ServicePart = lazily(() => ({
   service: z.string().describe('Name of the service, as in lists.').transform(serviceName),
+}));
+
+// ---------------------------------------------------------------- bodies
+
+function limitCount(about: string) {
+  return integer(1, RUN_LIMIT_MAX).optional().describe(about);
+}
+
+function limitRate(about: string) {
+  const error = `must be a number from ${RATE_MIN} to ${RUN_LIMIT_MAX}`;
+  return z.number(error).min(RATE_MIN, error).max(RUN_LIMIT_MAX, error).optional().describe(about);
+}
+
+/** Limits of a service: an absent one is no limit. */
+export const LimitBody = lazily(() => ({
+  running: limitCount('How many of its requests are at workers at once.'),
+  perSecond: limitRate('How many of its requests start per second.'),
+  burst: limitCount('How many may start at once after a pause; needs `perSecond`.'),
+  groupRunning: limitCount('The same as `running`, for each of its groups.'),
+  groupPerSecond: limitRate('The same as `perSecond`, for each of its groups.'),
+  groupBurst: limitCount('The same as `burst`, for each of its groups; needs `groupPerSecond`.'),
+  onFailure: choice(['hold', 'pass'])
+    .optional()
+    .describe('Whether a durable request that waits for its next attempt holds its group.'),
 }));
 
 // ---------------------------------------------------------------- queries

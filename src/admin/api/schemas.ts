@@ -48,6 +48,7 @@ export const SCHEMAS = {
   StoredCounts: stored.StoredCounts,
   Changed: stored.Changed,
   Paused: stored.Paused,
+  Limited: stored.Limited,
   Fired: stored.Fired,
   BulkResult: stored.BulkResult,
 };

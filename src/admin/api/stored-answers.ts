@@ -234,6 +234,8 @@ export type Schedule = Json<typeof Schedule>;
 
 export const Paused = object({ paused: flag() });
 
+export const Limited = object({ limited: flag() });
+
 export const Fired = object({
   fired: flag(),
   uuid: uuid.describe('UUID of the request that is stored.'),

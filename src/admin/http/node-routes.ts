@@ -1,3 +1,4 @@
+import type { Service } from '../api/node-answers.js';
 import { OPERATIONS } from '../api/operations.js';
 import { httpError } from './errors.js';
 import type { Pace } from './pace.js';
@@ -12,7 +13,11 @@ import { jsonRoute, pacedRoute, type Route } from './route.js';
 export function nodeRoutes({ node }: Ports, pace: Pace): Route[] {
   return [
     jsonRoute(OPERATIONS.status, () => node.status()),
-    pacedRoute(OPERATIONS.services, pace, ({ query }) => node.services(query)),
+    pacedRoute(OPERATIONS.services, pace, ({ query, caller }) => {
+      const { items, next } = node.services(query);
+      if (caller !== 'anyone') return { items, next };
+      return { items: items.map(withoutOperator), next };
+    }),
     pacedRoute(OPERATIONS.contract, pace, ({ parts: { service } }) => {
       const contracts = node.contracts(service);
       if (contracts !== null) return contracts;
@@ -27,4 +32,10 @@ export function nodeRoutes({ node }: Ports, pace: Pace): Route[] {
       return { items: items.map((worker) => ({ ...worker, key: null, address: null })), next };
     }),
   ];
+}
+
+/** Only holders of a token see who set the limits of a service. */
+function withoutOperator(service: Service): Service {
+  const { limitsSet } = service;
+  return limitsSet === null ? service : { ...service, limitsSet: { ...limitsSet, by: null } };
 }

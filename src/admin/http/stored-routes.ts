@@ -1,6 +1,7 @@
 import { escapeName } from '../../core/escape.js';
 import { frameJson } from '../../core/frame-json.js';
 import { WALL_MS_MAX } from '../../core/numbers.js';
+import { type FlatLimits, type WrittenLimits, writtenLimits } from '../../core/run-limits.js';
 import { readWorkerText } from '../../store/attempt.js';
 import type { ShownBody } from '../../store/bodies.js';
 import type {
@@ -15,6 +16,7 @@ import { SHOWN_ROWS } from '../../store/request.js';
 import type { Owner } from '../../store/store.js';
 import { KEPT_ROWS, type KeptOptions } from '../../wire/job-option-table.js';
 import { type Answer, json } from './answer.js';
+import type { BodyOf } from '../api/operation.js';
 import { OPERATIONS } from '../api/operations.js';
 import { NO_CURSOR } from '../api/parameters.js';
 import type {
@@ -44,6 +46,8 @@ import { selectionOf, triageRoutes } from './triage-routes.js';
 import { type Cursors, shownUuid } from './uuids.js';
 
 const HIDDEN = 'bodies cannot be read: titanic.showBodies is false';
+const NOT_KEPT =
+  'limits of operators are kept with durable requests, and titanic.enabled is false: set them in broker.services';
 /** A place in the list of schedules: its due time, and its uuid. */
 const DUE_BYTES = 8;
 const SCHEDULE_CURSOR_BYTES = DUE_BYTES + 16;
@@ -62,6 +66,14 @@ export function storedRoutes(ports: Ports, pace: Pace, cursors: Cursors): Route[
   ): Promise<{ paused: boolean }> => {
     requireDone(await operatorApi().setPaused(target, paused, actorName(actor)));
     return { paused };
+  };
+  const setLimits = async (
+    service: Buffer,
+    limits: WrittenLimits | null,
+    actor: Actor,
+  ): Promise<void> => {
+    if (ports.operatorApi() === 'off') throw httpError('ERR_HTTP_NOT_FOUND', NOT_KEPT);
+    requireDone(await operatorApi().setLimits(service, limits, actorName(actor)));
   };
   return [
     route(OPERATIONS.storedRequests, (request) => listed(operatorApi(), request, pace, cursors)),
@@ -106,6 +118,20 @@ export function storedRoutes(ports: Ports, pace: Pace, cursors: Cursors): Route[
     jsonRoute(OPERATIONS.resumeService, ({ parts: { service }, ...actor }) =>
       pause({ kind: 'service', of: service }, false, actor),
     ),
+    jsonRoute(OPERATIONS.limitService, async ({ parts: { service }, body, ...actor }) => {
+      if (/^(mmi|titanic)\./.test(service.toString('latin1'))) {
+        throw wrongParameter(
+          'service',
+          'the broker serves it itself: only services of workers have limits',
+        );
+      }
+      await setLimits(service, writtenIn(body), actor);
+      return { limited: true };
+    }),
+    jsonRoute(OPERATIONS.unlimitService, async ({ parts: { service }, ...actor }) => {
+      await setLimits(service, null, actor);
+      return { limited: false };
+    }),
     jsonRoute(OPERATIONS.pauseSchedule, ({ parts: { uuid }, ...actor }) =>
       pause({ kind: 'schedule', of: uuid }, true, actor),
     ),
@@ -131,6 +157,21 @@ export function storedRoutes(ports: Ports, pace: Pace, cursors: Cursors): Route[
     }),
     ...triageRoutes(operatorApi, pace, cursors),
   ];
+}
+
+/** @throws ERR_HTTP_PARAMETER */
+function writtenIn(body: BodyOf<typeof OPERATIONS.limitService>): WrittenLimits {
+  const given = Object.entries(body).filter(([, value]) => value !== undefined);
+  const flat = Object.fromEntries(given) as FlatLimits;
+  if (given.length === 0) throw wrongParameter('running', 'give at least one limit');
+  for (const [burst, rate] of [
+    ['burst', 'perSecond'],
+    ['groupBurst', 'groupPerSecond'],
+  ] as const) {
+    if (flat[burst] === undefined || flat[rate] !== undefined) continue;
+    throw wrongParameter(burst, `is of use only with ${rate}`);
+  }
+  return writtenLimits(flat);
 }
 
 async function listed(

@@ -461,6 +461,12 @@ const TABLE = {
     meaning:
       'Whoever forgets one finds it here: the alerts MajordomoServicePaused and MajordomoPauseForgotten tell of one that lasts a day.',
   },
+  titanic_limits: {
+    type: 'gauge',
+    labels: {},
+    help: 'Services that an operator has limited.',
+    meaning: 'Whoever forgets one finds it here. Those of the configuration are not counted.',
+  },
   titanic_later_records: {
     type: 'gauge',
     labels: {},

@@ -15,6 +15,7 @@ import type {
   InternalClient,
   InternalWorker,
   OwnerRights,
+  ServiceLimits,
   ServiceWorkers,
   StoredBody,
   Submitter,
@@ -31,6 +32,7 @@ import {
   REFERENCE,
   type RequestId,
   SERVICE,
+  WORKER,
 } from '../state/request-table.js';
 import type { BrokerData } from './broker-data.js';
 import type { Deliveries } from './deliveries.js';
@@ -119,6 +121,11 @@ export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
     if (service === null || isPaused) return;
     this.#data.workers.schedule(service);
     this.offerRoom(service);
+  }
+
+  setLimits(limits: ReadonlyMap<string, ServiceLimits> | null): void {
+    this.#data.services.setOperatorLimits(limits);
+    this.limitsChanged();
   }
 
   setStored(name: Buffer, hasStored: boolean): void {
@@ -245,10 +252,17 @@ export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
     if (plainCount === 1 && groupCount > 0) this.offerRoom(service);
   }
 
-  /** The limits of services are others than before. */
+  /** The limits of services are others than before: what is at workers is counted anew. */
   limitsChanged(): void {
-    for (const { name, hasStored } of this.#data.services.all()) {
-      if (hasStored) this.#client?.groupRoomAt(name, null);
+    const { services, table, workers, earlierRuns } = this.#data;
+    for (const id of table.all(OUT)) {
+      const worker = workers.find(table.get(id, WORKER));
+      if (worker?.remote === null) worker.service.waiting.counted(id);
+    }
+    earlierRuns.count();
+    for (const service of services.all()) {
+      workers.schedule(service);
+      if (service.hasStored) this.#client?.groupRoomAt(service.name, null);
     }
   }
 

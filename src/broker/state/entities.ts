@@ -170,6 +170,8 @@ export class Service {
   hasStored = false;
   /** Whether an operator paused it: nothing is dispatched, also not to other brokers. */
   isPaused = false;
+  /** Whether an operator set its limits. */
+  isLimited = false;
   readonly waiting: Waiting;
   /** Whether Titanic has more requests for it. */
   hasBacklog = false;

@@ -61,6 +61,7 @@ export class Gate {
   /** Why nothing of it starts now; `null`: something may. */
   whyShut(now: number): string | null {
     const { running } = this.limit;
+    if (running === 0) return 'what operators have limited is still being read from the store';
     if (this.running >= running) return `${this.running} of ${running} run`;
     return this.isTimed ? `next start in ${Math.ceil(Math.max(0, this.opensAt - now))} ms` : null;
   }

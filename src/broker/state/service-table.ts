@@ -8,7 +8,7 @@ import type { RandomFill } from '../../core/random.js';
 import type { Identities, Identity } from './identities.js';
 import type { RequestTable } from './request-table.js';
 import { Service } from './entities.js';
-import type { LimitsOf } from '../options.js';
+import type { LimitsOf, ServiceLimits } from '../options.js';
 import type { Gates } from './gates.js';
 import { Groups, type SharedParts, Waiting } from './waiting.js';
 
@@ -21,13 +21,19 @@ const REMEMBERED_MS = 600_000;
 const REMEMBERED_MAX = 10_000;
 /** Maximum number of remembered services that never had a worker: a peer can name any number of them. */
 const REMEMBERED_UNSERVED_MAX = 1000;
+/** While it is not known which services operators limit. */
+const NOTHING_STARTS: ServiceLimits = {
+  service: { running: 0, perSecond: Infinity, burst: 1 },
+  group: null,
+  holds: false,
+};
 /** Maximum number of services that are forgotten at once: tens of thousands can end together. */
 const FORGOTTEN_AT_ONCE_MAX = 1024;
 
 /**
  * All services by name and number. A service is *in use*, and counts in the limits, while it has
- * workers or waiting requests. Otherwise it is only listed: because it has stored requests, because it is
- * paused, or because it was one of these a short time ago.
+ * workers or waiting requests. Otherwise it is only listed: because it has stored requests, because an operator
+ * paused or limited it, or because it was one of these a short time ago.
  */
 export class ServiceTable {
   readonly #byName: ByteTable;
@@ -37,6 +43,8 @@ export class ServiceTable {
   readonly #identities: Identities;
   readonly #parts: SharedParts;
   #limitsOf: LimitsOf = () => null;
+  /** The limits that operators set; `null`: they are not known yet. */
+  #ofOperators: ReadonlyMap<string, ServiceLimits> | null = new Map();
   #withWorkers = 0;
   #inUse = 0;
   /** Services that ended since the last turn. */
@@ -108,7 +116,7 @@ export class ServiceTable {
     const id = this.#freeIds.pop() ?? this.#byId.length;
     const waiting = new Waiting(id, this.#parts);
     const service = new Service(id, name, this.#counted.of(escapeName(name)), waiting);
-    const limits = this.#limitsOf(name);
+    const limits = this.#limitsFor(name);
     if (limits !== null) waiting.setLimits(limits);
     this.#byId[id] = service;
     this.#byName.add(name, id);
@@ -126,10 +134,39 @@ export class ServiceTable {
     if (before > 0 && after === 0) this.#withWorkers--;
   }
 
-  /** Sets the limits of all services. What is at workers is to be counted then. */
+  /** Sets the limits that the configuration has. What is at workers is to be counted then. */
   setLimits(limitsOf: LimitsOf): void {
     this.#limitsOf = limitsOf;
-    for (const { name, waiting } of this.all()) waiting.setLimits(limitsOf(name));
+    this.#setAllLimits();
+  }
+
+  /** Sets the limits that operators have set: see `DeliveryPort.setLimits`. What is at workers is to be counted then. */
+  setOperatorLimits(limits: ReadonlyMap<string, ServiceLimits> | null): void {
+    this.#ofOperators = limits;
+    for (const key of limits?.keys() ?? []) {
+      const name = Buffer.from(key, 'latin1');
+      const service = this.find(name, 0, name.length) ?? this.#make(name);
+      service.isLimited = true;
+      this.#recall(service);
+    }
+    this.#setAllLimits();
+    if (limits === null) return;
+    for (const service of this.all()) {
+      if (!service.isLimited || limits.has(service.name.toString('latin1'))) continue;
+      service.isLimited = false;
+      this.#endIfUnused(service);
+    }
+  }
+
+  #setAllLimits(): void {
+    for (const { name, waiting } of this.all()) waiting.setLimits(this.#limitsFor(name));
+  }
+
+  #limitsFor(name: Buffer): ServiceLimits | null {
+    const operators = this.#ofOperators;
+    if (operators === null) return NOTHING_STARTS;
+    const set = operators.size === 0 ? undefined : operators.get(name.toString('latin1'));
+    return set ?? this.#limitsOf(name);
   }
 
   /** Sets whether it is paused. A paused one is listed. @returns `null`: it is unknown, and not paused */
@@ -258,7 +295,7 @@ export class ServiceTable {
   }
 }
 
-/** Whether a service is in use, or listed because of what is stored for it, or because it is paused. */
-function isKept({ namedBy, hasStored, isPaused }: Service): boolean {
-  return namedBy !== null || hasStored || isPaused;
+/** Whether a service is in use, or listed because of what is stored for it, or of what an operator ordered. */
+function isKept({ namedBy, hasStored, isPaused, isLimited }: Service): boolean {
+  return namedBy !== null || hasStored || isPaused || isLimited;
 }

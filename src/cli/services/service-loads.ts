@@ -77,6 +77,7 @@ export function asOverMmi(services: readonly Facts[]): readonly Facts[] {
       failedMsAgo: _failed,
       limits: _limits,
       groupLimits: _groupLimits,
+      limitsSet: _limitsSet,
       ...service
     }) => service,
   );

@@ -1,4 +1,4 @@
-/** `majordomo services`: the services of a broker and their load; shows, describes, pauses and resumes one, exports contracts. */
+/** `majordomo services`: the services of a broker and their load; shows, describes, pauses and limits one, exports contracts. */
 import type { Command } from 'commander';
 
 import { failuresOf, oldestOf, repliesOf } from '../../core/service-needs.js';
@@ -12,6 +12,7 @@ import { addOperatorOptions, type OperatorOptions, postTo } from '../connection/
 import { addLookOptions, look, type LookOptions, WHERE_TEXT } from '../connection/broker-state.js';
 import { defineDescribe } from './describe.js';
 import { defineExport } from './export.js';
+import { defineLimits } from './limits.js';
 import { countText, figure, freeOf, msText, nameOf, rateText } from './cells.js';
 import {
   addNameOption,
@@ -36,6 +37,7 @@ const EXAMPLES = [
   ['majordomo services describe render', 'what it takes and answers'],
   ['majordomo services export --asyncapi', 'what all services take and answer, as AsyncAPI'],
   ['majordomo services pause render', 'its requests wait; what its workers have goes on'],
+  ['majordomo services limit render --running 5', 'at most five of its requests run at once'],
   ['majordomo services -o name', 'the names alone, one per line'],
   ["majordomo services -o json | jq '.[] | select(.queued > 100)'", 'the JSON of mmi.services'],
 ] as const;
@@ -93,6 +95,7 @@ export function define(command: Command): void {
   defineShow(command);
   defineDescribe(command);
   defineExport(command);
+  defineLimits(command);
   for (const [name, about, past] of ACTIONS) {
     const action = addSubcommand(command, name, about).argument('<service>', 'named as in lists');
     addOperatorOptions(action)

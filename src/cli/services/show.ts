@@ -138,8 +138,9 @@ function linesOf(service: Facts): readonly string[] {
   ];
 }
 
-function limitLines({ limits, groupLimits }: Facts): readonly string[] {
+function limitLines({ limits, groupLimits, limitsSet }: Facts): readonly string[] {
   const [own, ofGroups] = [factsIn(limits), factsIn(groupLimits)];
+  const set = factsIn(limitsSet);
   const held = own?.['held'];
   return [
     ...(own === null
@@ -152,7 +153,13 @@ function limitLines({ limits, groupLimits }: Facts): readonly string[] {
       ({ group, queued, why }) =>
         `         ${printable(group)}: ${printable(queued)} queued; ${printable(why)}`,
     ),
+    ...(set === null ? [] : [`         set${whoText(set['by'])} at ${printable(set['at'])}`]),
   ];
+}
+
+/** Who an operator is told only to those with a token. */
+function whoText(by: unknown): string {
+  return typeof by === 'string' ? ` by ${printable(by)}` : ' by an operator';
 }
 
 function limitText({ running, perSecond, burst }: Facts): string {

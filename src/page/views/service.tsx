@@ -13,6 +13,7 @@ import { Button, Card, Empty, Figure, Loading } from '../controls.js';
 import { askPerson, order, toast } from '../dialogs.js';
 import { count, line, millis, moment, NONE, perSecond, span } from '../format.js';
 import { linkTo } from '../address.js';
+import { LimitButtons, Limits } from '../limits.js';
 import { Breaking, decoded, Name, StatePill, WorkerLink } from '../names.js';
 import { usePolled } from '../poll.js';
 import { RequestTable, StateCounts } from '../requests.js';
@@ -74,7 +75,12 @@ export function ServiceView({ service }: { service: string }): VNode {
         error={answer === null ? null : error}
         tools={
           answer?.service === undefined ? null : (
-            <PauseButton {...answer.service} isBehind={isBehind} />
+            <>
+              <PauseButton {...answer.service} isBehind={isBehind} />
+              {service.startsWith('titanic.') ? null : (
+                <LimitButtons {...answer.service} isBehind={isBehind} />
+              )}
+            </>
           )
         }
       >
@@ -147,6 +153,7 @@ function Facts({ name, service: now, samples }: Loaded & { readonly name: string
           <Figure key={label} label={label} value={value} about={about} />
         ))}
       </div>
+      {now === undefined ? null : <Limits {...now} />}
       {durable === null ? null : <StateCounts of="Durable" counts={durable} service={name} />}
     </>
   );

@@ -269,7 +269,11 @@ class StoreThread {
   /** Orders that arrive meanwhile are carried out before it reads on. */
   #list(order: OrderOf<'list'>, after: number): void {
     const failure = this.#try(() => {
-      const { requests, next } = this.#connection.tables.pending(after, LISTED_REQUESTS);
+      const { requests, next } = this.#connection.tables.pending(
+        after,
+        LISTED_REQUESTS,
+        order.args[0] === 0,
+      );
       if (next === null) this.#answers.donePending(order, requests);
       else {
         setImmediate(() => this.#listOn(order, next));

@@ -90,6 +90,10 @@ export class Activation implements LaterParts {
     this.schedules.restorePause(request);
   }
 
+  restoreLimit(request: StoredRequest): void {
+    this.schedules.limits.restore(request);
+  }
+
   scheduleGone(uuid: RequestUuid): void {
     this.schedules.gone(uuid);
   }
@@ -146,6 +150,8 @@ export class Activation implements LaterParts {
     for (const request of requests) {
       if (index.find(request.uuid) === NO_SLOT) this.requests.restore(request);
     }
+    // A file lists them first: no service waits until all that is pending is read.
+    if (this.#context.claims === null) this.schedules.limits.isKnown = true;
   }
 
   #recovered(): void {

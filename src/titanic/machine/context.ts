@@ -28,10 +28,10 @@ export type TitanicReads = Pick<Store, 'list' | 'load' | 'lookUp'>;
 /** What it uses of a store that several brokers share. */
 export type TitanicClaims = Pick<ClaimStore, 'claim' | 'listKept' | 'hint'>;
 
-/** The service under which schedules and pauses are stored, and their keys (D80). */
+/** The service under which schedules, pauses and limits are stored, and their keys (D80). */
 export const SCHEDULE_SERVICE: Buffer = Buffer.from(TITANIC_SCHEDULE);
 
-/** What schedules and pauses have in the fields that a client chooses of a request. */
+/** What schedules, pauses and limits have in the fields that a client chooses of a request. */
 export const UNSENT = {
   service: SCHEDULE_SERVICE,
   partner: NO_PARTNER,
@@ -69,6 +69,8 @@ export class TitanicContext {
   readonly hints: Hints | null;
   /** The services that the broker was told are paused: bytes as Latin-1. */
   readonly pausedServices: Set<string> = new Set();
+  /** Whether the broker was told of limits of operators, or that there are some. */
+  hasToldLimits = false;
   /** The schedules that hear how their last requests end, by `requestKey`; at most one for each schedule. */
   readonly scheduled: Map<string, { requestEnded(outcome: TitanicEnd): void }> = new Map();
   /** The number of the next request that is accepted. */

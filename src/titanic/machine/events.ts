@@ -165,6 +165,21 @@ export const TITANIC_EVENTS = {
   ),
   'service.paused': warn('{who} paused {service}: its requests wait', { service, who }),
   'service.resumed': info('{who} resumed {service}', { service, who }),
+  'service.limited': info('{who} limited {service}: {limits}', {
+    service,
+    limits: field.string('the limits in words'),
+    who,
+  }),
+  'service.unlimited': info(
+    '{who} took the limits of {service} away',
+    { service, who },
+    'those of the configuration hold again, if there are any',
+  ),
+  'service.limit_unreadable': error(
+    'limits that an operator set ({uuid}…) cannot be read here: they do not hold',
+    { uuid },
+    'a later version has set them, and this one does not understand them',
+  ),
   'clock.stepped': warn(
     ({ stepMs, pending, replied, dead }) => {
       const how = stepMs > 0 ? `set forward by ${stepMs} ms` : `set back by ${-stepMs} ms`;

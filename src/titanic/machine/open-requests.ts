@@ -117,9 +117,10 @@ interface LastAttempt {
 
 /** What parts that are made later do for those made before them. */
 export interface LaterParts extends IntentMaker {
-  /** See `OpenRequests.restore`: a schedule, or a pause, which is not dispatched (D80). */
+  /** See `OpenRequests.restore`: what is not dispatched (D80). */
   restoreSchedule(request: StoredRequest, claimed: ClaimedRequest | null): void;
   restorePause(request: StoredRequest): void;
+  restoreLimit(request: StoredRequest): void;
   /** Called for every request that ended. */
   scheduleGone(uuid: RequestUuid): void;
   /** The schedules that this broker has claimed. */
@@ -412,6 +413,7 @@ export class OpenRequests {
     webhook: (request, claimed) => this.#restoreWork(request, claimed),
     schedule: (request, claimed) => this.#later.restoreSchedule(request, claimed),
     pause: (request) => this.#later.restorePause(request),
+    limit: (request) => this.#later.restoreLimit(request),
   };
 
   #restoreWork(request: StoredRequest, claimed: ClaimedRequest | null): void {
@@ -507,18 +509,20 @@ export class OpenRequests {
    * Stores a request that an operator ordered.
    * @param ended it is in the store, or will not be: then `result` is `null`
    * @param webhook what tells its webhook; `null`: it has none
+   * @param ends what it takes the place of
    */
   order(
     accept: Acceptance,
     ended: (result: ChangeResult | null) => void,
     done: ChangeCallback,
     webhook: Acceptance | null = null,
+    ends: readonly Change[] = [],
   ): void {
     const { answer, decided } = this.#inTime(done);
     const { isOver, begins } = this.until(answer);
     this.intend('', accept, accept.body.length, {
       isOver,
-      before: webhook === null ? [] : [webhook],
+      before: webhook === null ? ends : [...ends, webhook],
       begins: () => {
         begins();
         if (webhook !== null) webhook.request.number = this.#context.takeNumber();

@@ -1,5 +1,6 @@
 import type { FireCallback } from './schedules.js';
 import type { GroupRule, ServiceWorkers } from '../../broker/ports.js';
+import type { WrittenLimits } from '../../core/run-limits.js';
 import type { TitanicContext } from './context.js';
 import type { ChangeCallback, OpenRequests } from './open-requests.js';
 import type { PauseTarget } from './pauses.js';
@@ -26,4 +27,11 @@ export interface OperatorHost {
   whyHeld(service: Buffer, group: Buffer): string | null;
   /** See `Pauses.set`. */
   setPaused(target: PauseTarget, isOn: boolean, decided: ChangeCallback): void;
+  /** See `OperatorLimits.set`. */
+  setLimits(
+    service: Buffer,
+    written: WrittenLimits | null,
+    by: string,
+    decided: ChangeCallback,
+  ): void;
 }

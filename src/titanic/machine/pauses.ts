@@ -3,12 +3,8 @@
  * when they are due. A pause is a record of its own kind that is never due. So it survives a restart, and the
  * other node of the pair and the brokers that share the store have it, too.
  */
-import { NO_BODY } from '../../store/fields.js';
 import type { DeliveryPort } from '../../broker/ports.js';
-import { ownCopy } from '../../core/bytes.js';
-import { DURATION_MS_MAX } from '../../core/numbers.js';
 import { ownOf, packOwn } from '../../store/own-fields.js';
-import { ANONYMOUS, newRequest } from '../../store/request.js';
 import type {
   Acceptance,
   Change,
@@ -17,7 +13,8 @@ import type {
   StoredRequest,
   StoreFailure,
 } from '../../store/store.js';
-import { UNSENT, uuidPrefix, type TitanicContext } from './context.js';
+import { uuidPrefix, type TitanicContext } from './context.js';
+import { closeEach, keptAcceptance, KeptRecords } from './kept-records.js';
 import type { ChangeCallback, OpenRequests } from './open-requests.js';
 import { closeOf } from './schedule-table.js';
 import type { Uuids } from './uuid.js';
@@ -48,13 +45,6 @@ export interface MovedPause {
   committed(): void;
 }
 
-interface Pause {
-  readonly uuid: RequestUuid;
-  readonly target: PauseTarget;
-  /** See `Schedule.listed`. */
-  listed: number;
-}
-
 /** What a stored pause keeps waiting; `null`: nothing that this program knows. */
 function targetOf({ own }: StoredRequest): PauseTarget | null {
   const { service, schedule } = ownOf('pause', own) ?? {};
@@ -79,30 +69,20 @@ export class Pauses {
   readonly #context: TitanicContext;
   readonly #requests: OpenRequests;
   readonly #uuids: Uuids;
-  readonly #seen: () => number;
-  /** The pauses by uuid. After a split, there may be two of one target. */
-  readonly #all = new Map<string, Pause>();
-  /** The pauses by target: a list of schedules asks for each. */
-  readonly #byTarget = new Map<string, readonly Pause[]>();
+  /** By what is paused: a list of schedules asks for each. */
+  readonly #records: KeptRecords<PauseTarget>;
   /** What is being paused, or is not any more, but not yet in the store. */
   readonly #changing = new Set<string>();
-  /** `run` has something to tell the broker. */
-  isChanged = true;
-
-  /** @param seen the list in which a pause that becomes known now is: see `Schedule.listed` */
+  /** @param seen see `KeptRecords` */
   constructor(context: TitanicContext, requests: OpenRequests, uuids: Uuids, seen: () => number) {
     this.#context = context;
     this.#requests = requests;
     this.#uuids = uuids;
-    this.#seen = seen;
+    this.#records = new KeptRecords(seen);
   }
 
   has(target: PauseTarget): boolean {
-    return this.#of(target).length > 0;
-  }
-
-  #of(target: PauseTarget): readonly Pause[] {
-    return this.#byTarget.get(keyOf(target)) ?? [];
+    return this.#records.of(keyOf(target)).length > 0;
   }
 
   // ---------------------------------------------------------------- what is in the store
@@ -110,38 +90,23 @@ export class Pauses {
   /** Takes up a pause that is in the store: stored, listed, or merged from the other node of the pair. */
   restore(request: StoredRequest): void {
     const { uuid } = request;
-    const listed = this.#seen();
-    const known = this.#all.get(uuid.toString('latin1'));
-    if (known !== undefined) {
-      known.listed = listed;
-      return;
-    }
+    if (this.#records.isKnown(uuid)) return;
     const target = targetOf(request);
-    if (target === null) {
+    if (target !== null) this.#records.add(uuid, keyOf(target), target);
+    else {
+      this.#records.addUnreadable(uuid);
       const text = 'it is no pause that this version knows';
       this.#context.events.emit({ name: 'schedule.unreadable', uuid: uuidPrefix(uuid), text });
-      return;
     }
-    const pause = { uuid: ownCopy(uuid), target, listed };
-    this.#all.set(uuid.toString('latin1'), pause);
-    this.#byTarget.set(keyOf(target), [...this.#of(target), pause]);
-    this.isChanged = true;
   }
 
   gone(uuid: RequestUuid): void {
-    const key = uuid.toString('latin1');
-    const pause = this.#all.get(key);
-    if (pause === undefined) return;
-    this.#all.delete(key);
-    const left = this.#of(pause.target).filter((each) => each !== pause);
-    if (left.length > 0) this.#byTarget.set(keyOf(pause.target), left);
-    else this.#byTarget.delete(keyOf(pause.target));
-    this.isChanged = true;
+    this.#records.gone(uuid);
   }
 
-  /** All in the store have been listed: another broker ended those that are not in the list. */
+  /** See `KeptRecords.allListed`. */
   allListed(list: number): void {
-    for (const { uuid, listed } of [...this.#all.values()]) if (listed < list) this.gone(uuid);
+    this.#records.allListed(list);
   }
 
   // ---------------------------------------------------------------- schedules come and go
@@ -153,7 +118,7 @@ export class Pauses {
 
   /** Has the pause of a schedule go over to the one that takes its place. */
   move(from: RequestUuid, to: RequestUuid): MovedPause | null {
-    const known = this.#of({ kind: 'schedule', of: from });
+    const known = this.#records.of(keyOf({ kind: 'schedule', of: from }));
     if (known.length === 0) return null;
     const accept = this.#acceptance({ kind: 'schedule', of: to });
     const { wall } = this.#context;
@@ -171,7 +136,7 @@ export class Pauses {
 
   /** A schedule has ended: its pauses end, too. */
   ended(schedule: RequestUuid): void {
-    for (const pause of this.#of({ kind: 'schedule', of: schedule })) {
+    for (const pause of this.#records.of(keyOf({ kind: 'schedule', of: schedule }))) {
       this.#requests.intend('', closeOf(pause, this.#context.wall), 0, {
         committed: () => this.gone(pause.uuid),
         failed: () => true,
@@ -181,7 +146,7 @@ export class Pauses {
 
   /** The schedules that are paused. */
   get schedules(): RequestUuid[] {
-    const targets = [...this.#all.values()].map(({ target }) => target);
+    const targets = [...this.#records.all()].map(({ item }) => item);
     return targets.filter(({ kind }) => kind === 'schedule').map(({ of }) => of);
   }
 
@@ -194,11 +159,11 @@ export class Pauses {
    */
   set(target: PauseTarget, isOn: boolean, isReady: boolean, decided: ChangeCallback): void {
     const key = keyOf(target);
-    const known = this.#of(target);
+    const known = this.#records.of(key);
     if (!isReady) decided(LOADING);
     else if (this.#changing.has(key)) decided(CHANGING);
     else if (isOn === known.length > 0) decided('passed');
-    else if (isOn && this.#all.size + this.#changing.size >= PAUSES_MAX) decided(FULL);
+    else if (isOn && this.#records.size + this.#changing.size >= PAUSES_MAX) decided(FULL);
     else {
       this.#changing.add(key);
       const over: ChangeCallback = (result) => {
@@ -206,7 +171,7 @@ export class Pauses {
         decided(result);
       };
       if (isOn) this.#pause(target, over);
-      else this.#resume(known, over);
+      else closeEach(this.#requests, known, over);
     }
   }
 
@@ -219,44 +184,25 @@ export class Pauses {
   }
 
   #acceptance(target: PauseTarget): Acceptance {
-    const { wall } = this.#context;
-    const never = wall + DURATION_MS_MAX;
-    const request = newRequest(this.#uuids.next(wall), NO_BODY.length, {
-      ...UNSENT,
-      kind: 'pause',
-      owner: ANONYMOUS,
-      own: ownFields(target),
-      acceptedAt: wall,
-      notBefore: never,
-      expiresAt: never,
-    });
-    return { kind: 'accept', request, body: NO_BODY, key: null };
-  }
-
-  /** Closes the pauses one after the other: there is nearly always one. */
-  #resume([pause, ...others]: readonly Pause[], over: ChangeCallback): void {
-    if (pause === undefined) {
-      over('done');
-      return;
-    }
-    this.#requests.close(pause.uuid, (result) => {
-      // One that another broker has ended is gone, too.
-      if (result === 'done' || result === 'passed') this.#resume(others, over);
-      else over(result);
-    });
+    return keptAcceptance(this.#context, this.#uuids, 'pause', ownFields(target));
   }
 
   // ---------------------------------------------------------------- a turn
+
+  /** Whether `run` has something to tell the broker. */
+  get isChanged(): boolean {
+    return this.#records.isChanged;
+  }
 
   /**
    * Tells the broker which services are paused. What it was told before an activation stays until all that
    * is paused is known.
    */
   run(broker: DeliveryPort, isReady: boolean): void {
-    if (!this.isChanged) return;
+    if (!this.#records.isChanged) return;
     const { pausedServices: told } = this.#context;
     const paused = new Set<string>();
-    for (const { target } of this.#all.values()) {
+    for (const { item: target } of this.#records.all()) {
       if (target.kind !== 'service') continue;
       const name = target.of.toString('latin1');
       paused.add(name);
@@ -265,7 +211,7 @@ export class Pauses {
       broker.setPaused(target.of, true);
     }
     if (!isReady) return;
-    this.isChanged = false;
+    this.#records.isChanged = false;
     for (const name of told) {
       if (paused.has(name)) continue;
       told.delete(name);

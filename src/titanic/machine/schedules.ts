@@ -17,6 +17,7 @@ import { requestKey, uuidPrefix, type TitanicContext } from './context.js';
 import { type DueFault, type DueTimes, firstDue, readDueTimes } from './due-times.js';
 import { claimOf, continuedClaim } from './open-index.js';
 import type { ChangeCallback, OpenRequests } from './open-requests.js';
+import { OperatorLimits } from './limits.js';
 import { Pauses, type PauseTarget } from './pauses.js';
 import { chosenBy } from './options.js';
 import { ScheduleCommands } from './schedule-commands.js';
@@ -89,6 +90,7 @@ export class Schedules {
   readonly #commands: ScheduleCommands;
   readonly #scope: Scope;
   readonly #pauses: Pauses;
+  readonly limits: OperatorLimits;
   /** The number of this, or the next, list of all schedules: a shared store is listed again and again. */
   #list = 0;
   #isListing = true;
@@ -118,6 +120,7 @@ export class Schedules {
     this.#uuids = uuids;
     this.#acceptances = acceptances;
     this.#pauses = new Pauses(context, requests, uuids, () => this.#seen);
+    this.limits = new OperatorLimits(context, requests, uuids, () => this.#seen);
     this.#scope = scope;
     this.#commands = new ScheduleCommands(context, requests, uuids, acceptances, this.#table, {
       read: (uuid, then) => this.#read([uuid], (bodies) => then(bodies?.[0]?.body ?? null)),
@@ -257,6 +260,7 @@ export class Schedules {
       }
     }
     this.#pauses.allListed(this.#list);
+    this.limits.allListed(this.#list);
     this.#endLeftPauses();
     for (const older of this.#twins.splice(0)) if (isOusted(older.state)) this.#endIfTwin(older);
     this.#list++;
@@ -372,9 +376,10 @@ export class Schedules {
     return schedule;
   }
 
-  /** Drops a schedule or pause that was closed, by whomever. */
+  /** Drops a schedule, pause or limit that was closed, by whomever. */
   gone(uuid: RequestUuid): void {
     this.#pauses.gone(uuid);
+    this.limits.gone(uuid);
     const schedule = this.#table.find(uuid);
     if (schedule !== null) this.#ended(schedule, 'closed');
   }
@@ -456,6 +461,7 @@ export class Schedules {
 
   /** Milliseconds until `run` is due if no input arrives; Infinity for never. */
   dueInMs(now: number, wall: number): number {
+    if (this.limits.isChanged) return 0;
     if (!this.isReady) return Math.max(0, this.#listAt - now);
     if (this.#pauses.isChanged || this.#loaded.length > 0 || this.#held.length > 0) return 0;
     if (this.#commands.areDue(this.#list - 1)) return 0;
@@ -473,6 +479,7 @@ export class Schedules {
 
   run(broker: DeliveryPort): void {
     this.#pauses.run(broker, this.isReady);
+    this.limits.run(broker);
     this.#release();
     if (!this.isReady) return;
     this.#commands.run(this.#list - 1);

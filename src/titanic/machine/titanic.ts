@@ -121,8 +121,18 @@ export class Titanic implements InternalService, InternalClient {
    */
   activate(restored: Completion<void> | null = null): void {
     this.#context.isActive = true;
-    this.#context.nextNumber = this.#context.counts.nextNumber;
+    const { counts } = this.#context;
+    this.#context.nextNumber = counts.nextNumber;
+    // Which services they are of is not known before they are read.
+    if (counts.limits > 0) this.#holdForLimits();
     this.#activation.restore(restored);
+  }
+
+  /** At the start of the process there is no broker yet, and all is read before the first peer can connect. */
+  #holdForLimits(): void {
+    if (this.#broker === null) return;
+    this.#context.hasToldLimits = true;
+    this.#broker.setLimits(null);
   }
 
   /**
@@ -361,6 +371,10 @@ export class Titanic implements InternalService, InternalClient {
       groupRule: (service) => this.#broker?.groupRule(service) ?? null,
       whyHeld: (service, group) => this.#broker?.whyHeld(service, group) ?? null,
       setPaused: (target, isOn, decided) => present().schedules.setPaused(target, isOn, decided),
+      setLimits: (service, written, by, decided) => {
+        const { limits, isReady } = present().schedules;
+        limits.set(service, written, by, isReady, decided);
+      },
     };
   }
 

@@ -4,6 +4,7 @@
  */
 import type { Outcome } from '../../store/outcomes.js';
 import type { Moment } from '../../core/moment.js';
+import type { WrittenLimits } from '../../core/run-limits.js';
 import type { Bodies } from '../../store/bodies.js';
 import type { GroupPage, ListedRequest, RequestHistory, Scan } from '../../store/queries.js';
 import type { RecordKind } from '../../store/record-kind.js';
@@ -183,6 +184,12 @@ export interface OperatorApi {
    * known yet. Nothing is stored for a schedule when it is due, or again.
    */
   setPaused(target: PauseTarget, isOn: boolean, by: string): Promise<OperatorResult<null>>;
+  /** Sets the limits of a service and its groups in place of others, of operators or the configuration; `null`: ends that. */
+  setLimits(
+    service: Buffer,
+    limits: WrittenLimits | null,
+    by: string,
+  ): Promise<OperatorResult<null>>;
   /** Stores its request now, beside those of its due times, also if it is paused; answers with its uuid. */
   fireSchedule(uuid: RequestUuid, by: string): Promise<OperatorResult<RequestUuid>>;
   /** Makes a dead request pending again and resets its attempts. */

@@ -3,6 +3,7 @@
  * through the writer; changes go through it like any other change. Each is answered once.
  */
 import { escapeName } from '../../core/escape.js';
+import { limitsText, type WrittenLimits } from '../../core/run-limits.js';
 import { groupOf } from '../../store/own-fields.js';
 import { retriesOf } from '../machine/webhooks.js';
 import { ownText } from './own-text.js';
@@ -213,6 +214,21 @@ export class Operator {
         events.emit({ name, service: escapeName(target.of), who: by });
       }
       // It was so before: whoever repeats a command finds it done.
+      answer(outcomeOf(result === 'passed' ? 'done' : result));
+    });
+  }
+
+  setLimits(service: Buffer, limits: WrittenLimits | null, by: string, answer: Answer<null>): void {
+    if (this.#isRefused(answer)) return;
+    this.#host.setLimits(service, limits, by, (result) => {
+      if (result === 'done') {
+        const named = { service: escapeName(service), who: by };
+        this.#host.context.events.emit(
+          limits === null
+            ? { name: 'service.unlimited', ...named }
+            : { name: 'service.limited', ...named, limits: limitsText(limits) },
+        );
+      }
       answer(outcomeOf(result === 'passed' ? 'done' : result));
     });
   }

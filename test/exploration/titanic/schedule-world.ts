@@ -208,6 +208,7 @@ export class ScheduleWorld implements Explored {
       },
       restoreSchedule: (...restored) => schedules.restore(...restored),
       restorePause: (request) => schedules.restorePause(request),
+      restoreLimit: (request) => schedules.limits.restore(request),
       scheduleGone: (uuid) => schedules.gone(uuid),
       claimedSchedules: () => schedules.claimed,
     });
@@ -552,6 +553,7 @@ export class ScheduleWorld implements Explored {
     workersOf: none,
     setBacklog: none,
     setPaused: () => undefined,
+    setLimits: () => undefined,
     submit: none,
     setStored: none,
     ownerRightsOf: () => ({

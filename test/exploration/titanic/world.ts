@@ -180,6 +180,7 @@ export class World implements Explored {
       intentOf: none,
       restoreSchedule: none,
       restorePause: none,
+      restoreLimit: none,
       scheduleGone: () => undefined,
       claimedSchedules: () => [],
     };
@@ -424,6 +425,7 @@ export class World implements Explored {
     workersOf: () => ({ isServed: true, unservedSince: null }),
     setBacklog: () => undefined,
     setPaused: () => undefined,
+    setLimits: () => undefined,
     submit: (_service: Buffer, slot: number, _body: StoredBody, again: number | null) => {
       const row = this.#row(this.#dispatcher.index.uuid(slot));
       const known = this.#sent.find(({ id }) => id === again);

@@ -1,5 +1,5 @@
 /** All statements that run while a store is in service. */
-import { kindOfNumber, type RecordKind } from '../../record-kind.js';
+import { kindOfNumber, numberOfKind, type RecordKind } from '../../record-kind.js';
 import type Database from 'better-sqlite3';
 
 import { WALL_MS_MAX } from '../../../core/numbers.js';
@@ -204,6 +204,9 @@ const SQL = {
   endOfSlice: 'SELECT number FROM requests WHERE number > ? ORDER BY number LIMIT 1 OFFSET ?',
   pending: `SELECT ${REQUEST_AS_TEXT} FROM requests WHERE state = ${PENDING} AND number > ?
     AND number <= ? ORDER BY number LIMIT ?`,
+  /** The limits that operators set, from the end of the index that has records which are not sent to workers. */
+  limits: `SELECT ${REQUEST_AS_TEXT} FROM requests WHERE (state > 1 OR kind NOT IN (0, 3))
+    AND expires_at > 0 AND kind = ${numberOfKind('limit')} ORDER BY expires_at DESC LIMIT ?`,
   body: `SELECT body, extra FROM requests JOIN bodies USING (number)
     WHERE uuid = ? AND state = ${PENDING}`,
   bodyOf: 'SELECT body FROM bodies WHERE number = ?',
@@ -302,6 +305,7 @@ interface Rows {
   readonly request: readonly Value[];
   readonly endOfSlice: number;
   readonly pending: PendingRow;
+  readonly limits: PendingRow;
   readonly body: readonly [body: Buffer, extra: Buffer | null];
   readonly reply: Buffer;
   readonly reason: string;
@@ -358,6 +362,7 @@ const ARRAYS: readonly string[] = [
   'existing',
   'over',
   'pending',
+  'limits',
   'body',
   'request',
   'record',

@@ -439,14 +439,22 @@ export class Tables {
     return this.#ranked.list(part, after);
   }
 
+  /** See `Store.list`. Nothing is read if there are none. */
+  #limits(): readonly PendingRow[] {
+    const { limits } = this.counts;
+    return limits === 0 ? [] : this.#sql.limits.all(limits);
+  }
+
   /**
    * Pending requests in order of their numbers, found in one slice of all requests: no index has
    * them, because every receipt would write it.
+   * @param isFirst it is a slice of the first list: what is found has the limits before it
    * @returns in `next` where to continue if the slice has none
    */
-  pending(after: number, most: number): Listing {
+  pending(after: number, most: number, isFirst: boolean): Listing {
     const end = this.#sql.endOfSlice.get(after, SLICE_REQUESTS - 1);
     const requests = this.#sql.pending.all(after, end ?? Number.MAX_SAFE_INTEGER, most);
-    return { requests, next: requests.length === 0 ? (end ?? null) : null };
+    if (requests.length === 0) return { requests, next: end ?? null };
+    return { requests: isFirst ? [...this.#limits(), ...requests] : requests, next: null };
   }
 }
