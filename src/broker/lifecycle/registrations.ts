@@ -66,8 +66,8 @@ export class Registrations {
    * service has no limits is not asked.
    */
   askRunsOf({ service, wantsGroup, peer, dialect }: Worker): void {
-    if (wantsGroup && service.waiting.limits !== null)
-      this.#data.messages.askRuns(peer.id, dialect);
+    if (!wantsGroup || service.waiting.limits === null) return;
+    this.#data.messages.askRuns(peer.id, dialect);
   }
 
   /** Asks all workers, because the broker begins to serve. */

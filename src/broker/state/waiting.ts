@@ -352,8 +352,7 @@ export class Waiting {
    */
   runsMore(key: string, more: number): void {
     if (this.gate !== null) this.#gates.runs(this.gate, more);
-    const { limits } = this;
-    if (key === '' || limits === null || limits.group === null) return;
+    if (key === '' || (this.limits?.group ?? null) === null) return;
     const numbers = (this.#numbers ??= new Map<string, number>());
     const group = this.#groups.of(numbers.get(key) ?? this.#addGroup(key, numbers));
     const gate = group?.gate ?? null;

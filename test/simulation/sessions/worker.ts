@@ -412,6 +412,7 @@ class Registration implements SessionSink {
       case 'other':
         this.#learn(frames, now);
         return;
+      case 'runs':
       case 'malformed':
         violated(`${this.#worker.name} cannot read what it is sent`);
     }
