@@ -31,7 +31,7 @@ const BLOCKS: readonly Block[] = PAGES.flatMap((page) => {
 });
 
 /** Commands with subcommands. */
-const GROUPS = ['ha', 'durable'];
+const GROUPS = ['ha', 'durable', 'services'];
 
 interface Typed {
   /** `ha status`. */
@@ -48,7 +48,8 @@ function typed(page: string, line: string, commands: readonly string[]): Typed |
   const [own = ''] = (called?.[1] ?? '').split(/ -- | # | [|>&<]/);
   const [name = '', ...words] = own.trim().split(/ +/);
   if (name === '') return null;
-  const command = GROUPS.includes(name) ? `${name} ${words[0] ?? ''}` : name;
+  const [sub = ''] = words;
+  const command = GROUPS.includes(name) && /^[a-z]/.test(sub) ? `${name} ${sub}` : name;
   const options = words.filter((word) => /^--?[a-z]/.test(word));
   return { command, options, from: `${page}: ${line.trim()}` };
 }
