@@ -97,6 +97,11 @@ export const MDP_FORMS: Readonly<Record<MdpDialect, MdpForm>> = {
   [TEXT_DELIMITED_02]: { ...FORM_DELIMITED_02, commands: COMMAND_TEXTS },
 };
 
+/** Whether clients of this form speak MDP/0.2, so that an answer may have parts. */
+export function isVersion02(dialect: Dialect): boolean {
+  return dialect === WORKER_NUMBERS || (isMdp(dialect) && MDP_FORMS[dialect].version === 2);
+}
+
 /** What precedes the message itself where no protocol is spoken. */
 export function plainHead(dialect: Dialect): readonly Buffer[] {
   return dialect === DELIMITED ? [EMPTY] : [];

@@ -4,6 +4,7 @@
  */
 import { Frames } from '../../core/frames.js';
 import { packedBytes, unpack } from '../../core/packed.js';
+import { isVersion02 } from '../../wire/dialect.js';
 import { Inbound } from '../../wire/inbound.js';
 import { GROUP_BYTES_MAX } from '../../wire/mdp.js';
 import {
@@ -21,7 +22,7 @@ import type { Replies } from '../lifecycle/replies.js';
 import type { InternalRequest, InternalService } from '../ports.js';
 import type { Peer, Session, KnownHello } from '../state/entities.js';
 import { helloOf } from '../state/hellos.js';
-import { SERVICE, VERSION_02 } from '../state/request-table.js';
+import { SERVICE } from '../state/request-table.js';
 import { LastOptions } from '../state/last-options.js';
 import { readMessage, serviceOf } from './reading.js';
 import { PeerAsker } from './peer-asker.js';
@@ -227,7 +228,7 @@ export class ClientRequests {
       frames,
       headers,
       body,
-      takesParts: this.#data.table.is(id, VERSION_02),
+      takesParts: isVersion02(inbound.dialect),
       asker: peer.asker,
     };
     internal.request(request, this.#internalRequests, now);

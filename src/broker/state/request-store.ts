@@ -23,8 +23,7 @@ import {
   byDialect,
   DELIMITED,
   type Dialect,
-  isMdp,
-  MDP_FORMS,
+  isVersion02,
   TEXT_02,
   WORKER_NUMBERS,
 } from '../../wire/dialect.js';
@@ -89,7 +88,7 @@ export const OWN_ACCOUNT = 'broker';
 const NO_WORDS = new Words(EMPTY);
 
 const DIALECT_FLAGS: Readonly<Record<Dialect, number>> = {
-  ...byDialect((dialect) => (isMdp(dialect) && MDP_FORMS[dialect].version === 2 ? VERSION_02 : 0)),
+  ...byDialect((dialect) => (isVersion02(dialect) ? VERSION_02 : 0)),
   [DELIMITED]: PLAIN,
   [BARE]: FREELANCE,
   [TEXT_02]: VERSION_02 | PLAIN,
