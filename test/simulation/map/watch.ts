@@ -188,7 +188,9 @@ export class MapWatch {
     const isBack = row !== null && row.uuid !== uuid && isUpTo(uuid, row.uuid);
     hold(!isBack || isDeletion(change), `${key} goes back at ${node.name} (D121)`);
     const isNew = now >= (shownAt.get(uuid) ?? -Infinity) + KNOWN_MS;
-    hold(isNew, `${key} is changed twice by one change at ${node.name} (D50)`);
+    // A merge brought an earlier change of its writer: the node makes the later one again.
+    const isRestored = row !== null && row.uuid !== uuid && isUpTo(row.uuid, uuid);
+    hold(isNew || isRestored, `${key} is changed twice by one change at ${node.name} (D50)`);
     given.set(uuid, textOf(change));
   }
 
