@@ -50,8 +50,8 @@ const GETTER =
 /** The bundler's names of files, which `comments: false` leaves (rolldown 1.3.2). */
 const FILE_NAME = /^\/\/ (?:compiled\/|\\0|scripts\/).*\n/gm;
 
-/** The first level of indentation. */
-const FIRST_TAB = /^\t/gm;
+/** Indentation. */
+const INDENTATION = /^\t+/gm;
 
 /** Whether a text in this code goes over several lines, so that its tabs belong to it. */
 function hasTextOfLines(node) {
@@ -62,7 +62,7 @@ function hasTextOfLines(node) {
 
 /**
  * Takes out what nobody reads: names of files that no package has, functions around what one file of CommonJS gives
- * the other, and one level of indentation. A twentieth of the package.
+ * the other, and indentation.
  */
 const SHORTER = {
   name: 'shorter',
@@ -80,7 +80,7 @@ const SHORTER = {
           }
           return `exports.${name} = ${value};`;
         })
-        .replace(FIRST_TAB, '');
+        .replace(INDENTATION, '');
     }
   },
 };
