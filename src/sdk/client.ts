@@ -356,8 +356,9 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
   /**
    * Makes a durable request, waits for its reply and closes it: `enqueue`, `result` and `close` in one exchange with
    * the broker. The request is on disk before it runs, and its reply before the promise resolves. It survives what a
-   * job survives: if the connection is lost, or a broker, the client finds it by its key. The close goes out with the
-   * reply, and nobody waits for it; if it is lost, the reply stays for `titanic.replyTtlMs`.
+   * job survives: if the connection is lost, or a broker, the client finds it by its uuid, or by its key before it knows
+   * that. The close goes out with the reply, and nobody waits for it; if it is lost, the reply stays for
+   * `titanic.replyTtlMs`.
    *
    *     const receipt = await client.callDurable('charge', order, { idempotencyKey: 'order-17' });
    *
@@ -521,7 +522,8 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
   ): Call | null {
     const obstacle = this.#exchange.obstacle(settings);
     if (obstacle === null) {
-      return this.#exchange.begin(target, frames, false, settings, owner, resolve, reject);
+      const streams = owner !== this.#replies;
+      return this.#exchange.begin(target, frames, streams, settings, owner, resolve, reject);
     }
     reject(obstacle);
     return null;

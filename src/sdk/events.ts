@@ -28,7 +28,7 @@ export class Listeners<Events> {
   emit<Name extends keyof Events>(name: Name, event: Events[Name]): boolean {
     const listeners = this.#listeners(name);
     if (listeners.size === 0) return false;
-    for (const listener of [...listeners]) call(name, listener, event);
+    for (const listener of [...listeners]) callListener(String(name), listener, event);
     return true;
   }
 
@@ -41,11 +41,15 @@ export class Listeners<Events> {
 }
 
 /** An exception must not end the work that reports the event; it is not silent, either. */
-function call<Payload>(name: PropertyKey, listener: Listener<Payload>, event: Payload): void {
+export function callListener<Payload>(
+  name: string,
+  listener: Listener<Payload>,
+  event: Payload,
+): void {
   try {
     listener(event);
   } catch (error) {
-    const text = `a listener of '${String(name)}' threw an error: ${oneLine(messageOf(error))}`;
+    const text = `a listener of '${name}' threw an error: ${oneLine(messageOf(error))}`;
     process.emitWarning(text, { code: 'MDP_LISTENER_FAILED' });
   }
 }

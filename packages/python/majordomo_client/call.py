@@ -35,13 +35,13 @@ class Patience(NamedTuple):
     """When a call ends at the latest (``time.monotonic()``), and whether the program has named its time.
 
     ``poll``: how long its broker may wait itself before it answers, in seconds; infinity: it is sent once at most.
-    ``after``: when it ends at the latest once a part of its answer has come; None: ``end``.
+    ``after``: the patience with a call that has an ``on_receipt``, once that is called; None: the same.
     """
 
     end: float
     is_named: bool = False
     poll: float = 0.0
-    after: Optional[float] = None
+    after: "Optional[Patience]" = None
 
 
 class Lost(NamedTuple):
@@ -61,7 +61,8 @@ class Call:
     """A request of a client; ``done`` gets its body or its error, once.
 
     With ``on_part`` it is a stream: that gets each part as it comes, and ``done`` an empty body. With ``on_receipt``
-    the parts of its answer go there, and are not joined with the rest.
+    the parts of its answer go there, and are not joined with the rest; after one it is not sent again, either, and ends
+    if the rest does not come in time.
     """
 
     def __init__(self, service: bytes, body: Sequence[bytes], headers: Optional[bytes],
@@ -72,11 +73,11 @@ class Call:
         self.headers = headers
         self.end: float = patience.end
         self.is_named: bool = patience.is_named
-        self.poll: float = patience.poll
         self.done = done
         self.on_part = on_part
         self.on_receipt = on_receipt
-        self.after: float = patience.end if patience.after is None else patience.after
+        self._before = patience
+        self.after: Patience = patience.after or patience
         self.once = once  # at most one worker may run it
         self.group = group  # empty: it is in none
         # A service of the broker itself is in no session: it may be asked any number of times.
@@ -124,6 +125,10 @@ class Call:
     def needed(self) -> str:
         """What a broker must support that is to take it, if it ``is_special``."""
         return "group" if self.group else "once" if self.once else "headers"
+
+    @property
+    def poll(self) -> float:
+        return (self._before if self.parts_of is None else self.after).poll
 
     @property
     def may_be_sent(self) -> bool:

@@ -228,9 +228,10 @@ class Client(ClientBase):
 
             receipt = client.call_durable('charge', order, idempotency_key='order-17')
 
-        The request is on disk before it runs, and its reply before this returns; a lost connection, or broker, finds it by
-        its key. The close goes out with the reply and is not waited for. The same ``idempotency_key`` gives the reply as long
-        as nobody has had it; a key whose reply was had is used up: JobUnknownError. The options are those of ``enqueue``.
+        The request is on disk before it runs, and its reply before this returns; after a lost connection, or broker, it is
+        found by its uuid, or its key. The close goes out with the reply and is not waited for. The same ``idempotency_key``
+        gives the reply as long as nobody has had it; a key whose reply was had is used up: JobUnknownError. The options are
+        those of ``enqueue``.
         ``timeout_ms`` is the time of the whole call; without it the client's counts until the request is stored, and then
         there is no end. A broker that cannot answer both at once is sent ``enqueue``, ``result`` and ``close``.
 

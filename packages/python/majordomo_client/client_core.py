@@ -481,7 +481,7 @@ class ClientCore:
             self._timers.set(call, call.until)
             return
         may_be_sent = call.may_be_sent and call.parts_of is None  # they would be lost with another send
-        if call.id in self._line_of and line is not None and not (may_be_sent or is_silent or is_over):
+        if call.id in self._line_of and line is not None and not (may_be_sent or is_silent or is_over or call.on_receipt):
             call.sent_at = now
             self._wait_for_answer(call, line, now)
             return

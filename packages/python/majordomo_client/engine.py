@@ -170,7 +170,7 @@ class Engine:
     def next(self, call: Call, arrived: Any) -> Any:
         """Waits for what comes next of a call. The wait has an end also if this client's thread does not run."""
         self.check(call)
-        limit = max(0.0, max(call.end, call.after) - time.monotonic()) + THREAD_PATIENCE
+        limit = max(0.0, max(call.end, call.after.end) - time.monotonic()) + THREAD_PATIENCE
         for _ in range(2):  # once more: the whole process may have stood still
             try:
                 return arrived.get(timeout=None if limit == float("inf") else limit)

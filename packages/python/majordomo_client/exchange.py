@@ -330,7 +330,8 @@ def take_part(call: Call, answer: wire.Answer, buffer_bytes: int) -> Optional[Ma
         call.is_streamed = True
         call.on_part(answer.body, False)
     elif call.on_receipt is not None:
-        call.end = call.after
+        call.is_streamed = True
+        call.end = call.after.end
         call.on_receipt(answer.body)
     elif not wire.is_progress(answer.body):
         call.parts += answer.body

@@ -22,6 +22,7 @@ from .errors import (
     MajordomoError,
     RefusedError,
     RequestTimeoutError,
+    StreamBrokenError,
     UnreachableError,
     UsageError,
     received_service_error,
@@ -254,14 +255,15 @@ def call_durable(engine: Engine, service: object, body: object, stored: "dict[st
     if facts.has("submit") and facts.has("call") and engine.settings.version == 2:
         stored = _keyed(stored)
         receipts: "list[Sequence[bytes]]" = []
-        within = Patience(patience.end, poll=_CALL_POLL, after=end)
+        # Until the receipt comes it is sent again soon: a broker that stops serving leaves it unanswered.
+        within = Patience(patience.end, after=Patience(end, poll=_CALL_POLL))
         try:
             question = Ask(b"titanic.call", [wire.compact(stored), name, *frames], within, receipts.append)
             answer = read_answer((yield question))
-        except _PASSING:
+        except (*_PASSING, StreamBrokenError):
             if not receipts:
                 raise
-            answer = None
+            answer = None  # not sent again: the key may be forgotten, and it would be stored once more
         uuid = _uuid_in(read_answer(receipts[-1])) if receipts else ""
         if answer is not None and answer.status == 200 and uuid:
             reply = Reply(shown, answer.frames)
@@ -273,7 +275,8 @@ def call_durable(engine: Engine, service: object, body: object, stored: "dict[st
     if not uuid:
         uuid = (yield from enqueue(engine, service, body, stored, patience)).uuid
     if reply is None:
-        reply = yield from result(engine, uuid, shown, _ms_until(end))
+        whole_ms = None if timeout_ms is USUAL else timeout_ms
+        reply = yield from result(engine, uuid, shown, _ms_until(end), whole_ms)
     try:
         engine.ask(Ask(b"titanic.close", [uuid.encode()]), lambda _body, _error: None)
     except ClosedError:
@@ -296,9 +299,10 @@ def _stored(uuid: str, told: Sequence[bytes]) -> Stored:
     return Stored(uuid, True, state) if existed is True and state in FOUND else Stored(uuid, None, None)
 
 
-def result(engine: Engine, uuid: str, service: str, timeout_ms: Optional[int]) -> Script[Reply]:
-    """Waits for the reply, across lost connections and restarts."""
-    waits = _Waits(engine, uuid, service, timeout_ms)
+def result(engine: Engine, uuid: str, service: str, timeout_ms: Optional[int],
+           whole_ms: Optional[int] = None) -> Script[Reply]:
+    """Waits for the reply, across lost connections and restarts. ``whole_ms``: as of _Waits."""
+    waits = _Waits(engine, uuid, service, timeout_ms, whole_ms)
     only_reply = False
     while True:
         wait_ms = 0
@@ -367,12 +371,14 @@ def _parts(service: str, answer: Answer) -> "list[ProgressPart]":
 class _Waits:
     """The time of one wait: its deadline, its pauses, and what its answers mean."""
 
-    def __init__(self, engine: Engine, uuid: str, service: str, timeout_ms: Optional[int]) -> None:
+    def __init__(self, engine: Engine, uuid: str, service: str, timeout_ms: Optional[int],
+                 whole_ms: Optional[int] = None) -> None:
+        """``whole_ms``: the time of which ``timeout_ms`` is what is left."""
         timeout = call_time("timeout_ms", timeout_ms)
         self._engine = engine
         self._uuid = uuid
         self._service = service
-        self._timeout_ms = timeout_ms
+        self._whole_ms = timeout_ms if whole_ms is None else whole_ms
         self.end = time.monotonic() + timeout
         self._why_at = float("inf")  # when the broker is asked why there is no reply
         lead = 0 if timeout_ms is None else why_lead(timeout)
@@ -424,7 +430,7 @@ class _Waits:
             why = self._engine.why_of(self._service)
             if not self._service:
                 why = f"; only its uuid is known here: `majordomo durable show {self._uuid}` tells its service and its state"
-            text = f"no reply to {self._uuid} within {self._timeout_ms} ms{self._trouble}{why}"
+            text = f"no reply to {self._uuid} within {self._whole_ms} ms{self._trouble}{why}"
             raise JobPendingError(text, {"uuid": self._uuid})
         if self._problem is None and waited_ms and (now - self._asked) * 2000 >= waited_ms:
             self._pauses = 0

@@ -155,6 +155,10 @@ def test_questions_of_one_call_share_its_time() -> None:
     assert options.service == b"mmi.broker" and options.patience == Patience(now + 100)  # nothing else would do
     submits = asked(jobs.enqueue(engine, "echo", "x", {}, Patience(now + 100)), [b"200", b'{"extensions":["submit"]}'])
     assert submits.service == b"titanic.submit" and submits.patience == Patience(now + 100)
+    calls = asked(jobs.call_durable(engine, "echo", "x", {}, 100_000), [b"200", b'{"extensions":["submit","call"]}'])
+    end = calls.patience.end
+    assert calls.service == b"titanic.call" and 99 < end - now < 101
+    assert calls.patience == Patience(end, after=Patience(end, poll=60.0))
     waits = asked(jobs.result(engine, "0" * 32, "echo", None), [b"200", b'{"extensions":["wait"]}'])
     assert waits.service == b"titanic.wait" and waits.patience == Patience(float("inf"), poll=30.0)
 

@@ -79,6 +79,7 @@ def test_a_durable_call_has_its_time_and_says_what_stays(broker: Broker) -> None
     with Client(broker.endpoint, timeout_ms=500) as client:
         with pytest.raises(JobPendingError) as late:
             client.call_durable("nobody", "x", timeout_ms=300)
+        assert " within 300 ms" in str(late.value)
         assert client.job(str(late.value.details["uuid"])).state().state == "pending"
         # The time of the client is for storing it.
         answers: "queue.Queue[str]" = queue.Queue()

@@ -212,6 +212,55 @@ def test_a_question_that_its_broker_holds_is_asked_again_later_and_one_that_must
     assert [type(each) for each in ends] == ([] if poll == 3.0 else [RequestTimeoutError])
 
 
+class Storing(Sessions):
+    """A client that has asked to have a request stored, and its receipt if the broker has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.want("first", service=b"mmi.first").connect().meets("one", False)
+        self.answer(self.calls["first"].awaited, b"mmi.first", b"200", now=0.0)
+        self.news()
+        self.receipts: "list[Sequence[bytes]]" = []
+        self.ended: "list[object]" = []
+        patience = Patience(20.0, after=Patience(float("inf"), poll=60.0))
+        self.call = self.calls["q"] = Call(b"titanic.call", [b"q"], None, patience, self._ended, on_receipt=self.receipts.append)
+        self.core.start(self.call, 0.0)
+
+    def _ended(self, body: Optional[Sequence[bytes]], error: object) -> None:
+        self.ended.append(error or body)
+
+    def lives(self, seconds: float) -> "list[str]":
+        """The broker is heard of, and says nothing of the request."""
+        for _ in range(round(2 * seconds)):
+            self.hear().go(0.5)
+        return self.news()
+
+    def stores(self) -> "Storing":
+        self.answer(self.call.awaited, b"titanic.call", b"200", b"uuid", now=self.now, kind=b"\x02")
+        assert self.receipts == [[b"200", b"uuid"]]
+        return self
+
+
+def test_a_request_that_is_to_be_stored_is_sent_again_soon_until_its_receipt() -> None:
+    stage = Storing()
+    assert stage.lives(1.5) == ["q", "q"]
+    assert stage.stores().lives(55.0) == ["cancel q/1"]
+    stage.answer(stage.call.awaited, b"titanic.call", b"200", b"y", now=stage.now)
+    assert stage.ended == [[b"200", b"y"]]
+
+
+def test_a_request_that_is_stored_is_not_sent_again_but_ends_with_its_connection_or_if_its_reply_does_not_come() -> None:
+    late = Storing().stores()
+    assert late.lives(60.0) == ["q"] and late.ended == []
+    assert late.lives(2.0) == ["cancel q/1"] and isinstance(late.ended[0], StreamBrokenError)
+    lost = Storing().stores()
+    lost.again()
+    assert lost.news() == ["q"] and isinstance(lost.ended[0], StreamBrokenError)
+    left = Storing().stores()
+    left.answer(left.call.awaited, b"mmi.refused", b"503", b"titanic.call", b"not active", now=0.0)
+    assert left.news() == ["q"] and isinstance(left.ended[0], RefusedError)
+
+
 def test_after_a_cut_the_client_asks_first_goes_on_with_what_is_open_and_sends_what_never_arrived() -> None:
     stage = at_broker("a", "b", "c").again().want("new")
     assert stage.news() == [] and stage.opened == ["a", "closed", "a"]

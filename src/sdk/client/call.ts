@@ -285,11 +285,10 @@ export class Call implements Timed<Call> {
     return true;
   }
 
-  /** The error of a request whose time is over. */
-  timeoutError(now: MonotonicMs): MajordomoError {
+  /** The error of a request that is given up. @param isOver its time is over; else its broker is silent */
+  timeoutError(now: MonotonicMs, isOver: boolean = this.leftMs(now) < 1): MajordomoError {
     const { service, sends } = this;
     if (this.refusal !== null) return this.refusedError(this.refusal);
-    const isOver = this.leftMs(now) < 1;
     if (this.hasBegun && !isOver) return this.brokenError('the broker is silent');
     if (this.settings.once && sends > 0) {
       return this.outcomeError(isOver ? 'no reply in time' : 'the broker is silent');

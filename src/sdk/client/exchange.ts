@@ -224,7 +224,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
 
   /** Gives up a call whose time is over. @returns what it fails with */
   giveUp(call: Call): MajordomoError {
-    const error = this.#withReasons(call, call.timeoutError(monotonicMs()));
+    const error = this.#withReasons(call, call.timeoutError(monotonicMs(), true));
     this.abandon(call);
     return error;
   }

@@ -20,7 +20,8 @@ export interface Asker {
   request(service: string, body: Body, settings: RequestSettings): Promise<Message>;
   /**
    * Sends a request, as `request` does, with settings already checked.
-   * @param owner gets what arrives; absent: the parts of an answer are joined, and `resolve` and `reject` called
+   * @param owner gets what arrives, and after a part the request is not sent again, as a stream; absent: the parts of an
+   *   answer are joined, and `resolve` and `reject` called
    * @returns `null` if it has failed already
    */
   ask(

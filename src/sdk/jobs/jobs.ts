@@ -14,6 +14,7 @@ import {
 } from '../../wire/tsp.js';
 import { frameList } from '../body.js';
 import { sdkError } from '../errors.js';
+import { callListener } from '../events.js';
 import type { Asker } from './asker.js';
 import { Job, type JobClient, type JobFound, type JobState } from './job.js';
 import {
@@ -102,8 +103,8 @@ export class Jobs implements JobClient {
     let { stored } = planned;
     const tell = (job: Job): void => {
       const { onStored } = settings;
-      // Not now: what it throws is not of the connection that is being read.
-      if (onStored !== undefined) queueMicrotask(() => onStored(job));
+      // Not now: it may close the client, whose connection is being read.
+      if (onStored !== undefined) queueMicrotask(() => callListener('onStored', onStored, job));
     };
     // As of a job, there is no limit unless the program names one.
     const timeoutMs = namesTime(options) ? request.timeoutMs : Infinity;
@@ -126,7 +127,8 @@ export class Jobs implements JobClient {
         if (run.uuid !== null) this.#closeSoon(run.uuid);
         return reply;
       } catch (error) {
-        if (detailsOf(error)['status'] !== UNKNOWN_SERVICE) throw error;
+        const isOlder = run.uuid === null && detailsOf(error)['status'] === UNKNOWN_SERVICE;
+        if (!isOlder) throw error;
       }
     }
     const job = await this.#submit({ ...planned, stored, request: restOf(request, began) });
@@ -139,8 +141,9 @@ export class Jobs implements JobClient {
 
   /** Whether the broker answers `titanic.call`. @throws as `#canSubmit` */
   async #canCall(stored: StoredOptions, request: RequestSettings): Promise<boolean> {
-    // A client of 0.1 gets no parts of an answer.
-    if (this.#asker.settings.version === 1) return false;
+    const { version, envelope } = this.#asker.settings;
+    // A client of 0.1 gets no parts of an answer; without an envelope one that takes long is taken for lost.
+    if (version === 1 || !envelope) return false;
     return (await this.#canSubmit(stored, request)) && this.#asker.broker.offers?.call === true;
   }
 

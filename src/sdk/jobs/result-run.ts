@@ -141,7 +141,8 @@ export class ResultRun {
         this.#send(
           TITANIC_CALL,
           this.#body.frames,
-          waitSettings(this.#asker.settings, waitMs),
+          // Until it is stored it is sent again soon: a broker that stops serving leaves it unanswered.
+          waitSettings(this.#asker.settings, 0),
           this.#reader,
         );
         return;
@@ -160,7 +161,7 @@ export class ResultRun {
         const uuid = told[0]?.toString('latin1', 0, UUID_BYTES_READ);
         if (status !== 200 || !isUuid(uuid)) return;
         if (this.uuid === null) this.#body.onStored(uuid, told[1]);
-        this.#wait.stored(uuid);
+        this.#wait.stored(uuid, monotonicMs());
         this.#ticker.want(this.#wait.nextMs());
       },
       done: (call, reply) => call.resolve(reply),

@@ -61,6 +61,8 @@ export interface ResultWaitOptions extends BackoffOptions {
 export const WAIT_MS = 30_000;
 /** How long an answer to a question may take if the client's calls have no end. */
 const QUESTION_MS = TIMEOUT_MS;
+/** How long after the receipt the reply may come by the same question: as long as the broker waits, and an answer takes. */
+const CALL_MS = WAIT_MS_MAX + QUESTION_MS;
 
 /** The settings of a question that the broker answers at once. */
 export function questionSettings({ timeoutMs, resendMs }: ClientTimes): RequestSettings {
@@ -96,6 +98,8 @@ export class ResultWait {
   #deadlineMs: MonotonicMs = Infinity;
   /** Until when it has to be stored. */
   #storedByMs: MonotonicMs = Infinity;
+  /** Until when the question that has stored it has to be answered. */
+  #calledUntilMs: MonotonicMs = Infinity;
   /** When to ask why there is no reply; `Infinity`: that was asked, or there is no deadline. */
   #whyAtMs: MonotonicMs = Infinity;
   #question: Question | null = null;
@@ -133,16 +137,16 @@ export class ResultWait {
   }
 
   /** The request is stored, and `titanic.call` goes on. */
-  stored(uuid: string): void {
+  stored(uuid: string, now: MonotonicMs): void {
     this.#uuid = uuid;
     this.#isAnswered = true;
     this.#storedByMs = Infinity;
+    this.#calledUntilMs = now + CALL_MS;
   }
 
   /** The open question was answered. */
   answered(frames: readonly Buffer[], now: MonotonicMs): void {
-    const question = this.#question;
-    this.#question = null;
+    const question = this.#ended();
     if (question === null || this.#isOver) return;
     this.#isAnswered = true;
     if (question === 'offers') {
@@ -186,16 +190,25 @@ export class ResultWait {
 
   /** The open question failed. */
   failed(error: MajordomoError, now: MonotonicMs): void {
-    const question = this.#question;
-    this.#question = null;
+    const question = this.#ended();
     if (question === null || this.#isOver) return;
-    if (!isPassing(error) || this.#uuid === null) this.#fail(error);
+    // After the receipt it is not sent again: the key may be forgotten, and it would be stored once more.
+    const isBroken = question === 'call' && error.code === 'ERR_MDP_STREAM_BROKEN';
+    if (!(isBroken || isPassing(error)) || this.#uuid === null) this.#fail(error);
     else if (now >= this.#deadlineMs) this.#timeUp(error);
     else {
       // 8/MMI is optional: a broker that does not answer it may still know 9/TSP.
       if (question === 'offers' && error.code === 'ERR_MDP_TIMEOUT') this.#onlyReply = true;
       this.#pause(now);
     }
+  }
+
+  /** @returns the question that was open */
+  #ended(): Question | null {
+    const question = this.#question;
+    this.#question = null;
+    this.#calledUntilMs = Infinity;
+    return question;
   }
 
   tick(now: MonotonicMs): void {
@@ -218,7 +231,7 @@ export class ResultWait {
   }
 
   get #endMs(): MonotonicMs {
-    return Math.min(this.#deadlineMs, this.#storedByMs);
+    return Math.min(this.#deadlineMs, this.#storedByMs, this.#calledUntilMs);
   }
 
   #ask(now: MonotonicMs): void {

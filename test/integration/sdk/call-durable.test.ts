@@ -2,6 +2,7 @@
 import { Client, type ClientOptions, type Job } from '../../../src/sdk/client.js';
 import { type Handler, ServiceError, Worker } from '../../../src/sdk/worker.js';
 import { startTestBroker, type TestBroker } from '../../../src/testing/testing.js';
+import { closeRelays, TcpRelay } from '../../support/tcp-relay.js';
 import { until } from '../../support/until.js';
 
 let broker: TestBroker;
@@ -13,6 +14,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   for (const each of closing.splice(0).reverse()) await each.close();
+  closeRelays();
   await broker.close();
 });
 
@@ -85,6 +87,18 @@ describe('Client.callDurable', () => {
     await found.catch((error: unknown) => expect(error).toMatchObject(HAD));
   });
 
+  it('goes on if the function that is told of the job throws, which is a warning', async () => {
+    const warnings = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+    await serve(upper);
+    const onStored = (): never => {
+      throw new Error('no');
+    };
+    expect((await client().callDurable('s', 'x', { onStored })).text()).toBe('X');
+    const said = "a listener of 'onStored' threw an error: no";
+    expect(warnings.mock.calls).toEqual([[said, { code: 'MDP_LISTENER_FAILED' }]]);
+    warnings.mockRestore();
+  });
+
   it('goes on over a restart of the broker, and runs once', async () => {
     const seen: string[] = [];
     const asking = client();
@@ -98,6 +112,19 @@ describe('Client.callDurable', () => {
     });
     expect((await reply).text()).toBe('y');
     expect(seen).toEqual(['x']);
+  });
+
+  it('is not stored again if it was closed while its connection was lost', async () => {
+    const relay = await new TcpRelay(Number(new URL(broker.endpoint).port)).listen();
+    const asking = client({ endpoints: `tcp://127.0.0.1:${relay.port}` });
+    const { promise: stored, resolve: onStored } = Promise.withResolvers<Job>();
+    const reply = asking.callDurable('s', 'x', { onStored });
+    const { uuid } = await stored;
+    relay.set('reset');
+    await client().job(uuid).close();
+    await serve(upper);
+    relay.set('open');
+    await expect(reply).rejects.toMatchObject({ ...HAD, details: { uuid } });
   });
 
   it('finds what another client began', async () => {
@@ -131,6 +158,7 @@ describe('Client.callDurable', () => {
     expect(error).toMatchObject({
       code: 'ERR_TITANIC_PENDING',
       details: { uuid: expect.stringMatching(/^[0-9A-F]{32}$/) as unknown },
+      cause: { code: 'ERR_MDP_TIMEOUT' },
     });
     expect(await foundBy(asking, 'k')).toBe('pending');
   });

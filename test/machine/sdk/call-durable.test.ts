@@ -4,7 +4,7 @@ import { type Body, bodyFrames, frameList } from '../../../src/sdk/body.js';
 import type { Call, CallOwner } from '../../../src/sdk/client/call.js';
 import { Jobs } from '../../../src/sdk/jobs/jobs.js';
 import { type Message, ReceivedMessage } from '../../../src/sdk/message.js';
-import { clientSettings } from '../../../src/sdk/options.js';
+import { type ClientOptions, clientSettings } from '../../../src/sdk/options.js';
 import type { Offers } from '../../../src/sdk/broker-facts.js';
 import type { RequestSettings } from '../../../src/sdk/request-options.js';
 
@@ -16,9 +16,13 @@ class Script {
   readonly jobs: Jobs;
   readonly #answers: Record<string, string[]>;
 
-  constructor(offers: Partial<Offers>, answers: Record<string, string[]>, protocol = '0.2') {
+  constructor(
+    offers: Partial<Offers>,
+    answers: Record<string, string[]>,
+    client: Partial<ClientOptions> = {},
+  ) {
     this.#answers = answers;
-    const settings = clientSettings({ endpoints: 'tcp://127.0.0.1:1', protocol });
+    const settings = clientSettings({ endpoints: 'tcp://127.0.0.1:1', ...client });
     this.jobs = new Jobs({
       settings,
       broker: {
@@ -98,6 +102,12 @@ describe('callDurable', () => {
     expect(s.asked[1]?.body).toEqual([UUID]);
   });
 
+  it('is sent again soon if a broker does not answer, as enqueue is', async () => {
+    const s = new Script({ call: true }, { 'titanic.call': [`200|${UUID}/200|a`] });
+    await s.jobs.call('echo', 'x', undefined);
+    expect(s.asked[0]?.settings).toMatchObject({ timeoutMs: Infinity, resendMs: 2500 });
+  });
+
   it('has a random key of its own if none is given, which it can be found by', async () => {
     const s = new Script({ call: true }, { 'titanic.call': [`200|${UUID}/200|a`] });
     await s.jobs.call('echo', 'x', undefined);
@@ -105,15 +115,16 @@ describe('callDurable', () => {
   });
 
   it.each([
-    ['a broker without `call`', {}, '0.2'],
-    ['a client of 0.1', { call: true }, '0.1'],
-  ])('asks three questions of %s', async (_who, offers, protocol) => {
+    ['a broker without `call`', {}, {}],
+    ['a client of 0.1', { call: true }, { protocol: '0.1' }],
+    ['a client without envelope', { call: true }, { envelope: false }],
+  ] as const)('asks three questions: %s', async (_who, offers, client) => {
     const answers = {
       'titanic.submit': [`200|${UUID}`],
       'titanic.wait': ['200|a'],
       'titanic.close': [],
     };
-    const s = new Script(offers, answers, protocol);
+    const s = new Script(offers, answers, client);
     expect((await s.jobs.call('echo', 'x', undefined)).text()).toBe('a');
     expect(s.services).toEqual(['submit', 'wait', 'close']);
   });
@@ -128,6 +139,18 @@ describe('callDurable', () => {
     expect((await s.jobs.call('echo', 'x', undefined)).text()).toBe('a');
     expect(s.services).toEqual(['call', 'submit', 'wait', 'close']);
     expect(s.options(1)).toEqual(s.options(0));
+  });
+
+  it('does not store again what is stored, if the broker then has no Titanic any more', async () => {
+    const answers = {
+      'titanic.call': [`200|${UUID}/501`],
+      'titanic.wait': ['501'],
+      'titanic.reply': ['501'],
+    };
+    const s = new Script({ call: true }, answers);
+    const failed = await s.jobs.call('echo', 'x', undefined).catch((error: unknown) => error);
+    expect(failed).toMatchObject({ code: 'ERR_TITANIC_REFUSED', details: { uuid: UUID } });
+    expect(s.services).toEqual(['call', 'wait', 'reply']);
   });
 
   it('does not close what failed: it is for the operator to look at', async () => {

@@ -58,7 +58,7 @@ class Script {
   }
 
   stores(): this {
-    this.#wait.stored(UUID);
+    this.#wait.stored(UUID, this.now);
     return this;
   }
 
@@ -270,13 +270,19 @@ describe('a request that is stored and waited for in one exchange (D122)', () =>
     expect(script.effects).toEqual(['0 call', '60000 wait 30000', '60005 done a']);
   });
 
+  it('asks with titanic.wait, too, if there is no answer after the receipt', () => {
+    const script = calling().pass(5).stores().pass(70_100).answer('200', 'a');
+    expect(script.effects).toEqual(['0 call', '70005 give up', '70055 wait 30000', '70105 done a']);
+  });
+
   it('pauses if the broker does not wait at all', () => {
     const script = calling().stores().answer('300').pass(50);
     expect(script.effects).toEqual(['0 call', '50 wait 30000']);
   });
 
   it('goes on with its uuid once it is stored, whatever ends the exchange', () => {
-    for (const code of ['ERR_MDP_TIMEOUT', 'ERR_MDP_UNREACHABLE', 'ERR_MDP_REFUSED'] as const) {
+    const codes = ['ERR_MDP_TIMEOUT', 'ERR_MDP_UNREACHABLE', 'ERR_MDP_REFUSED'] as const;
+    for (const code of [...codes, 'ERR_MDP_STREAM_BROKEN'] as const) {
       const script = calling().stores().fail(code).pass(50);
       expect(script.effects).toEqual(['0 call', '50 wait 30000']);
     }
