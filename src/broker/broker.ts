@@ -155,8 +155,7 @@ export class Broker {
 
   /** Sets the limits of services and their groups that the configuration has (D118). */
   setServiceLimits(limitsOf: LimitsOf): void {
-    this.#data.services.setLimits(limitsOf);
-    this.storedDeliveries.limitsChanged();
+    this.storedDeliveries.limitsChanged(this.#data.services.setLimits(limitsOf));
   }
 
   /** Reports every step of every client's request from now on; `null` stops it. */

@@ -124,8 +124,7 @@ export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
   }
 
   setLimits(limits: ReadonlyMap<string, ServiceLimits> | null): void {
-    this.#data.services.setOperatorLimits(limits);
-    this.limitsChanged();
+    this.limitsChanged(this.#data.services.setOperatorLimits(limits));
   }
 
   setStored(name: Buffer, hasStored: boolean): void {
@@ -252,15 +251,18 @@ export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
     if (plainCount === 1 && groupCount > 0) this.offerRoom(service);
   }
 
-  /** The limits of services are others than before: what is at workers is counted anew. */
-  limitsChanged(): void {
-    const { services, table, workers, earlierRuns } = this.#data;
+  /** The limits of these services are others than before: what is at their workers is counted anew. */
+  limitsChanged(services: ReadonlySet<Service>): void {
+    if (services.size === 0) return;
+    const { table, requests, workers, earlierRuns } = this.#data;
     for (const id of table.all(OUT)) {
-      const worker = workers.find(table.get(id, WORKER));
-      if (worker?.remote === null) worker.service.waiting.counted(id);
+      // What is at another broker counts there. What a lost worker had counts until it is back.
+      if (table.get(id, WORKER) < 0) continue;
+      const service = requests.serviceOf(id);
+      if (services.has(service)) service.waiting.counted(id);
     }
-    earlierRuns.count();
-    for (const service of services.all()) {
+    earlierRuns.count(services);
+    for (const service of services) {
       workers.schedule(service);
       if (service.hasStored) this.#client?.groupRoomAt(service.name, null);
     }

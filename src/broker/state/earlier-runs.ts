@@ -61,9 +61,10 @@ export class EarlierRuns {
     return service;
   }
 
-  /** Counts everything anew, because limits have changed. */
-  count(): void {
+  /** Counts everything of these services anew, because their limits have changed. */
+  count(services: ReadonlySet<Service>): void {
     for (const { service, groups } of this.#byPeer.values()) {
+      if (!services.has(service)) continue;
       for (const [key, count] of groups) service.waiting.runsMore(key, count);
     }
   }

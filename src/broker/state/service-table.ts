@@ -134,14 +134,18 @@ export class ServiceTable {
     if (before > 0 && after === 0) this.#withWorkers--;
   }
 
-  /** Sets the limits that the configuration has. What is at workers is to be counted then. */
-  setLimits(limitsOf: LimitsOf): void {
+  /**
+   * Sets the limits that the configuration has.
+   * @returns the services whose limits are others now: what is at their workers is to be counted
+   */
+  setLimits(limitsOf: LimitsOf): ReadonlySet<Service> {
     this.#limitsOf = limitsOf;
-    this.#setAllLimits();
+    return this.#setLimitsOf(this.all());
   }
 
-  /** Sets the limits that operators have set: see `DeliveryPort.setLimits`. What is at workers is to be counted then. */
-  setOperatorLimits(limits: ReadonlyMap<string, ServiceLimits> | null): void {
+  /** Sets the limits that operators have set: see `DeliveryPort.setLimits`. @returns see `setLimits` */
+  setOperatorLimits(limits: ReadonlyMap<string, ServiceLimits> | null): ReadonlySet<Service> {
+    const before = this.#ofOperators;
     this.#ofOperators = limits;
     for (const key of limits?.keys() ?? []) {
       const name = Buffer.from(key, 'latin1');
@@ -149,17 +153,36 @@ export class ServiceTable {
       service.isLimited = true;
       this.#recall(service);
     }
-    this.#setAllLimits();
-    if (limits === null) return;
+    // One command changes those of one service, and there may be thousands.
+    const isWhole = before === null || limits === null;
+    const named = isWhole ? this.all() : this.#named(new Set([...before.keys(), ...limits.keys()]));
+    const changed = this.#setLimitsOf(named);
+    if (limits === null) return changed;
     for (const service of this.all()) {
       if (!service.isLimited || limits.has(service.name.toString('latin1'))) continue;
       service.isLimited = false;
       this.#endIfUnused(service);
     }
+    return changed;
   }
 
-  #setAllLimits(): void {
-    for (const { name, waiting } of this.all()) waiting.setLimits(this.#limitsFor(name));
+  *#named(keys: Iterable<string>): IterableIterator<Service> {
+    for (const key of keys) {
+      const name = Buffer.from(key, 'latin1');
+      const service = this.find(name, 0, name.length);
+      if (service !== null) yield service;
+    }
+  }
+
+  #setLimitsOf(services: Iterable<Service>): ReadonlySet<Service> {
+    const changed = new Set<Service>();
+    for (const service of services) {
+      const limits = this.#limitsFor(service.name);
+      if (limits === service.waiting.limits) continue;
+      service.waiting.setLimits(limits);
+      changed.add(service);
+    }
+    return changed;
   }
 
   #limitsFor(name: Buffer): ServiceLimits | null {

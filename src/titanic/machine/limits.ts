@@ -39,6 +39,8 @@ interface SetLimits {
   readonly by: string;
   /** Wall milliseconds. */
   readonly at: number;
+  /** What the broker is told: the same object as long as they hold, so that it sees what has changed. */
+  readonly applied: ServiceLimits;
 }
 
 export class OperatorLimits {
@@ -67,7 +69,8 @@ export class OperatorLimits {
     const written = own === null ? null : writtenIn(own);
     if (own !== null && written !== null) {
       const { service, by } = own;
-      this.#records.add(uuid, keyOf(service), { service, written, by, at });
+      const applied = { ...appliedLimits(written), set: { by, at } };
+      this.#records.add(uuid, keyOf(service), { service, written, by, at, applied });
     } else {
       this.#records.addUnreadable(uuid);
       this.#context.events.emit({ name: 'service.limit_unreadable', uuid: uuidPrefix(uuid) });
@@ -146,9 +149,7 @@ export class OperatorLimits {
       if (other === undefined || isLater(item, other)) newest.set(key, item);
     }
     const told = new Map<string, ServiceLimits>();
-    for (const [key, { written, by, at }] of newest) {
-      told.set(key, { ...appliedLimits(written), set: { by, at } });
-    }
+    for (const [key, { applied }] of newest) told.set(key, applied);
     broker.setLimits(told);
   }
 }

@@ -108,6 +108,55 @@ describe('limits of what runs at once', () => {
     expect(got(w)).toBe('a5');
   });
 
+  it('count also what is still to come back from a lost worker when they are set', () => {
+    const s = stage();
+    const w = worker(s, 'w', 10_000);
+    // More than one turn gives back.
+    const c = s.client('c');
+    for (let n = 0; n < 2100; n++) c.request('echo', `${n}`);
+    s.batch(() => {
+      w.connection.disconnect();
+      s.input((broker) => {
+        const service = { ...NONE, running: 1 };
+        broker.setServiceLimits(() => ({ service, group: null, holds: false }));
+      });
+    });
+    expect(s.broker.load.requestsOut).toBe(0);
+    expect(worker(s, 'other').inbox()).toHaveLength(1);
+  });
+
+  it('of one service are set without a look at the others', () => {
+    const s = stage({ limits: { services: 5000 } });
+    const c = s.client('c');
+    for (let n = 0; n < 500; n++) c.request(`named-${n}`, 'x');
+    let looks = 0;
+    const ofOne = (running: number) => ({
+      service: { ...NONE, running },
+      group: null,
+      holds: false,
+    });
+    s.input((broker) => {
+      broker.setServiceLimits(() => {
+        looks++;
+        return null;
+      });
+    });
+    looks = 0;
+    const w = worker(s);
+    send(c, '-1 -2 -3');
+    const echo = ofOne(4);
+    for (const other of [1, 2, null]) {
+      const set = new Map([['echo', echo]]);
+      if (other !== null) set.set('named-7', ofOne(other));
+      s.input((broker) => broker.storedDeliveries.setLimits(set));
+      s.turn();
+    }
+    // Of each broker: of the stage, and its shadow.
+    expect(looks).toBeLessThanOrEqual(4);
+    send(c, '-4 -5');
+    expect(got(w)).toBe('-1 -2 -3 -4');
+  });
+
   it('let nothing with such a limit start until the workers had time to come back', () => {
     const s = limited({ group: { running: 1 } });
     s.input((broker) => broker.begin(s.now));
