@@ -16,6 +16,7 @@ import type { Departures } from '../lifecycle/departures.js';
 import type { Lifecycle } from '../lifecycle/lifecycle.js';
 import type { Registrations } from '../lifecycle/registrations.js';
 import type { Replies } from '../lifecycle/replies.js';
+import { ONE_SERVICE } from '../state/earlier-runs.js';
 import type { Peer, Service, Worker } from '../state/entities.js';
 import {
   ANSWERED,
@@ -122,24 +123,33 @@ export class WorkerInputs {
   /** What a worker runs that this broker has not out at it (D118). It may not be registered, because it has no room. */
   runs(peer: Peer, inbound: Inbound, now: number): void {
     const { services, workers, earlierRuns } = this.#data;
-    const { frames, service: at, body } = inbound;
+    const { frames, service: at } = inbound;
     const known = services.find(frames.buffer(at), frames.start(at), frames.end(at));
-    if (peer.worker !== null) workers.touch(peer.worker, now);
-    // Its READY is told why.
-    else if (this.#refusalOf(peer, inbound, known) !== null) return;
+    const { worker } = peer;
+    if (worker !== null) workers.touch(worker, now);
+    const own = worker?.service ?? earlierRuns.serviceOf(peer);
+    // Its READY is told why. What it told before may end all the same.
+    if (own === null && this.#refusalOf(peer, inbound, known) !== null) return;
+    const isOther = own !== null && own !== known;
+    const fault = isOther ? ONE_SERVICE : this.#countRuns(peer, inbound, known);
+    if (fault === null) return;
+    inbound.reject('worker', at, fault);
+    this.malformed(peer, inbound.fault, now);
+  }
+
+  /** @returns what is wrong with it; `null`: it is counted */
+  #countRuns(peer: Peer, inbound: Inbound, known: Service | null): string | null {
+    const { services, earlierRuns } = this.#data;
+    const { frames, service: at, body } = inbound;
     const service = known ?? services.add(frames.view(at), peer.identity);
     if (service.namedBy === null) services.use(service, peer.identity);
-    const isOther = peer.worker !== null && peer.worker.service !== service;
-    let fault = isOther ? 'the service must be the one that it registered' : null;
+    let fault: string | null = null;
     for (let index = body; fault === null && index < frames.count; index += 2) {
       const count = Number(frames.view(index + 1).toString('latin1'));
       fault = earlierRuns.say(peer, service, frames.view(index).toString('latin1'), count);
     }
-    if (fault !== null) {
-      inbound.reject('worker', at, fault);
-      this.malformed(peer, inbound.fault, now);
-    }
     services.releaseIfUnused(service);
+    return fault;
   }
 
   // ---------------------------------------------------------------- commands about one request

@@ -6,8 +6,11 @@
 import { CREDIT_MAX } from '../../wire/mdp.js';
 import type { Peer, Service } from './entities.js';
 
+export const ONE_SERVICE = 'all of a connection must be of one service';
+
 /** Memory of a group at a connection, besides its name (measured). */
 const GROUP_BYTES = 120;
+const NO_MEMORY = 'there is no room for one more group: limits.memoryBytes is reached';
 
 interface Runs {
   readonly service: Service;
@@ -26,13 +29,20 @@ export class EarlierRuns {
    */
   say(peer: Peer, service: Service, key: string, count: number): string | null {
     const runs = this.#byPeer.get(peer) ?? { service, groups: new Map<string, number>(), count: 0 };
-    if (runs.service !== service) return 'all of a connection must be of one service';
+    if (runs.service !== service) return ONE_SERVICE;
     const before = runs.groups.get(key) ?? 0;
     if (runs.count - before + count > CREDIT_MAX) return 'a worker may run at most 10000 requests';
     if (count === before) return null;
+    const isNew = before === 0;
+    if (isNew && !peer.identity.memory.mayHold(GROUP_BYTES + key.length)) return NO_MEMORY;
     this.#hold(peer, runs, key, count);
     service.waiting.runsMore(key, count - before);
     return null;
+  }
+
+  /** The service that the worker of a connection runs something of; `null`: it runs nothing. */
+  serviceOf(peer: Peer): Service | null {
+    return this.#byPeer.get(peer)?.service ?? null;
   }
 
   #hold(peer: Peer, runs: Runs, key: string, count: number): void {

@@ -331,6 +331,33 @@ describe('what workers say that they run, which this broker has not out at them'
     expect(s.broker.load.services).toBe(0);
   });
 
+  it('makes no service of a name that it may not say', () => {
+    const s = limited({ group: { running: 1 } });
+    for (const name of ['mmi.broker', 'other']) {
+      s.worker(name).ready('echo', asking).runs(name, 'a', '1');
+    }
+    expect(s.broker.listing.serviceCount).toBe(1);
+  });
+
+  it('ends also if its worker could not register any more', () => {
+    const s = stage({ limits: { workers: 1 } });
+    limit(s, { group: { running: 1 } });
+    const full = s.worker('full').runs('echo', 'a', '1');
+    const w = worker(s);
+    send(s.client('c'), 'a1');
+    expect(got(w)).toBe('');
+    full.runs('echo', 'a', '0');
+    expect(got(w)).toBe('a1');
+  });
+
+  it('has no more room than there is memory', () => {
+    const holdings = new Holdings(100_000);
+    const s = stage({ holdings });
+    limit(s, { group: { running: 1 } });
+    for (let n = 0; n < 1000; n++) s.worker(`w${n % 10}`).runs('echo', `${n}`, '1');
+    expect(holdings.bytes).toBeLessThan(120_000);
+  });
+
   it('takes memory of its identity, as long as it runs', () => {
     const holdings = new Holdings();
     const s = stage({ holdings });
