@@ -474,6 +474,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     this.#remove(context);
     this.counters.answered++;
     session.finished(task, body, now);
+    this.#runEnded(task);
     this.#ticker.want(session.nextMs());
   }
 
@@ -487,6 +488,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     if (context.givenBack !== null) {
       this.#remove(context);
       session.returned(task, monotonicMs(), context.givenBack);
+      this.#runEnded(task);
       this.#ticker.want(session.nextMs());
       return;
     }
@@ -496,6 +498,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     this.#remove(context);
     this.counters.failed++;
     session.failed(task, failure, monotonicMs());
+    this.#runEnded(task);
     this.#ticker.want(session.nextMs());
   }
 
@@ -509,13 +512,17 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     context.isOver = true;
     this.#remove(context);
     session.returned(task, monotonicMs());
+    this.#runEnded(task);
     this.#ticker.want(session.nextMs());
+  }
+
+  /** After its answer: before it, the broker would give the request out again. */
+  #runEnded(task: Task): void {
+    if (task.isEarlier) for (const connection of this.#connections) connection.runEnded(task);
   }
 
   #remove(context: TaskContext<WorkerSession>): void {
     context.ended();
-    const { task } = context;
-    if (task.isEarlier) for (const connection of this.#connections) connection.runEnded(task);
     const last = this.#running.pop();
     if (last === undefined || last === context) return;
     this.#running[context.place] = last;

@@ -431,7 +431,6 @@ class Worker:
         if request is None:
             self._going_on.discard(task)
             return
-        self._run_ended(task)
         is_error = isinstance(outcome, Raised)
         if request._is_cancelled or (is_error and request.is_aborted()):  # also after the deadline
             session.core.give_back(task, CANCELLED)
@@ -440,6 +439,7 @@ class Worker:
             session.core.fail(task, outcome.failure)
         else:
             session.core.final(task, outcome)
+        self._run_ended(task)  # after the answer: before it, the broker would give the request out again
         self._begin_held()
 
     def _run_ended(self, task: Task) -> None:

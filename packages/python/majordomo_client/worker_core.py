@@ -128,6 +128,7 @@ class WorkerCore:
         self._failures = 0
         self._running: set[Task] = set()  # requests of this registration that have no answer yet
         self._earlier: set[Task] = set()  # others' requests that the broker was told of over this connection
+        self._told: set[Task] = set()  # those, and of earlier connections, that still run
         self._earlier_of: collections.Counter[bytes] = collections.Counter()  # how many of them are of each group
         self._late: list[list[bytes]] = []  # answers of ended registrations, for the next connection
         self._registered_for_less = False  # it would ask for more: the broker's answer came after READY
@@ -172,11 +173,14 @@ class WorkerCore:
             self._register(now)
 
     def up(self, now: float) -> None:
+        self._earlier.clear()
+        self._earlier_of.clear()
+        self._ask_first(now)
+
+    def _ask_first(self, now: float) -> None:
         self.state = "asking"
         self._is_reregistering = False
         self._facts = _NOTHING
-        self._earlier.clear()
-        self._earlier_of.clear()
         self._until = now + PATIENCE
         late, self._late = self._late, []
         for frames in late:  # before READY: the request would come back (D8)
@@ -294,14 +298,17 @@ class WorkerCore:
         """Tells a broker with groups what runs that it has not out at this worker: it counts in its limits (D118)."""
         if not self._facts.has("credit", "ready-options", "group"):
             return
-        new = [task for task in self._sink.running(all_sessions) if not self.is_current(task) and task not in self._earlier]
+        running = dict.fromkeys([*self._sink.running(all_sessions), *self._told])
+        new = [task for task in running if not self.is_current(task) and task not in self._earlier]
         groups = [task.command.group for task in new]
         self._earlier.update(new)
+        self._told.update(new)
         self._earlier_of.update(groups)
         self._send_runs(dict.fromkeys(groups))
 
     def run_ended(self, task: Task) -> None:
         """The handler of a request has ended, or was given up."""
+        self._told.discard(task)
         if task in self._earlier:
             self._earlier.discard(task)
             self._earlier_of[task.command.group] -= 1
@@ -322,7 +329,7 @@ class WorkerCore:
         """A handler has ended."""
         if self.state == "full" and not self._sink.is_full():
             # The broker answers a late reply with DISCONNECT, before this: it must not meet a registration.
-            self.up(now)
+            self._ask_first(now)
 
     def _ended(self, task: Task) -> None:
         self._running.discard(task)

@@ -355,6 +355,38 @@ def test_what_runs_of_an_earlier_registration_is_told_after_ready_or_where_there
     assert _runs(stage) == [[b"echo", b"x", b"1"]]
 
 
+def test_the_end_of_what_was_told_is_told_also_while_the_worker_asks_before_it_registers() -> None:
+    stage = Stage(concurrency=2).registered(GROUPS)
+    for token, group in ((b"t1", b"x"), (b"t2", b"y")):
+        _asks(stage, token, group, 0.1)
+    stage.core.down("lost", 0.2)
+    stage.core.tick(10.0)
+    stage.full = True
+    stage.registered_at(10.0, GROUPS)
+    assert _runs(stage) == [[b"echo", b"x", b"1", b"y", b"1"]]
+    stage.full = False
+    stage.core.run_ended(stage.tasks.pop(0))
+    stage.core.has_room(10.1)
+    assert stage.core.state == "asking" and _runs(stage) == [[b"echo", b"x", b"0"]]
+    stage.core.run_ended(stage.tasks.pop(0))
+    assert _runs(stage) == [[b"echo", b"y", b"0"]]
+
+
+def test_what_was_told_of_others_is_told_over_the_next_connection_if_it_still_runs() -> None:
+    stage = Stage(concurrency=5).registered(GROUPS)
+    stage.others = [Task(wire.Command(wire.REQUEST, b"o", [b"hi"], None, {}, group)) for group in (b"x", b"x")]
+    stage.hear(b"\x0c", now=0.1)
+    assert _runs(stage) == [[b"echo", b"x", b"2"]]
+    stage.core.run_ended(stage.others.pop())
+    stage.core.down("lost", 0.2)
+    stage.core.tick(10.0)
+    stage.sent.clear()
+    stage.registered_at(10.0, GROUPS)
+    assert _runs(stage) == [[b"echo", b"x", b"1"]]
+    stage.core.run_ended(stage.others.pop())
+    assert _runs(stage) == [[b"echo", b"x", b"0"]]
+
+
 def test_a_broker_without_groups_is_told_nothing() -> None:
     stage = Stage(concurrency=5).registered()
     stage.hear(b"\x02", b"t1", b"", b"hi", now=0.1)

@@ -8,6 +8,8 @@ import type { Task } from './worker-session.js';
 
 export class EarlierRuns {
   readonly #tasks = new Set<Task>();
+  /** What was told over this connection or an earlier one, and still runs: it counts over this one, too. */
+  readonly told: Set<Task> = new Set();
   /** How many of them are of each group; the bytes of its name, one character per byte. */
   readonly #counts = new Map<string, number>();
 
@@ -24,6 +26,7 @@ export class EarlierRuns {
       if (this.#tasks.has(task)) continue;
       task.isEarlier = true;
       this.#tasks.add(task);
+      this.told.add(task);
       const { groupBytes } = task.request;
       this.#counts.set(groupBytes, (this.#counts.get(groupBytes) ?? 0) + 1);
       changed.add(groupBytes);
@@ -33,6 +36,7 @@ export class EarlierRuns {
 
   /** A request has ended. @returns what to tell, or nothing, if it was not told */
   ended(task: Task): Buffer[][] {
+    this.told.delete(task);
     if (!this.#tasks.delete(task)) return [];
     const { groupBytes } = task.request;
     const left = (this.#counts.get(groupBytes) ?? 1) - 1;

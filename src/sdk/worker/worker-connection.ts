@@ -408,7 +408,8 @@ class Registration implements SessionSink {
     const tasks: Task[] = [];
     for (const { session, task } of this.#owner.running(this.#offered)) {
       const isOwn = session === this.session;
-      if (isOwn ? !session.isPresent(task) : all) tasks.push(task);
+      const isTold = isOwn ? !session.isPresent(task) : all || this.#earlier.told.has(task);
+      if (isTold) tasks.push(task);
     }
     this.#sendRuns(this.#earlier.add(tasks));
   }

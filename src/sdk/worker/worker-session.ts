@@ -119,7 +119,7 @@ export interface SessionSink {
   ready(credit: number | null, tellsName: boolean, asks: Asked): void;
   heartbeat(): void;
   disconnect(): void;
-  /** Tell the broker what runs of earlier registrations of this session. */
+  /** Tell the broker what runs of earlier registrations of this session, and what it was told before of others. */
   tellRuns(): void;
   /** Say that no more requests are wanted. */
   leave(): void;
@@ -245,17 +245,15 @@ export class WorkerSession implements SlotTaker {
     if (this.#state === 'ended') return;
     this.#heardMs = now;
     for (const [task, body] of this.#late.splice(0)) this.#sink.final(task, body);
+    const { asks, credit, heartbeatIntervalMs } = this.#options;
     if (this.#closing) {
       this.#state = 'full';
+      if (asks && this.#running > 0 && this.#asked === 0) this.#ask();
       this.#endIfDone(now);
       return;
     }
-    const { asks, credit, heartbeatIntervalMs } = this.#options;
     const isForOptionsAlone = credit === 1;
-    if (asks) {
-      this.#asked++;
-      this.#sink.ask();
-    }
+    if (asks) this.#ask();
     if (!asks || (isForOptionsAlone && this.#missedAnswer)) {
       this.#register(now, NO_WORKER_OFFERS);
       return;
@@ -284,6 +282,8 @@ export class WorkerSession implements SlotTaker {
     }
     const { fail, leave, messageBytesMax } = offers;
     this.#offers = { ...this.#offers, fail, leave, messageBytesMax };
+    // One that closes does not register, but what it runs counts.
+    if (this.#closing && this.#state === 'full' && offers.group) this.#sink.tellRuns();
     if (this.#state !== 'registered') return;
     const isLess = this.#declared === null && this.#creditFor(offers) !== null;
     if (isLess && this.#reregister === 'no') this.#reregister = 'wanted';
@@ -550,6 +550,11 @@ export class WorkerSession implements SlotTaker {
     this.#sink.open();
   }
 
+  #ask(): void {
+    this.#asked++;
+    this.#sink.ask();
+  }
+
   #askAgain(): void {
     this.#asked++;
     this.#confirmedBy = this.#asked;
@@ -590,7 +595,7 @@ export class WorkerSession implements SlotTaker {
     this.#heardMs = now;
     this.#beatSinceHeard = false;
     this.#sink.ready(this.#declared, tellsName, { headers, cancel, group });
-    if (group && this.#running > 0) this.#sink.tellRuns();
+    if (group) this.#sink.tellRuns();
     this.#beatMs = now + this.#options.heartbeatIntervalMs;
     this.#tickDueMs = this.#beatMs;
     this.#confirmedBy = 0;

@@ -654,7 +654,7 @@ describe('closing', () => {
 
     it('when the last of them has answered', () => {
       script = registered(2).request('t1', 't2').cut().answer('t1').close().pass(50).connect();
-      expect(script.effects.slice(3)).toEqual(['50 open', '50 FINAL t1']);
+      expect(script.effects.slice(3)).toEqual(['50 open', '50 FINAL t1', '50 ask']);
       expect(script.session.state).toBe('full');
       script.pass(5000).answer('t2');
       expect(script.effects).toEqual(['5050 FINAL t2', '5050 close link', '5050 ended']);
