@@ -50,7 +50,7 @@ export class Registrations {
     if (service.workers.size === 1) this.#data.watcher?.(service.name, true);
     peer.identity.workers++;
     this.#storedDeliveries.offerRoom(service);
-    if (this.#data.gates.areUnknown(now)) this.askRunsOf(worker);
+    if (this.#data.gates.areUnknown(now)) this.#storedDeliveries.askRunsOf(worker);
     events.emit({
       name: 'worker.registered',
       service: service.shown,
@@ -61,19 +61,10 @@ export class Registrations {
     });
   }
 
-  /**
-   * Asks a worker what it runs that others gave it, while that is not known: at a start, or a takeover (D118). One whose
-   * service has no limits is not asked.
-   */
-  askRunsOf({ service, wantsGroup, peer, dialect }: Worker): void {
-    if (!wantsGroup || service.waiting.limits === null) return;
-    this.#data.messages.askRuns(peer.id, dialect);
-  }
-
   /** Asks all workers, because the broker begins to serve. */
   askRuns(): void {
     for (const service of this.#data.services.all()) {
-      for (const worker of service.workers) this.askRunsOf(worker);
+      for (const worker of service.workers) this.#storedDeliveries.askRunsOf(worker);
     }
   }
 

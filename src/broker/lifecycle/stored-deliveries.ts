@@ -254,7 +254,7 @@ export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
   /** The limits of these services are others than before: what is at their workers is counted anew. */
   limitsChanged(services: ReadonlySet<Service>): void {
     if (services.size === 0) return;
-    const { table, requests, workers, earlierRuns } = this.#data;
+    const { table, requests, workers, earlierRuns, gates } = this.#data;
     for (const id of table.all(OUT)) {
       // What is at another broker counts there. What a lost worker had counts until it is back.
       if (table.get(id, WORKER) < 0) continue;
@@ -262,10 +262,22 @@ export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
       if (services.has(service)) service.waiting.counted(id);
     }
     earlierRuns.count(services);
+    const areUnknown = gates.areUnknown(gates.now);
     for (const service of services) {
+      // While it had no limits, they were not asked.
+      if (areUnknown) for (const worker of service.workers) this.askRunsOf(worker);
       workers.schedule(service);
       if (service.hasStored) this.#client?.groupRoomAt(service.name, null);
     }
+  }
+
+  /**
+   * Asks a worker what it runs that others gave it, while that is not known: at a start, or a takeover (D118). One whose
+   * service has no limits is not asked.
+   */
+  askRunsOf({ service, wantsGroup, peer, dialect }: Worker): void {
+    if (!wantsGroup || service.waiting.limits === null) return;
+    this.#data.messages.askRuns(peer.id, dialect);
   }
 
   /** A limit of a service, or of a group, may let another request start. */

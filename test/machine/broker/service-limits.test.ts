@@ -261,6 +261,18 @@ describe('what workers say that they run, which this broker has not out at them'
     expect(s.worker('late').ready('echo', asking).inbox()).toEqual([]);
   });
 
+  it('is asked when its service gets limits while it may not be known', () => {
+    const s = stage();
+    s.input((broker, now) => broker.begin(now));
+    const w = s.worker('w').ready('echo', asking).heartbeatsEvery(1000);
+    expect(w.inbox()).toEqual([]);
+    limit(s, { group: { running: 1 } });
+    expect(w.inbox()).toEqual(['RUNS?']);
+    s.after(SPAN_MS);
+    limit(s, { group: { running: 2 } });
+    expect(w.inbox()).toEqual([]);
+  });
+
   it('counts in the limit of its service, also of groups that have none', () => {
     const s = limited({ service: { running: 3 } });
     const w = s.worker('w').ready('echo', asking).runs('echo', 'a', '1', '', '1');
