@@ -280,7 +280,10 @@ describeWithPostgres('a database against memory, any changes of every kind in an
       [`state = 3 WHERE ${of(41)}`, 'records not sent to workers, but not pending: 1'],
       [`partner = '\\x00' WHERE ${of(41)}`, 'records not sent to workers, but with a partner: 1'],
       [`key = 'k' WHERE ${of(42)}`, 'records that are no requests, but have an idempotency key: 1'],
-      [`not_before = expires_at - 1 WHERE ${of(42)}`, 'pauses and limits that are due at a time: 1'],
+      [
+        `not_before = expires_at - 1 WHERE ${of(42)}`,
+        'pauses and limits that are due at a time: 1',
+      ],
     ] as const;
     for (const [damage, problem] of damages) {
       await both.sql(`UPDATE majordomo.request SET ${damage}`);
