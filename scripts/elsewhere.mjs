@@ -9,10 +9,12 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { connect as dial, createServer } from 'node:net';
+import { connect as dial } from 'node:net';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+
+import { freePort } from './free-port.mjs';
 
 const JOBS = 100;
 /** Longer than any default that is waited for: 30 s of NATS, and of BullMQ twice. */
@@ -20,15 +22,6 @@ const PATIENCE_MS = 75_000;
 const [, , ROOT] = process.argv;
 const REPOSITORY = fileURLToPath(new URL('../', import.meta.url));
 const brought = createRequire(join(ROOT, 'opt/package.json'));
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /** A connection that waits until somebody listens. */
 async function connected(port) {

@@ -4,13 +4,14 @@
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+
+import { freePort } from './free-port.mjs';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const { Client } = await import(new URL('../compiled/sdk/client.js', import.meta.url).href);
@@ -34,15 +35,6 @@ await worker.ready;
 say('ready');
 await worker.run();
 `;
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 const children = [];
 const startedAt = performance.now();

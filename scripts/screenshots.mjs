@@ -3,12 +3,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
+
+import { freePort } from './free-port.mjs';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const { Client } = await import(new URL('../compiled/sdk/client.js', import.meta.url).href);
@@ -30,15 +31,6 @@ const SERVICES = {
   'price.quote': { ms: [0, 2], workers: 4, rate: 160 },
   search: { ms: [4, 25], workers: 4, rate: 60 },
 };
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /** The token without which uuids are shortened and a request's history is not shown. */
 const TOKEN = 'token-of-the-screenshots';

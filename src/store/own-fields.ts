@@ -82,7 +82,7 @@ const BYTES = 256;
 function rowsOf(kind: KnownKind): readonly (readonly [name: string, field: OwnField])[] {
   return Object.entries(OWN_FIELDS[kind]);
 }
-/** Of each kind its own: what another kind has under a number is here one of a later version. */
+/** The fields of each kind. A number that another kind uses is, for this one, a field of a later version. */
 const READERS = Object.fromEntries(
   RECORD_KINDS.map((kind) => {
     const bytes = rowsOf(kind).map(([, { field }]) => field);

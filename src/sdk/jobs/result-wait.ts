@@ -6,7 +6,7 @@
  * away or refuse are asked again until the time is over. A broker that answers a wait at once with
  * 300 is also asked again only after such a pause, so nothing polls without a pause.
  *
- * Of a request that is not stored yet, the first question is `titanic.call` (D122): it stores the request, and waits as
+ * For a request that is not stored yet, the first question is `titanic.call` (D122): it stores the request, and waits as
  * `titanic.wait` does. Once it has brought the receipt, whatever ends it is followed by the other questions.
  */
 import type { MonotonicMs } from '../../core/clock.js';

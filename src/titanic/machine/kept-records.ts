@@ -27,7 +27,7 @@ export class KeptRecords<Item> {
   readonly #all = new Map<string, KeptRecord<Item>>();
   /** By what they are about. After a split, there may be two about the same. */
   readonly #byKey = new Map<string, readonly KeptRecord<Item>[]>();
-  /** Those that this version does not understand, which are told once. */
+  /** The records that this version does not understand: each is reported once. */
   readonly #unreadable = new Set<string>();
   /** Whether the broker is to be told. */
   isChanged = true;

@@ -93,7 +93,7 @@ export class ScheduleCommands {
   readonly #host: ScheduleHost;
   /** Until all schedules are known, with the list that tells them. */
   readonly #waiting: { readonly list: number; readonly begin: () => void }[] = [];
-  /** They replace a schedule whose request is on its way to the store, which may refuse it. */
+  /** The commands replace a schedule whose request is on its way to the store, which may refuse it. */
   #storing: { readonly known: Schedule; readonly begin: () => void }[] = [];
   /** By owner and name. */
   readonly #queues = new CommandQueues(() =>
