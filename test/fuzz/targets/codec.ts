@@ -35,6 +35,7 @@ export const MDP_WORDS: readonly string[] = [
   '\x06MDPC02\x01\x04\x04echo\x041000\x09{"a":"b"}',
   '\x06MDPC02\x01\x05\x04echo\x0d{"once":true}\x00\x041000\x00',
   '\x06MDPW02\x01\x09',
+  '\x06MDPW02\x01\x0c\x04echo\x01g\x013',
   '\x0a2147483647',
   '\x0510000',
 ];

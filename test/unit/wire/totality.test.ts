@@ -27,6 +27,8 @@ const FRAMES = [
   '\x00',
   '\x09',
   '\x0a',
+  '\x0b',
+  '\x0c',
   '02',
   '03',
   '05',
@@ -53,6 +55,7 @@ const prefix = fc.constantFrom<readonly FrameText[]>(
   ['a', 'b', ''],
   ['', 'MDPC01'],
   ['MDPC02', '\x01'],
+  ['MDPC02', '\x02', 's'],
   ['MDPC02', '\x04', 's'],
   ['a', '', 'MDPC02', '\x04', 's', '5'],
   ['', 'MDPW01', '\x09', 't', ''],
@@ -68,10 +71,19 @@ const prefix = fc.constantFrom<readonly FrameText[]>(
   ['MDPW02', '\x07', 't'],
   ['MDPW02', '\x0a', 't'],
   ['', 'MDPW01', '\x0a', 't'],
+  ['MDPW02', '\x0b', 't', '', 'g'],
+  ['', 'MDPW01', '\x0b', 't', '', 'g'],
+  ['MDPW02', '\x0c', 's', 'g', '5'],
+  ['', 'MDPW01', '\x0c', 's', '', '0'],
+  ['MDPW02', '\x0c'],
+  ['', 'MDPW01', '\x0c'],
 );
-const message = fc
-  .tuple(prefix, fc.array(frame, { maxLength: 12 }))
-  .map(([start, rest]) => [...start, ...rest]);
+/** The frames behind a prefix: often few, because most commands are short. */
+const rest = fc.oneof(
+  { weight: 1, arbitrary: fc.array(frame, { maxLength: 2 }) },
+  { weight: 2, arbitrary: fc.array(frame, { maxLength: 12 }) },
+);
+const message = fc.tuple(prefix, rest).map(([start, behind]) => [...start, ...behind]);
 
 /** One letter a frame, so that the forms of docs/protocol.md can be said as regular expressions. */
 function letters(frames: readonly FrameText[]): string {
@@ -85,6 +97,9 @@ function letters(frames: readonly FrameText[]): string {
     .map((text) => {
       if (text === '') return 'e';
       if (text === '\x0a') return 'X';
+      if (text === '\x0b') return 'G';
+      if (text === '\x0c') return 'R';
+      if (text === '0') return 'z';
       if (/^[\0-\x09]$/u.test(text)) return String(text.charCodeAt(0));
       if (/^0[1-9]$/u.test(text)) return '①②③④⑤⑥⑦⑧⑨'.charAt(Number(text) - 1);
       if (/^([1-9][0-9]{0,3}|10000)$/u.test(text)) return 'k';
@@ -95,7 +110,7 @@ function letters(frames: readonly FrameText[]): string {
     .join('');
 }
 
-/** §1 to §3, D1, D2, D23 to D25, D66, D67, D101, D113; the first form that fits, none: malformed. */
+/** §1 to §3, D1, D2, D23 to D25, D66, D67, D101, D113, D118; the first form that fits, none: malformed. */
 const BROKER_FORMS: readonly (readonly [RegExp, string])[] = [
   [/^e$/u, 'probe'],
   [/^C[12①][^ex]./u, 'request'],
@@ -109,6 +124,7 @@ const BROKER_FORMS: readonly (readonly [RegExp, string])[] = [
   [/^(ew[5⑤]|e?W[6⑥])$/u, 'disconnect'],
   [/^(ew|e?W)[7⑦].e.?$/u, 'return'],
   [/^(ew|e?W)[8⑧].e/u, 'fail'],
+  [/^(ew|e?W)R[^ex]([^x][kz])+$/u, 'runs'],
 ];
 
 /** Of whom a malformed message is: it has their header, in its place or behind an envelope (D24). */
@@ -129,6 +145,8 @@ const WORKER_FORMS = {
   1: [
     [/^ew2.e./u, 'request'],
     [/^ew9.e.../u, 'request'],
+    [/^ewG.e..../u, 'request'],
+    [/^ewR$/u, 'runs'],
     [/^ew4$/u, 'heartbeat'],
     [/^ew5$/u, 'disconnect'],
     [/^ewX.e$/u, 'cancel'],
@@ -137,6 +155,8 @@ const WORKER_FORMS = {
   2: [
     [/^W2.e./u, 'request'],
     [/^W9.e.../u, 'request'],
+    [/^WG.e..../u, 'request'],
+    [/^WR$/u, 'runs'],
     [/^W5$/u, 'heartbeat'],
     [/^W6$/u, 'disconnect'],
     [/^WX.e$/u, 'cancel'],
@@ -216,12 +236,19 @@ describe('Any list of frames', () => {
 
   it('finds every form among the random lists, so that the properties above mean something', () => {
     const seen = new Set<string>();
-    for (const frames of fc.sample(message, { numRuns: 20_000, seed: 1 })) {
+    for (const frames of fc.sample(message, { numRuns: 200_000, seed: 1 })) {
       seen.add(`broker ${formOf(BROKER_FORMS, frames)}`);
       seen.add(`client ${formOf(CLIENT_FORMS, frames)}`);
+      for (const version of [1, 2] as const) {
+        seen.add(`worker ${version} ${formOf(WORKER_FORMS[version], frames)}`);
+      }
     }
     const broker = [...BROKER_FORMS.map(([, kind]) => kind), 'malformed'];
     for (const kind of broker) expect(seen).toContain(`broker ${kind}`);
     for (const kind of ['partial', 'final', 'malformed']) expect(seen).toContain(`client ${kind}`);
+    for (const version of [1, 2] as const) {
+      const worker = [...WORKER_FORMS[version].map(([, kind]) => kind), 'malformed'];
+      for (const kind of worker) expect(seen).toContain(`worker ${version} ${kind}`);
+    }
   });
 });
