@@ -80,6 +80,10 @@ class Call:
         self.after: Patience = patience.after or patience
         self.once = once  # at most one worker may run it
         self.group = group  # empty: it is in none
+        # Whether options and group stand before deadline and headers.
+        self.has_options = once or group != b""
+        # Whether not every broker can take it: it has headers or a group, or is to run once.
+        self.is_special = self.has_options or headers is not None
         # A service of the broker itself is in no session: it may be asked any number of times.
         self.is_of_broker: bool = is_of_broker(service)
         self.id = b""
@@ -110,16 +114,6 @@ class Call:
     @property
     def name(self) -> str:
         return self.service.decode("utf-8", "backslashreplace")
-
-    @property
-    def is_special(self) -> bool:
-        """Whether not every broker can take it: it has headers or a group, or is to run once."""
-        return self.has_options or self.headers is not None
-
-    @property
-    def has_options(self) -> bool:
-        """Whether options and group stand before deadline and headers."""
-        return self.once or bool(self.group)
 
     @property
     def needed(self) -> str:

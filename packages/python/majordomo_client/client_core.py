@@ -78,7 +78,10 @@ class Line:
         self.cancels: Cancels = Cancels(settings, self.link)
         self.hearing: Hearing = Hearing(settings, self.link, session)
         # What its broker says; None: it has not yet.
-        self.session: Optional[wire.Session] = None if session else wire.NO_SESSION
+        self.session: Optional[wire.Session] = None
+        self.has_session = False
+        if not session:
+            self.set_session(wire.NO_SESSION)
         self.instance: Optional[str] = None
         # Requests were lost before it: its broker has to say first what it knows of them, and all others wait.
         self.is_asking = False
@@ -87,9 +90,9 @@ class Line:
         self.unasked: list[tuple[Call, Lost]] = []
         self.has_more = False  # others were lost since it began to ask
 
-    @property
-    def has_session(self) -> bool:
-        return self.session is not None and self.session.resume > 0
+    def set_session(self, session: wire.Session) -> None:
+        self.session = session
+        self.has_session = session.resume > 0
 
     def may_keep(self, call: Call) -> bool:
         """Whether its broker, as far as is known, keeps the call when the connection is lost."""
@@ -114,7 +117,8 @@ class ClientCore:
         # End points whose broker keeps no session, as far as is known.
         self._sessionless: set[int] = set()
         self._line: Optional[Line] = None
-        self._retired: dict[Line, None] = {}
+        # Those that are open: the present one, and retired ones whose brokers still hold requests.
+        self._lines: dict[Line, None] = {}
         self._line_of: dict[bytes, Line] = {}  # of calls that are out
         self._endpoint = 0
         self._open_at = float("-inf")  # until the first is opened
@@ -142,10 +146,11 @@ class ClientCore:
         for each in call.earlier_ids:
             self._calls.pop(each, None)
         self._waiting.pop(call.id, None)
-        answered = [correlation for _, _, correlation in call.out]
-        useless = [each for each in call.lost if each.correlation not in answered]
-        self._given_up += useless[: GIVEN_UP_MAX - len(self._given_up)]
-        call.lost = []
+        if call.lost:
+            answered = [correlation for _, _, correlation in call.out]
+            useless = [each for each in call.lost if each.correlation not in answered]
+            self._given_up += useless[: GIVEN_UP_MAX - len(self._given_up)]
+            call.lost = []
         self._take_off(call)
 
     def close(self) -> None:
@@ -153,6 +158,7 @@ class ClientCore:
         self.flush()
         for line in self._lines:
             line.link.close(LINGER_MS)
+        self._lines.clear()
         self._line = None
         for call in list(dict.fromkeys(self._calls.values())):
             self._fail(call, ClosedError("the client was closed"))
@@ -167,9 +173,9 @@ class ClientCore:
             self._send_waiting(now)
 
     def down(self, line: Line, reason: str, now: float) -> None:
-        if line in self._retired:
-            self._close(line, now)
         if line is not self._line:
+            if line in self._lines:
+                self._close(line, now)
             return
         self._why[self._settings.endpoints[line.endpoint]] = reason
         if not line.is_up:
@@ -238,7 +244,7 @@ class ClientCore:
             self.down(line, "no answer", now)
         elif line is not None and now >= line.ask_at:
             self._go_on_asking(line, now)
-        for each in self._lines:
+        for each in [*self._lines]:
             if now >= self._watch_at(each):
                 self._watch(each, now)
         for call in self._timers.due(now):
@@ -267,20 +273,23 @@ class ClientCore:
 
     def _watch_at(self, line: Line) -> float:
         """When a broker that holds requests, or is asked for them, has said nothing for too long; infinity: never."""
-        is_asked = line.is_asking or (line.has_session and len(line.out) > 0)
-        is_node = len(self._settings.endpoints) > 1 and self._order.heartbeat > 0 and line is self._line
-        if not (is_asked or (line.out and is_node)):
+        if not line.out and not line.is_asking:
             return float("inf")
-        least = QUIET if is_asked else 0.0
-        quiet = max(least, QUIET_HEARTBEATS * self._order.heartbeat)
-        return max(line.heard_at, line.quiet_at, line.asked_at) + quiet
+        heartbeat = self._order.heartbeat
+        if line.has_session or line.is_asking:
+            least = QUIET
+        elif heartbeat > 0 and line is self._line and len(self._settings.endpoints) > 1:
+            least = 0.0
+        else:
+            return float("inf")
+        return max(line.heard_at, line.quiet_at, line.asked_at) + max(least, QUIET_HEARTBEATS * heartbeat)
 
     def _watch(self, line: Line, now: float) -> None:
         """Asks whether it lives, however long its requests may take; leaves it if it was asked in vain."""
         if line.asked_at <= max(line.heard_at, line.quiet_at):
             line.asked_at = now
             probe(self._settings, line.link)
-        elif line in self._retired:
+        elif line is not self._line:
             self._close(line, now)
         else:
             # With a session it is asked for late answers, too, when it is met again.
@@ -312,9 +321,9 @@ class ClientCore:
                 if line is self._line and line.is_asking:
                     self.down(line, "the hello was refused", now)  # it may have the session: asked after a pause
                     return
-                line.session = line.session or wire.NO_SESSION
+                line.set_session(line.session or wire.NO_SESSION)
             elif self._session:
-                line.session = wire.parse_session(answer.body)
+                line.set_session(wire.parse_session(answer.body))
             self._sessionless.add(line.endpoint)
             if line.has_session:  # what was sent before that was known waits for its answer now
                 self._sessionless.discard(line.endpoint)
@@ -361,7 +370,7 @@ class ClientCore:
         # It answers no questions. No broker has ever said that it keeps these: there may be no sessions here at all.
         if all(each.instance == "" for each in lost):
             self._sessionless.add(line.endpoint)
-            line.session = line.session or wire.NO_SESSION
+            line.set_session(line.session or wire.NO_SESSION)
             line.instance = line.instance or ""
             self._ask_of_lost(line, now)
 
@@ -485,7 +494,7 @@ class ClientCore:
             call.sent_at = now
             self._wait_for_answer(call, line, now)
             return
-        if is_over and line in self._retired:
+        if is_over and line is not None and line is not self._line:
             call.take_back()  # that line may be closed now
         self._take_off(call)
         # The end of a call may leave a broker less time to answer.
@@ -504,10 +513,6 @@ class ClientCore:
     def _time_out(self, call: Call, now: float) -> None:
         is_up = self._line is not None and self._line.is_up
         self._fail(call, late_error(call, self._why, is_up, now, self.whys.of(call.service, now)))
-
-    @property
-    def _lines(self) -> "list[Line]":
-        return [*self._retired, self._line] if self._line else [*self._retired]
 
     @property
     def _is_shut_out(self) -> bool:
@@ -544,8 +549,8 @@ class ClientCore:
         line = self._line_of.pop(call.id, None)
         if line is not None:
             del line.out[call.id]
-            if line in self._retired and not line.out:
-                del self._retired[line]
+            if line is not self._line and not line.out and line in self._lines:
+                del self._lines[line]
                 line.cancels.flush()
                 line.link.close(LINGER_MS)
         return line
@@ -557,9 +562,7 @@ class ClientCore:
         self._line = None
         self._endpoint = self._order.after(line.endpoint)
         self._open_at = self._order.leave(line.endpoint, why, now)
-        if why in ("refused", "quiet") and line.out:
-            self._retired[line] = None
-        else:
+        if why not in ("refused", "quiet") or not line.out:
             self._close(line, now)
         for call in list(line.out.values()) if why == "quiet" else ():
             if call.may_be_sent:
@@ -568,7 +571,7 @@ class ClientCore:
         self._pump(now)
 
     def _close(self, line: Line, now: float) -> None:
-        self._retired.pop(line, None)
+        del self._lines[line]
         line.cancels.end()
         line.link.close()
         for call in list(line.out.values()):
@@ -599,8 +602,9 @@ class ClientCore:
             self._open_at = now
             self._line = line = Line(self._endpoint, self._dial, now + DIAL_PATIENCE if several else float("inf"),
                                      self._settings, self._session)
+            self._lines[line] = None
             if line.endpoint in self._sessionless:
-                line.session = wire.NO_SESSION  # until it says otherwise
+                line.set_session(wire.NO_SESSION)  # until it says otherwise
             reason = line.link.open(self._settings.endpoints[line.endpoint])
             if reason is not None:
                 self.down(line, reason, now)

@@ -309,15 +309,16 @@ def obstacle(call: Call, facts: Optional[wire.Facts]) -> Optional[MajordomoError
 
 def frames_of(settings: Settings, call: Call, facts: Optional[wire.Facts], now: float) -> "list[bytes]":
     """What is sent; the worker learns of a time that the program has named, if the broker is known to tell it."""
+    ends = call.end < float("inf") and not call.is_of_broker
+    headers = b"" if call.has_options and call.headers is None else call.headers
+    if headers is None and ends and call.is_named and settings.version == 2 and facts is not None and facts.has("headers"):
+        headers = b""
     left = 0
-    if call.end < float("inf") and not call.is_of_broker:
+    if headers is not None and ends:
         # The broker knows whether a worker has had what may run once: it says so first.
         lead = why_lead(call.end - now) if call.once else 0
         left = max(1, math.ceil((call.end - now - lead) * 1000))
-    headers = b"" if call.has_options and call.headers is None else call.headers
-    if headers is None and left and call.is_named and settings.version == 2 and facts is not None and facts.has("headers"):
-        headers = b""
-    call.said_time = headers is not None and left > 0
+    call.said_time = left > 0
     return wire.request(settings.version, call.correlation, call.service, call.body, headers, left, call.once, call.group)
 
 
