@@ -49,6 +49,7 @@ const REAL_TIME = new Set([
   'process',
   'shipped',
   'smoke',
+  'upgrade',
 ]);
 
 /** The signals that end the tests. */

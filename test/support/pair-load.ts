@@ -14,6 +14,11 @@ const PLAIN_LANES = 2;
 /** Pause of each lane between two requests: a steady load that leaves CPU time for others. */
 const PAUSE_MS = 25;
 
+export interface Sdk {
+  readonly Client: typeof Client;
+  readonly Worker: typeof Worker;
+}
+
 export class PairLoad {
   /** Uuid → the expected reply, of requests that were acknowledged and not closed. */
   readonly open = new Map<string, string>();
@@ -28,13 +33,18 @@ export class PairLoad {
   #isOver = false;
   #answeredAt = performance.now();
 
-  constructor(endpoints: readonly string[], options: Partial<ClientOptions> = {}) {
-    this.#worker = new Worker(
+  /** @param sdk of another version */
+  constructor(
+    endpoints: readonly string[],
+    options: Partial<ClientOptions> = {},
+    sdk: Sdk = { Client, Worker },
+  ) {
+    this.#worker = new sdk.Worker(
       { endpoints, service: SERVICE, concurrency: 100, retryMaxMs: 500 },
       ({ frames }) => frames.map((frame) => upper(frame.toString())),
     );
     void silent(this.#worker).run();
-    this.#client = new Client({ endpoints, timeoutMs: 77_500, ...options });
+    this.#client = new sdk.Client({ endpoints, timeoutMs: 77_500, ...options });
   }
 
   start(): void {
