@@ -199,7 +199,7 @@ const PARTS = {
     store: line(4096)
       .prefault('sqlite')
       .describe(
-        'Where durable requests are kept: `sqlite`, the file of this node, or a PostgreSQL database (15 or newer): `postgresql://USER@HOST:PORT,HOST:PORT/DATABASE`, with the hosts tried in turn. Off loopback TLS with a verified certificate is required, unless `?sslmode=` says otherwise (`verify-full`, `verify-ca`, `require`, `disable`); `sslrootcert`, `sslcert` and `sslkey` name files. Several brokers may use one database. See docs/operating.md, PostgreSQL as the store.',
+        'Where durable requests are kept: `sqlite`, the file of this node, or a PostgreSQL database (15 or newer): `postgresql://USER@HOST:PORT,HOST:PORT/DATABASE`, with the hosts tried in turn. Off loopback TLS with a verified certificate is required, unless `?sslmode=` says otherwise (`verify-full`, `verify-ca`, `require`, `disable`); `sslrootcert`, `sslcert` and `sslkey` name files. Several brokers may use one database. See docs/postgresql.md.',
       ),
     storePasswordFile: maybe(path, 'no password').describe(
       'File with the password of the user in `titanic.store`; read again for each connection.',

@@ -427,7 +427,7 @@ const TABLE = {
     labels: {},
     help: 'Age of the oldest snapshot in the database, read every ten seconds.',
     meaning:
-      'Until it ends, deleted rows stay and slow the store down: end the transaction that `majordomo doctor` shows (operating.md, “Old snapshots”). Absent with a file, and if the role of the broker may not see it.',
+      'Until it ends, deleted rows stay and slow the store down: end the transaction that `majordomo doctor` shows (docs/postgresql.md, Old snapshots). Absent with a file, and if the role of the broker may not see it.',
   },
   titanic_store_retries_total: {
     type: 'counter',

@@ -27,7 +27,7 @@ const EXAMPLES = [
 
 const AFTER = `${examples(EXAMPLES)}
 The copy is a consistent snapshot even if the broker runs, and is on disk when the command ends. Its
-pages are checked; if one is damaged, no copy is left. An existing FILE is never overwritten. A store in a database is copied into a store file. To restore a copy, follow docs/operating.md: Backup and
+pages are checked; if one is damaged, no copy is left. An existing FILE is never overwritten. A store in a database is copied into a store file. To restore a copy, follow docs/operating.md, Backup and
 restore, or for a pair, Backup and restore of a pair.
 
 Exit status: 0 done · 64 usage, or FILE exists · 69 locked · 74 disk, or the store is missing, is

@@ -166,7 +166,7 @@ function mendsPair(role: 'primary' | 'backup'): string {
     '`majordomo keygen --pair keys` creates the keys of both nodes and prints the line that each needs. Here: ' +
     `bstar.curve: {secretKeyFile: keys/${role}.key, keysFile: keys/keys.yaml, ` +
     `serverKey: '(the content of keys/${other}.key.pub)'}. ` +
-    'To add keys to a running pair, see docs/operating.md, “Adding keys to a running pair”'
+    'To add keys to a running pair, see docs/pair.md, Adding keys to a running pair'
   );
 }
 

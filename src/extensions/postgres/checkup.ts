@@ -27,7 +27,7 @@ async function onServer(config: Config): Promise<readonly Finding[]> {
       oldestSnapshot(facts.snapshots, user),
     ];
   } catch (error) {
-    return [problem(NAME, messageOf(error), 'see docs/operating.md, PostgreSQL as the store')];
+    return [problem(NAME, messageOf(error), 'see docs/postgresql.md')];
   }
 }
 
@@ -37,7 +37,7 @@ async function leftBehind(config: Config, file: string | null): Promise<readonly
     refuseLeftBehind(join(config.node.dataDir, config.titanic.file), file);
     return [];
   } catch (error) {
-    const remedy = 'see docs/operating.md, From a file to a database, and back';
+    const remedy = 'see docs/postgresql.md, From a file to a database, and back';
     return [problem('store file', messageOf(error), remedy)];
   }
 }

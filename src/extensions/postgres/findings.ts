@@ -40,7 +40,7 @@ const STORE = 'store';
 export function storeFinding({ store }: Pick<ServerFacts, 'store'>, name: string): Finding {
   if (store === 'absent') return ok(STORE, `${name}: the store will be created`);
   if ('refused' in store) {
-    return problem(STORE, store.refused, 'see docs/operating.md, PostgreSQL as the store');
+    return problem(STORE, store.refused, 'see docs/postgresql.md');
   }
   const { missing, aside } = store;
   if (aside !== null) {

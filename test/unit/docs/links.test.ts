@@ -83,7 +83,29 @@ function reachable(from: string): ReadonlySet<string> {
   return seen;
 }
 
+/** What names a section of a page in words, such as "docs/pair.md, Drills": the text from there on. */
+const SECTION = /\b(docs\/[a-z-]+\.md), (?!D\d)(?=[A-Z])([^]{1,120})/g;
+
 describe('the documents', () => {
+  it('have the sections that messages, help texts, comments and files of configuration name', () => {
+    const files = ['config', 'deploy', 'packages', 'scripts', 'src'].flatMap((folder) =>
+      filesIn(folder, /\.(?:c?js|json|mjs|py|sh|tsx?|ya?ml)$/),
+    );
+    const named = files.flatMap((file) =>
+      Array.from(readFileSync(file, 'utf8').matchAll(SECTION), ([, page = '', text = '']) => {
+        const rest = text.replace(/\s*\n\s*(?:[#*]|\/\/)?\s*/g, ' ');
+        const headings = existsSync(page)
+          ? Array.from(prose(page).matchAll(/^#{1,6} (.+)$/gm), ([, heading = '']) => heading)
+          : [];
+        return headings.some((heading) => rest.startsWith(heading))
+          ? null
+          : `${file}: ${page}, ${rest}`;
+      }),
+    );
+    expect(named.length).toBeGreaterThan(10);
+    expect(named.filter((each) => each !== null)).toEqual([]);
+  });
+
   it('link only to files and headings that are there', () => {
     const found = PAGES.flatMap((path) => targets(path).map((to) => fault(path, to)));
     expect(found.length).toBeGreaterThan(80);
