@@ -38,6 +38,27 @@ registerHooks({
   },
 });
 
+/** Whether timers are Jest's, for the file that runs. */
+let areFake = false;
+
+/**
+ * What an earlier file left may end a moment later, by a timer, and begin another: while timers are Jest's, this one would
+ * be among those of the file that runs. So it waits until they are Node's again.
+ */
+for (const name of ['setTimeout', 'setInterval']) {
+  const real = globalThis[name];
+  const kept = (callback, ms, ...args) => {
+    const madeIn = files;
+    const timer = real(() => {
+      if (areFake && madeIn !== files) timer.refresh();
+      else callback(...args);
+    }, ms);
+    return timer;
+  };
+  Object.defineProperties(kept, Object.getOwnPropertyDescriptors(real));
+  globalThis[name] = kept;
+}
+
 /** The part of Jest's object `jest` that the tests use. */
 class JestObject {
   #mocker = new ModuleMocker(globalThis);
@@ -57,10 +78,12 @@ class JestObject {
 
   useFakeTimers(options) {
     this.#timers.useFakeTimers(options);
+    areFake = true;
   }
 
   useRealTimers() {
     this.#timers.useRealTimers();
+    areFake = false;
   }
 
   setSystemTime(now) {
