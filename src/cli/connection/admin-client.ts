@@ -5,15 +5,23 @@ import type { RequestOptions } from 'node:https';
 import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
 import { type Facts, factsIn, isFacts } from '../common/facts.js';
 import { say } from '../common/output.js';
-import { type AdminAddress, isPinned, type Trust } from './admin-address.js';
-import type { FoundToken } from './admin-token.js';
+import { type AdminAddress, type FoundToken, isPinned, type Trust } from './admin-address.js';
 
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+/** Items per request: the largest page. */
+const PAGE_ITEMS = 1000;
 
 interface Answer {
   readonly status: number;
   /** The JSON of the answer, or its text if it is not JSON. */
   readonly value: unknown;
+}
+
+export interface AdminPage {
+  readonly items: readonly Facts[];
+  readonly next: string | null;
+  /** How many were examined for it; 0 in lists that do not say. */
+  readonly scanned: number;
 }
 
 export interface AskedFor {
@@ -64,6 +72,40 @@ export class AdminClient {
   /** @throws see `get` */
   async post(path: string, body: Facts = {}): Promise<Facts> {
     return await this.#factsIn('POST', path, await this.#well('POST', path, JSON.stringify(body)));
+  }
+
+  /** All items of a list, page by page. @throws see `page` */
+  async all(
+    path: string,
+    filters: Readonly<Record<string, string>> = {},
+  ): Promise<readonly Facts[]> {
+    const items: Facts[] = [];
+    for (let cursor: string | null = null; ;) {
+      const page = await this.page(path, { limit: String(PAGE_ITEMS), ...filters }, cursor);
+      items.push(...page.items);
+      if (page.next === null) return items;
+      cursor = page.next;
+    }
+  }
+
+  /** Reads one page of a list. @throws ERR_REQUEST_FAILED, and what asking throws */
+  async page(
+    path: string,
+    query: Readonly<Record<string, string>>,
+    cursor: string | null = null,
+  ): Promise<AdminPage> {
+    const { items, next, scanned } = await this.get(
+      path,
+      cursor === null ? query : { ...query, cursor },
+    );
+    const isList = Array.isArray(items) && items.every(isFacts);
+    // A cursor that does not advance would never end.
+    if (!isList || (cursor !== null && next === cursor)) throw this.unexpected(path);
+    return {
+      items,
+      next: typeof next === 'string' ? next : null,
+      scanned: typeof scanned === 'number' ? scanned : 0,
+    };
   }
 
   /** What gives a token, or what is wrong with the one that is used. */

@@ -9,8 +9,9 @@ import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 
 import { codeOf } from '../../core/errors.js';
-import { namesNode, NODE_URL } from './node-url.js';
-import { type ConfigOptions, usage } from '../common/options.js';
+import { namesNode, NODE_URL } from './endpoints.js';
+import { usage } from '../common/options.js';
+import type { BrokerOptions } from './options.js';
 
 const VARIABLE = 'MAJORDOMO_CONTEXT';
 const OWNER_ONLY = 0o600;
@@ -91,11 +92,8 @@ export function contextNamed({ contexts }: Contexts, name: string): Context {
   throw usage(`there is no context '${name}'; known: ${names}`);
 }
 
-interface Given extends ConfigOptions {
+interface Given extends BrokerOptions {
   readonly context?: string;
-  readonly endpoint?: readonly string[];
-  readonly admin?: string;
-  readonly token?: string;
 }
 
 /**

@@ -1,68 +1,71 @@
-/** Finds the broker, for the commands that speak MDP. */
+/** The addresses of a broker or of a pair, as options and `MAJORDOMO_URL` name them. */
 import { parseDialEndpoint } from '../../config/endpoint.js';
-import { BROKER_ENDPOINT } from '../../core/defaults.js';
-import { shownUrl } from '../../core/web-address.js';
-import { adminAddressOf, parseAdminAddress } from './admin-address.js';
-import { givenToken, localToken } from './admin-token.js';
-import { namesNode, NODE_URL, nodeUrl } from './node-url.js';
-import type { Want } from './learnt-address.js';
+import type { MajordomoError } from '../../core/errors.js';
+import { hasLogin, shownUrl } from '../../core/web-address.js';
+import { isAdminUrl, parseAdminAddress } from './admin-address.js';
 import { type ConfigOptions, usage } from '../common/options.js';
-import type { EndpointOptions } from './options.js';
+import type { BrokerOptions } from './options.js';
 
-/** What the endpoints are for. */
-export type EndpointRole = 'client' | 'worker' | 'both';
+export interface NodeUrl {
+  /** `tcp://…`, `ipc://…` */
+  readonly endpoints: readonly string[];
+  /** `http://…`, `https://…`, `unix:PATH` */
+  readonly addresses: readonly string[];
+}
 
-const ENDPOINTS_MAX = 64;
-const LEARN_MS = 5000;
+export const NODE_URL = 'MAJORDOMO_URL';
+
+const PARTS_MAX = 64;
+const EXPECTED =
+  'expected tcp://HOST:PORT, ipc://PATH, http://HOST:PORT, https://HOST:PORT or unix:PATH';
+/** Separates the addresses of a list: a path may contain spaces and commas. */
+const BETWEEN = /(?<![\s,])[\s,]+(?=(?:tcp|ipc|https?|unix):)/;
 
 /**
- * Takes endpoints from the options, else the environment, else the default. If the options name a configuration, or
- * `MAJORDOMO_URL` is an HTTP address, asks the node there.
- * @throws ERR_USAGE if one cannot be dialled; what learning and reading the configuration throw
+ * The value of the variable; `null`: it is not set.
+ * @throws ERR_USAGE if a part of it is not an address
  */
-export async function endpointsOf(
-  options: EndpointOptions & ConfigOptions,
-  role: EndpointRole = 'client',
-): Promise<readonly string[]> {
-  if (options.endpoint === undefined && namesNode(options)) return await configured(options, role);
-  const written = checkEndpoints(options);
-  if (written !== null) return written;
-  const places = (nodeUrl()?.addresses ?? []).map((text) =>
-    parseAdminAddress(text, NODE_URL, undefined),
-  );
-  if (places.length === 0) return [BROKER_ENDPOINT];
-  const remedy = 'put it into a file and name the file in MAJORDOMO_TOKEN_FILE, or give --endpoint';
-  const token = { ...(givenToken({}) ?? { token: null, why: null }), remedy };
-  const { learnEndpoints } = await import('./learning.js');
-  return await learnEndpoints(places, NODE_URL, token, wanted(options, role), LEARN_MS);
-}
-
-/** What the node with this configuration reports; `http.listen` says where it is. */
-async function configured(
-  options: EndpointOptions & ConfigOptions,
-  role: EndpointRole,
-): Promise<readonly string[]> {
-  const { load } = await import('../common/load-config.js');
-  const { config } = load(options);
-  const place = adminAddressOf(config, undefined, '--endpoint');
-  const token = givenToken({}) ?? (await localToken(config));
-  const { learnEndpoints } = await import('./learning.js');
-  return await learnEndpoints([place], 'http.listen', token, wanted(options, role), LEARN_MS);
-}
-
-function wanted({ curveServerKey }: EndpointOptions, role: EndpointRole): Want {
+export function nodeUrl(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): NodeUrl | null {
+  const text = (environment[NODE_URL] ?? '').trim().replace(/(?<![\s,])[\s,]+$/, '');
+  if (text === '') return null;
+  const parts = [...new Set(text.split(BETWEEN))];
+  if (parts.length > PARTS_MAX) throw wrong(`more than ${PARTS_MAX} addresses`);
+  for (const part of parts) checkPart(part);
   return {
-    client: role !== 'worker',
-    worker: role !== 'client',
-    curve: curveServerKey !== undefined,
+    endpoints: parts.filter((part) => !isAdminUrl(part)),
+    addresses: parts.filter(isAdminUrl),
   };
+}
+
+function checkPart(part: string): void {
+  if (hasLogin(part)) throw wrong(`must not contain a user or password; ${EXPECTED}`);
+  if (isAdminUrl(part)) {
+    parseAdminAddress(part, NODE_URL, undefined);
+    return;
+  }
+  const parsed = parseDialEndpoint(part);
+  if (parsed.ok) return;
+  const isMdp = /^(tcp|ipc):/.test(part);
+  const hint = parseDialEndpoint(`tcp://${part}`).ok ? `; did you mean tcp://${part}` : '';
+  throw wrong(`'${shownUrl(part)}': ${isMdp ? parsed.why : EXPECTED + hint}`);
+}
+
+function wrong(text: string): MajordomoError {
+  return usage(`${NODE_URL}: ${text}`);
+}
+
+/** True if the options name the node by its configuration. */
+export function namesNode({ config, set }: ConfigOptions): boolean {
+  return config !== undefined || set?.some((each) => each.startsWith('http.listen=')) === true;
 }
 
 /**
  * The endpoints given by options or environment; `null`: none.
  * @throws ERR_USAGE if one cannot be dialled, or `MAJORDOMO_URL` is not an address
  */
-export function checkEndpoints({ endpoint: given }: EndpointOptions): readonly string[] | null {
+export function checkEndpoints({ endpoint: given }: BrokerOptions): readonly string[] | null {
   if (given !== undefined) return checked(given.flatMap(listOf), '--endpoint');
   const listed = listOf(process.env['MAJORDOMO_ENDPOINT'] ?? '');
   if (listed.length > 0) return checked(listed, 'MAJORDOMO_ENDPOINT');
@@ -94,8 +97,8 @@ function checked(endpoints: readonly string[], place: string): readonly string[]
       throw usage(`${place} '${shownUrl(endpoint)}': ${parsed.why}`);
     }
   }
-  if (endpoints.length > ENDPOINTS_MAX) {
-    throw usage(`${place}: more than ${ENDPOINTS_MAX} endpoints`);
+  if (endpoints.length > PARTS_MAX) {
+    throw usage(`${place}: more than ${PARTS_MAX} endpoints`);
   }
   return [...new Set(endpoints)];
 }

@@ -1,13 +1,11 @@
 /** Asks a node by one protocol where it answers the other (`MAJORDOMO_URL`). */
 import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
 import type { CurveClientKeys } from '../../sdk/dials.js';
-import { factsIn } from '../common/facts.js';
+import { type Facts, factsIn } from '../common/facts.js';
 import { AdminClient, type AskedFor } from './admin-client.js';
-import type { AdminAddress } from './admin-address.js';
-import type { FoundToken } from './admin-token.js';
-import type { Facts } from '../common/facts.js';
+import type { AdminAddress, FoundToken } from './admin-address.js';
 import { explainedAsking } from './curve.js';
-import { NODE_URL } from './node-url.js';
+import { NODE_URL } from './endpoints.js';
 import {
   learntEndpoint,
   notLearnt,

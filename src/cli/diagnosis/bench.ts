@@ -15,9 +15,10 @@ import { addOutputOption, type OutputOptions, tell } from '../common/formats.js'
 import { type Done, examples, integerOption, usage } from '../common/options.js';
 import { say } from '../common/output.js';
 import { type Progress, withProgress } from '../common/progress.js';
+import { Broker } from '../connection/broker.js';
 import { curveOf, keyRemedy, OTHER_BROKER } from '../connection/curve.js';
-import { checkedList, endpointsOf } from '../connection/endpoints.js';
-import { addEndpointOption, type EndpointOptions } from '../connection/options.js';
+import { checkedList } from '../connection/endpoints.js';
+import { addEndpointOption, type BrokerOptions } from '../connection/options.js';
 import {
   type FromPart,
   LOAD_KINDS,
@@ -65,7 +66,7 @@ const ONLY: Readonly<Record<string, readonly LoadKind[]>> = {
   endpoint: ['echo', 'fleet', 'durable'],
 };
 
-interface BenchOptions extends EndpointOptions, OutputOptions {
+interface BenchOptions extends BrokerOptions, OutputOptions {
   readonly workerEndpoint?: string;
   readonly map?: string;
   readonly outstanding: number;
@@ -154,7 +155,7 @@ async function planOf(kind: LoadKind, options: BenchOptions): Promise<LoadPlan> 
     throw usage('bench map needs --map: the endpoint of map.listen');
   }
   const endpoints =
-    map === undefined ? await endpointsOf(options, 'both') : checkedList(map, '--map');
+    map === undefined ? await new Broker(options).endpoints('both') : checkedList(map, '--map');
   return {
     kind,
     endpoints,

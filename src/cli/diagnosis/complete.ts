@@ -1,8 +1,7 @@
 /** `majordomo complete`: for completion scripts, the names that a running broker knows. */
 import type { Command } from 'commander';
 
-import { adminClient, type AdminOptions, pageOf } from '../connection/admin.js';
-import { look, type LookOptions } from '../connection/broker-state.js';
+import { Broker } from '../connection/broker.js';
 import type { Done } from '../common/options.js';
 import { print } from '../common/output.js';
 import type { HelpedProgram } from '../program.js';
@@ -59,25 +58,24 @@ async function namesFor(
     .configureOutput({ writeErr: () => undefined })
     .parseOptions(option === undefined ? rest : rest.slice(0, -1));
   const argument = option?.long ?? command.registeredArguments[operands.length]?.name() ?? '';
-  const options: LookOptions & AdminOptions = { ...command.opts(), timeoutMs: TIMEOUT_MS };
+  const broker = new Broker({ ...command.opts(), timeoutMs: TIMEOUT_MS });
   const kind = liveNamesOf(argument);
   if (kind === null) return [];
-  const names =
-    kind === 'services' ? await services(options) : await uuids(options, command.name());
+  const names = kind === 'services' ? await services(broker) : await uuids(broker, command.name());
   return names.filter((name) => PLAIN_WORD.test(name));
 }
 
-async function services(options: LookOptions): Promise<readonly string[]> {
-  const all = await look(options, (broker) => broker.services());
+async function services(broker: Broker): Promise<readonly string[]> {
+  const all = await broker.state((source) => source.services());
   return all.map(({ service }) => String(service)).sort();
 }
 
 /** The newest; without a token they are shortened, and cannot be used. */
-async function uuids(options: AdminOptions, action: string): Promise<readonly string[]> {
-  const admin = await adminClient(options);
+async function uuids(broker: Broker, action: string): Promise<readonly string[]> {
+  const admin = await broker.admin();
   const pages = (STATES[action] ?? [null]).map((state) => {
     const query = { limit: String(UUIDS_MAX), ...(state === null ? {} : { state }) };
-    return pageOf(admin, '/api/v1/titanic/requests', query, null);
+    return admin.page('/api/v1/titanic/requests', query);
   });
   const items = (await Promise.all(pages)).flatMap((page) => page.items);
   return items.map(({ uuid }) => String(uuid)).filter((uuid) => uuid.length === 32);

@@ -13,7 +13,7 @@ import {
   readContexts,
   writeContexts,
 } from '../connection/context.js';
-import { NODE_URL, nodeUrl } from '../connection/node-url.js';
+import { NODE_URL, nodeUrl } from '../connection/endpoints.js';
 import { addCurveOptions } from '../connection/options.js';
 
 const NAME = /^[\w.-]{1,64}$/;

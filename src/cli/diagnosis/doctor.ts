@@ -9,7 +9,8 @@ import { messageOf } from '../../core/errors.js';
 import { EXIT } from '../../core/exit.js';
 import { enabledExtensions } from '../../config/enabled.js';
 import type { Extension } from '../../node/extension.js';
-import { addAdminOptions, adminClient, type AdminOptions } from '../connection/admin.js';
+import { Broker } from '../connection/broker.js';
+import { addAdminOptions, type BrokerOptions } from '../connection/options.js';
 import { dataDirectory, freeSpace, isInUse, store } from './checkup/data-directory.js';
 import { exposed } from './checkup/exposed.js';
 import { type Finding, ok, problem, type State, warning } from '../../core/finding.js';
@@ -27,7 +28,7 @@ import { type Done, examples, integerOption } from '../common/options.js';
 import { counted, printable, say, type Style, styled } from '../common/output.js';
 import type { Program } from '../program.js';
 
-interface DoctorOptions extends Omit<AdminOptions, 'timeoutMs'>, OutputOptions {
+interface DoctorOptions extends BrokerOptions, OutputOptions {
   readonly listen?: number;
   readonly to?: readonly string[];
   readonly ca?: string;
@@ -103,7 +104,8 @@ async function serversOf({ to = [], ca }: DoctorOptions): Promise<readonly Findi
 
 async function listened(options: DoctorOptions, seconds: number): Promise<readonly Finding[]> {
   say(`listening for ${counted(seconds, 'second')}`);
-  return await listening(() => adminClient({ ...options, timeoutMs: ANSWER_MS }), seconds);
+  const broker = new Broker({ ...options, timeoutMs: ANSWER_MS });
+  return await listening(() => broker.admin(), seconds);
 }
 
 async function ofConfiguration(

@@ -7,13 +7,9 @@ import { type Facts, factsIn, reasonText } from '../common/facts.js';
 import { tell } from '../common/formats.js';
 import { examples } from '../common/options.js';
 import { duration, printable, styled } from '../common/output.js';
-import {
-  addLookOptions,
-  look,
-  type LookOptions,
-  type StateSource,
-  WHERE_TEXT,
-} from '../connection/broker-state.js';
+import { Broker } from '../connection/broker.js';
+import { addLookOptions, type AskOptions, WHERE_TEXT } from '../connection/options.js';
+import type { StateSource } from '../connection/state.js';
 
 const EXAMPLES = [
   ['majordomo status', 'the broker of this machine'],
@@ -24,8 +20,8 @@ const EXAMPLES = [
 export function define(command: Command): void {
   addLookOptions(command, 'list')
     .addHelpText('after', examples(EXAMPLES) + WHERE_TEXT)
-    .action(async (options: LookOptions) => {
-      await look(options, async (broker) => {
+    .action(async (options: AskOptions) => {
+      await new Broker(options).state(async (broker) => {
         const status = await broker.status();
         const isShown = options.output === 'text' || options.output === 'wide';
         const text = isShown ? await pageOf(status, broker) : '';

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline/promises';
 import { MajordomoError } from '../../core/errors.js';
 import { EXIT, type ExitStatus } from '../../core/exit.js';
 import type { AdminClient } from '../connection/admin-client.js';
-import { adminClient } from '../connection/admin.js';
+import { Broker } from '../connection/broker.js';
 import type { Facts } from '../common/facts.js';
 import { type DurableOptions, filterOf, TITANIC } from './filter.js';
 import { tell } from '../common/formats.js';
@@ -37,7 +37,7 @@ interface Step {
  * @throws ERR_REQUEST_FAILED, and what asking throws
  */
 export async function handleMany(options: BulkOptions, act: Act): Promise<ExitStatus> {
-  const admin = await adminClient(options);
+  const admin = await new Broker(options).admin();
   const filter = filterOf(options);
   const isDry = options.dryRun === true;
   // Where nobody sees it, it would be read for nothing.

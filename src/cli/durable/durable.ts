@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { EXIT, type ExitStatus } from '../../core/exit.js';
 import { tell } from '../common/formats.js';
 import { checkUuid, type Done, examples, usage } from '../common/options.js';
-import { getFrom, postTo } from '../connection/admin.js';
+import { Broker } from '../connection/broker.js';
 import { bodiesText } from './bodies.js';
 import { type BulkOptions, handleMany } from './bulk.js';
 import {
@@ -84,8 +84,9 @@ function defineShow(command: Command): void {
     .addHelpText('after', AFTER_SHOW)
     .action(async (uuid: string, options: ShowOptions) => {
       const path = pathOf(uuid);
-      const history = await getFrom(options, path);
-      const bodies = options.body === true ? await getFrom(options, `${path}/bodies`) : null;
+      const admin = await new Broker(options).admin();
+      const history = await admin.get(path);
+      const bodies = options.body === true ? await admin.get(`${path}/bodies`) : null;
       const { headers, body, reply, own } = bodies ?? {};
       await tell(options.output, history, {
         text: (_history, width) =>
@@ -146,7 +147,8 @@ async function oneOrMany(
   if (uuid === undefined) return await handleMany(options, act);
   if (options.dryRun === true) throw usage('--dry-run needs a filter instead of a uuid');
   const path = `${pathOf(uuid)}/${act}`;
-  await tell(options.output, await postTo(options, path), `${uuid.toUpperCase()} ${past}\n`);
+  const answer = await (await new Broker(options).admin()).post(path);
+  await tell(options.output, answer, `${uuid.toUpperCase()} ${past}\n`);
   return EXIT.done;
 }
 

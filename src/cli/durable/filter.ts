@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { momentIn } from '../../core/moment.js';
 import { isWork, RECORD_KINDS, type RecordKind } from '../../store/record-kind.js';
 import { addSubcommand, given } from '../common/options.js';
-import { addOperatorOptions, type OperatorOptions } from '../connection/admin.js';
+import { addOperatorOptions, type AskOptions } from '../connection/options.js';
 
 /** Under the names of HTTP. */
 export interface FilterOptions {
@@ -23,7 +23,7 @@ export interface FilterOptions {
   readonly diedBefore?: string;
 }
 
-export interface DurableOptions extends OperatorOptions, FilterOptions {}
+export interface DurableOptions extends AskOptions, FilterOptions {}
 
 interface ServiceFilter {
   readonly service: string;

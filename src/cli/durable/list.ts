@@ -1,8 +1,8 @@
 /** `majordomo durable ls`: stored requests, one by one or in groups. */
 import { type Command, Option } from 'commander';
 
-import type { AdminClient } from '../connection/admin-client.js';
-import { adminClient, type AdminPage, pageOf } from '../connection/admin.js';
+import type { AdminClient, AdminPage } from '../connection/admin-client.js';
+import { Broker } from '../connection/broker.js';
 import { type Facts, isFacts } from '../common/facts.js';
 import {
   addDurable,
@@ -70,7 +70,7 @@ interface List {
 }
 
 async function printList(options: ListOptions): Promise<void> {
-  const admin = await adminClient(options);
+  const admin = await new Broker(options).admin();
   let last: List = { items: [], next: null };
   await show(options, async () => (last = await listOf(admin, options)), {
     text: ({ items }, width) => listText(items, Date.now(), width),
@@ -115,7 +115,7 @@ async function read(
   try {
     do {
       const limit = String(Math.min(PAGE_MAX, rest));
-      const page = await pageOf(admin, path, { ...filterOf(options), ...more, limit }, cursor);
+      const page = await admin.page(path, { ...filterOf(options), ...more, limit }, cursor);
       cursor = page.next;
       scanned += page.scanned;
       const taken = take(page);
@@ -141,7 +141,7 @@ interface Groups {
 }
 
 async function printGroups(options: ListOptions, by: string): Promise<void> {
-  const admin = await adminClient(options);
+  const admin = await new Broker(options).admin();
   await show(options, () => groupsOf(admin, options, by), {
     text: ({ items, others }, width) => groupsText(items, others, by, width),
     names: ({ items }) => items.map(({ filter }) => filter[by === 'reason' ? 'pattern' : by]),

@@ -9,11 +9,10 @@ import {
   checkUuid,
   GONE_TIMES,
 } from '../common/options.js';
-import { withClient } from '../connection/ask.js';
-import { addEndpointOption, type EndpointOptions } from '../connection/options.js';
+import type { Client } from '../../sdk/client.js';
+import { Broker } from '../connection/broker.js';
+import { addEndpointOption } from '../connection/options.js';
 import { closeKnown, printResult, type StoredCommandOptions } from '../requests/stored.js';
-
-interface ResultOptions extends StoredCommandOptions, EndpointOptions {}
 
 const AFTER_RESULT = `
 Waits for the time of --timeout-ms, and does not close the request. The exit statuses are those of
@@ -28,13 +27,13 @@ export function defineResult(command: Command): void {
   sub(command, 'result', 'print the reply of a request')
     .option('--detail', 'if the service failed, print the detail frames of the failure')
     .addHelpText('after', AFTER_RESULT)
-    .action(async (uuid: string, options: ResultOptions) => {
+    .action(async (uuid: string, options: StoredCommandOptions) => {
       const { timeoutMs } = options;
       await asAsked(uuid, options, (client) => printResult(client, uuid, options, timeoutMs));
     });
   sub(command, 'close', 'delete a request and its reply, as its client does')
     .addHelpText('after', AFTER_CLOSE)
-    .action(async (uuid: string, options: ResultOptions) => {
+    .action(async (uuid: string, options: StoredCommandOptions) => {
       await asAsked(uuid, options, (client) => closeKnown(client, uuid, options));
     });
 }
@@ -47,9 +46,9 @@ function sub(command: Command, name: string, about: string): Command {
 
 async function asAsked(
   uuid: string,
-  options: ResultOptions,
-  use: Parameters<typeof withClient<void>>[1],
+  options: StoredCommandOptions,
+  use: (client: Client) => Promise<void>,
 ): Promise<void> {
   checkUuid(uuid);
-  await withClient(options, use);
+  await new Broker(options).client(use);
 }

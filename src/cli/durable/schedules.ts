@@ -7,13 +7,7 @@ import type { Command } from 'commander';
 import { EXIT } from '../../core/exit.js';
 import type { Client, Schedule } from '../../sdk/client.js';
 import { type Facts, factsIn } from '../common/facts.js';
-import {
-  addOutputOption,
-  type OutputFormat,
-  type OutputOptions,
-  tell,
-  type View,
-} from '../common/formats.js';
+import { addOutputOption, type OutputFormat, tell, type View } from '../common/formats.js';
 import { bodyOf, STDIN } from '../common/frames.js';
 import {
   addSubcommand,
@@ -26,17 +20,12 @@ import {
 } from '../common/options.js';
 import { duration, printable, say, shownName } from '../common/output.js';
 import { type Column, field, lockedField, narrowText, table } from '../common/table.js';
-import { adminClient, allOf, postTo } from '../connection/admin.js';
-import { withClient } from '../connection/ask.js';
-import { addEndpointOption, type EndpointOptions } from '../connection/options.js';
+import { Broker } from '../connection/broker.js';
+import { addEndpointOption, type AskOptions } from '../connection/options.js';
 import { addJobOptions, jobOptionsIn } from '../requests/stored.js';
 import { addDurable, type DurableOptions, TITANIC } from './filter.js';
 
-interface CommandOptions extends EndpointOptions, OutputOptions {
-  readonly timeoutMs: number;
-}
-
-interface MakeOptions extends CommandOptions {
+interface MakeOptions extends AskOptions {
   readonly timeZone?: string;
 }
 
@@ -102,7 +91,7 @@ export function defineSchedules(command: Command, done: Done): void {
     );
   sub('unschedule', 'end a schedule; the requests that it stored stay')
     .argument('<name>', 'of the schedule')
-    .action(async (name: string, options: CommandOptions) => {
+    .action(async (name: string, options: AskOptions) => {
       const removed = await asClient(options, (client) => client.unschedule(name));
       const what = removed ? 'is ended' : 'was no schedule of yours';
       await tell(options.output, { removed }, `${printable(name)} ${what}\n`);
@@ -113,7 +102,7 @@ export function defineSchedules(command: Command, done: Done): void {
     'after',
     `\n${narrowText(COLUMNS)}`,
   );
-  schedules.action(async (options: CommandOptions) => {
+  schedules.action(async (options: AskOptions) => {
     const all = await asClient(options, (client) => client.schedules());
     await tellSchedules(options.output, all, {
       text: (_all, width) => table(COLUMNS, all, width),
@@ -137,8 +126,8 @@ async function tellSchedules<Item>(
   else await tell(output, all, view);
 }
 
-function asClient<T>(options: CommandOptions, use: (client: Client) => Promise<T>): Promise<T> {
-  return withClient(options, use, { ifNoWorker: 'fail' });
+function asClient<T>(options: AskOptions, use: (client: Client) => Promise<T>): Promise<T> {
+  return new Broker(options).client(use, { ifNoWorker: 'fail' });
 }
 
 function jsonOf(schedule: Schedule): object {
@@ -185,7 +174,7 @@ function defineScheduleOrders(command: Command): void {
   addDurable(command, 'all', 'list the schedules of all owners, by due time', 'list')
     .addHelpText('after', `\n${narrowText(ALL_COLUMNS)}`)
     .action(async (options: DurableOptions) => {
-      const items = await allOf(await adminClient(options), SCHEDULES);
+      const items = await (await new Broker(options).admin()).all(SCHEDULES);
       await tellSchedules(options.output, items, {
         text: (_items, width) => table(ALL_COLUMNS, items, width),
         names: () => items.map(({ uuid }) => uuid),
@@ -197,7 +186,8 @@ function defineScheduleOrders(command: Command): void {
       .argument('<uuid>', 'of the schedule, as in schedules all')
       .action(async (uuid: string, options: DurableOptions) => {
         checkUuid(uuid, '', '; schedules all lists them, with the token');
-        const answer = await postTo(options, `${TITANIC}/${place}/${uuid}/${order}`);
+        const admin = await new Broker(options).admin();
+        const answer = await admin.post(`${TITANIC}/${place}/${uuid}/${order}`);
         await tell(options.output, answer, `${uuid.toUpperCase()} ${past}\n`);
       });
   }

@@ -9,11 +9,12 @@ import { addSubcommand, type Done, examples, integerOption } from '../common/opt
 import { print } from '../common/output.js';
 import { type Column, field, narrowText, table } from '../common/table.js';
 import { askAgain } from '../common/watch.js';
-import { addOperatorOptions, adminClient, type OperatorOptions } from '../connection/admin.js';
+import { Broker } from '../connection/broker.js';
+import { addOperatorOptions, type AskOptions } from '../connection/options.js';
 import type { AdminClient } from '../connection/admin-client.js';
 import { defineAclCheck } from './acl-check.js';
 
-interface LogOptions extends OperatorOptions {
+interface LogOptions extends AskOptions {
   readonly limit: number;
   readonly watch?: boolean;
 }
@@ -57,7 +58,7 @@ function defineLog(command: Command): void {
     .option('--watch', 'keep running and print new refusals')
     .addHelpText('after', AFTER)
     .action(async (options: LogOptions) => {
-      const client = await adminClient(options);
+      const client = await new Broker(options).admin();
       const items = await asked(client, options.limit);
       if (options.watch === true) await watch(client, options, items);
       await tell(options.output, items, {

@@ -6,9 +6,10 @@ import { addSubcommand, examples } from '../common/options.js';
 import { duration, printable } from '../common/output.js';
 import { type Column, field, narrowText, table } from '../common/table.js';
 import { addWatchOption, show, WATCH_TEXT, type WatchOptions } from '../common/watch.js';
-import { addOperatorOptions, adminClient, type OperatorOptions } from '../connection/admin.js';
+import { Broker } from '../connection/broker.js';
+import { addOperatorOptions, type AskOptions } from '../connection/options.js';
 
-type HaOptions = OperatorOptions & WatchOptions;
+type HaOptions = AskOptions & WatchOptions;
 
 /** A hand-over waits up to ten seconds for what is under way, then for the peer. */
 const SWITCHOVER_MS = 30_000;
@@ -46,7 +47,7 @@ export function define(command: Command): void {
     const action = addSubcommand(command, name, about);
     const timeoutMs = name === 'switchover' ? SWITCHOVER_MS : undefined;
     addOperatorOptions(action, 'list', timeoutMs).action(async (options: HaOptions) => {
-      const client = await adminClient(options);
+      const client = await new Broker(options).admin();
       const ask = (): Promise<Facts> => (order === null ? client.get(STATUS) : client.post(order));
       await show(options, ask, { text, names: ({ node }) => [node] });
     });

@@ -19,10 +19,10 @@ import {
   usage,
 } from '../common/options.js';
 import { print, shownName } from '../common/output.js';
-import { withClient } from '../connection/ask.js';
+import { Broker } from '../connection/broker.js';
 import { checkEndpoints } from '../connection/endpoints.js';
 import { bodyOf, framesJson, STDIN, tellFrames } from '../common/frames.js';
-import { addEndpointOption, type EndpointOptions } from '../connection/options.js';
+import { addEndpointOption } from '../connection/options.js';
 import { checkBody } from './contract-check.js';
 import { explained, explainedFailure } from './failures.js';
 import {
@@ -35,7 +35,7 @@ import {
   type StoredCommandOptions,
 } from './stored.js';
 
-interface RequestCommandOptions extends EndpointOptions, StoredCommandOptions {
+interface RequestCommandOptions extends StoredCommandOptions {
   readonly stream?: boolean;
   readonly once?: boolean;
   readonly group?: string;
@@ -219,7 +219,7 @@ async function asAsked(
   const { protocol, strategy, hedgeMs } = options;
   const ifNoWorker = options.wait === true ? 'wait' : 'fail';
   const rest = given({ hedgeMs });
-  await withClient(options, use, { protocol, strategy, ifNoWorker, ...rest });
+  await new Broker(options).client(use, { protocol, strategy, ifNoWorker, ...rest });
 }
 
 /** Runs `act`. At SIGINT and SIGTERM the broker takes its request back, and then the signal ends the process. */

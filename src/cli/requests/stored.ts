@@ -5,15 +5,15 @@ import { codeOf, MajordomoError } from '../../core/errors.js';
 import type { Client, EnqueueOptions, Job, JobFound } from '../../sdk/client.js';
 import { JOB_ROWS, type JobOptions } from '../../sdk/jobs/job-options.js';
 import { readAnswer, undoneError } from '../../sdk/jobs/titanic-answer.js';
-import { type OutputOptions, tell } from '../common/formats.js';
+import { tell } from '../common/formats.js';
 import { tellFrames } from '../common/frames.js';
 import { checkUuid, given, integerOption, usage } from '../common/options.js';
 import { say, shownName } from '../common/output.js';
+import type { AskOptions } from '../connection/options.js';
 import { explainedFailure, unserved } from './failures.js';
 
-export interface StoredCommandOptions extends OutputOptions {
+export interface StoredCommandOptions extends AskOptions {
   readonly detail?: boolean;
-  readonly timeoutMs: number;
   readonly durable?: boolean;
   /** True: `--wait`; false: `--no-wait`. */
   readonly wait?: boolean;

@@ -12,17 +12,18 @@ import { failureOf } from '../../sdk/worker/failure-of.js';
 import { FailureReport } from '../../sdk/worker/failure-report.js';
 import type { CurveClientKeys } from '../../sdk/dials.js';
 import type { Handler, RegistrationLoss, Worker } from '../../sdk/worker.js';
+import { Broker } from '../connection/broker.js';
 import { curveOf, keyHint, keyRemedy } from '../connection/curve.js';
-import { checkEndpoints, endpointsOf } from '../connection/endpoints.js';
+import { checkEndpoints } from '../connection/endpoints.js';
 import { authorityFor, type Target, targetOf } from './bridge/target.js';
 import { leaveFirstPlace } from './first-process.js';
 import { commandFile } from './command-file.js';
 import { CommandRuns, STOP_MS } from './command-runs.js';
 import { checkService, DAY_MS, examples, integerOption, usage } from '../common/options.js';
-import { addEndpointOption, type EndpointOptions } from '../connection/options.js';
+import { addEndpointOption, type BrokerOptions } from '../connection/options.js';
 import { printable, say } from '../common/output.js';
 
-interface WorkerCommandOptions extends EndpointOptions {
+interface WorkerCommandOptions extends BrokerOptions {
   readonly concurrency: number;
   readonly name?: string;
   readonly protocol: '0.1' | '0.2';
@@ -142,7 +143,7 @@ export function define(command: Command): void {
         service,
         failures,
         options,
-        endpoints: await endpointsOf(options, 'worker'),
+        endpoints: await new Broker(options).endpoints('worker'),
       };
       if (targets.length === 0) await serveCommand(line, offered);
       else await serveTargets(targets, ca, offered);

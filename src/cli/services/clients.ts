@@ -6,10 +6,11 @@ import { examples, integerOption } from '../common/options.js';
 import { counted, printable, sizeText } from '../common/output.js';
 import { type Column, field, narrowText, table } from '../common/table.js';
 import { addWatchOption, show, WATCH_TEXT, type WatchOptions } from '../common/watch.js';
-import { addOperatorOptions, adminClient, type OperatorOptions } from '../connection/admin.js';
+import { Broker } from '../connection/broker.js';
+import { addOperatorOptions, type AskOptions } from '../connection/options.js';
 import { countText, figure, rateText } from './cells.js';
 
-interface ClientsOptions extends OperatorOptions, WatchOptions {
+interface ClientsOptions extends AskOptions, WatchOptions {
   readonly by: string;
   readonly limit: number;
 }
@@ -57,7 +58,7 @@ export function define(command: Command): void {
     .addOption(integerOption('--limit <n>', 'how many to show', 1, SHOWN_MAX).default(SHOWN))
     .addHelpText('after', AFTER)
     .action(async (options: ClientsOptions) => {
-      const client = await adminClient(options);
+      const client = await new Broker(options).admin();
       const query = { by: options.by, limit: String(options.limit) };
       await show(options, () => client.get('/api/v1/clients', query), {
         text: clientsText,

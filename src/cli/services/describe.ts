@@ -7,7 +7,8 @@ import { tell } from '../common/formats.js';
 import { addSubcommand, checkService, examples } from '../common/options.js';
 import { counted, printable } from '../common/output.js';
 import { type Column, table } from '../common/table.js';
-import { addLookOptions, look, type LookOptions, WHERE_TEXT } from '../connection/broker-state.js';
+import { Broker } from '../connection/broker.js';
+import { addLookOptions, type AskOptions, WHERE_TEXT } from '../connection/options.js';
 
 const EXAMPLES = [
   ['majordomo services describe pay', 'its fields, with what is allowed in each'],
@@ -26,9 +27,9 @@ export function defineDescribe(parent: Command): void {
   const command = addSubcommand(parent, 'describe', about).argument('<service>', 'its name');
   addLookOptions(command)
     .addHelpText('after', AFTER)
-    .action(async (service: string, options: LookOptions) => {
+    .action(async (service: string, options: AskOptions) => {
       checkService(service);
-      await look(options, async (broker) => {
+      await new Broker(options).state(async (broker) => {
         const facts = await broker.contract(service);
         await tell(options.output, facts, { text: described });
       });

@@ -7,19 +7,15 @@ import { factsIn, listIn } from '../common/facts.js';
 import { formatted } from '../common/formats.js';
 import { addSubcommand, examples, usage } from '../common/options.js';
 import { print, printable, say } from '../common/output.js';
-import {
-  addLookOptions,
-  look,
-  type LookOptions,
-  type StateSource,
-  WHERE_TEXT,
-} from '../connection/broker-state.js';
+import { Broker } from '../connection/broker.js';
+import { addLookOptions, type AskOptions, WHERE_TEXT } from '../connection/options.js';
+import type { StateSource } from '../connection/state.js';
 import { type Announced, asyncApiOf } from './asyncapi.js';
 
 /** What is written, with the file; `true`: standard output. */
 const KINDS = ['asyncapi', 'typescript', 'python'] as const;
 type Kind = (typeof KINDS)[number];
-type ExportOptions = LookOptions & Readonly<Partial<Record<Kind, string | true>>>;
+type ExportOptions = AskOptions & Readonly<Partial<Record<Kind, string | true>>>;
 
 const EXAMPLES = [
   ['majordomo services export --asyncapi', 'on standard output'],
@@ -56,7 +52,7 @@ export function defineExport(parent: Command): void {
       if (kind === undefined || another !== undefined) {
         throw usage('give one of --asyncapi, --typescript and --python');
       }
-      await look(options, async (broker) => {
+      await new Broker(options).state(async (broker) => {
         const made =
           kind === 'asyncapi' ? documentAt(broker, options) : moduleAt(broker, kind, options);
         await save(await made, options[kind] ?? true);
@@ -64,7 +60,7 @@ export function defineExport(parent: Command): void {
     });
 }
 
-async function documentAt(broker: StateSource, { output }: LookOptions): Promise<string> {
+async function documentAt(broker: StateSource, { output }: AskOptions): Promise<string> {
   const announced = await announcedAt(broker, 'all are written');
   const endpoint = await endpointOf(broker);
   const odd = (service: string): void => {
@@ -76,7 +72,7 @@ async function documentAt(broker: StateSource, { output }: LookOptions): Promise
   });
 }
 
-async function moduleAt(broker: StateSource, kind: Kind, { output }: LookOptions): Promise<string> {
+async function moduleAt(broker: StateSource, kind: Kind, { output }: AskOptions): Promise<string> {
   const announced = await announcedAt(broker, 'the types are those of the first');
   const { moduleOf, PYTHON, TYPESCRIPT } = await import('./service-types.js');
   const odd = (service: string, why: string): void => {

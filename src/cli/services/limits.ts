@@ -12,14 +12,10 @@ import {
 import { tell } from '../common/formats.js';
 import { addSubcommand, examples, integerOption } from '../common/options.js';
 import { printable } from '../common/output.js';
-import {
-  addOperatorOptions,
-  adminClient,
-  type OperatorOptions,
-  postTo,
-} from '../connection/admin.js';
+import { Broker } from '../connection/broker.js';
+import { addOperatorOptions, type AskOptions } from '../connection/options.js';
 
-type LimitOptions = OperatorOptions & FlatLimits;
+type LimitOptions = AskOptions & FlatLimits;
 
 const EXAMPLES = [
   ['majordomo services limit report --running 20', 'at most 20 requests at workers at once'],
@@ -70,17 +66,17 @@ export function defineLimits(parent: Command): void {
       );
       if (given.length === 0) throw new MajordomoError('ERR_USAGE', NO_LIMIT);
       const limits = Object.fromEntries(given) as FlatLimits;
-      const answer = await (
-        await adminClient(options)
-      ).post(pathOf(service, 'limit'), { ...limits });
+      const admin = await new Broker(options).admin();
+      const answer = await admin.post(pathOf(service, 'limit'), { ...limits });
       const text = limitsText(writtenLimits(limits));
       await tell(options.output, answer, `${printable(service)} is limited: ${text}\n`);
     });
   const unlimit = addSubcommand(parent, 'unlimit', 'take limits of operators away from a service');
   addOperatorOptions(unlimit.argument('<service>', 'named as in lists'))
     .addHelpText('after', AFTER_UNLIMIT)
-    .action(async (service: string, options: OperatorOptions) => {
-      const answer = await postTo(options, pathOf(service, 'unlimit'));
+    .action(async (service: string, options: AskOptions) => {
+      const admin = await new Broker(options).admin();
+      const answer = await admin.post(pathOf(service, 'unlimit'));
       await tell(options.output, answer, `${printable(service)} has no limits of operators\n`);
     });
 }

@@ -8,8 +8,13 @@ import { addSubcommand, examples } from '../common/options.js';
 import { printable } from '../common/output.js';
 import { type Column, narrowText, table } from '../common/table.js';
 import { addWatchOption, show, WATCH_TEXT, type WatchOptions } from '../common/watch.js';
-import { addOperatorOptions, type OperatorOptions, postTo } from '../connection/admin.js';
-import { addLookOptions, look, type LookOptions, WHERE_TEXT } from '../connection/broker-state.js';
+import { Broker } from '../connection/broker.js';
+import {
+  addLookOptions,
+  addOperatorOptions,
+  type AskOptions,
+  WHERE_TEXT,
+} from '../connection/options.js';
 import { defineDescribe } from './describe.js';
 import { defineExport } from './export.js';
 import { defineLimits } from './limits.js';
@@ -83,8 +88,8 @@ http.token, and titanic.enabled at the broker.
 export function define(command: Command): void {
   addNameOption(addWatchOption(addLookOptions(command, 'list')))
     .addHelpText('after', AFTER)
-    .action(async (options: LookOptions & WatchOptions & NameOptions) => {
-      await look(options, (broker) =>
+    .action(async (options: AskOptions & WatchOptions & NameOptions) => {
+      await new Broker(options).state((broker) =>
         show(options, async () => inOrder(await broker.services(), options), {
           text: (services, width) => table(COLUMNS, services, width),
           names: (services) => services.map(({ service }) => service),
@@ -100,9 +105,9 @@ export function define(command: Command): void {
     const action = addSubcommand(command, name, about).argument('<service>', 'named as in lists');
     addOperatorOptions(action)
       .addHelpText('after', AFTER_PAUSE)
-      .action(async (service: string, options: OperatorOptions) => {
+      .action(async (service: string, options: AskOptions) => {
         const path = `/api/v1/services/${encodeURIComponent(service)}/${name}`;
-        const answer = await postTo(options, path);
+        const answer = await (await new Broker(options).admin()).post(path);
         await tell(options.output, answer, `${printable(service)} is ${past}\n`);
       });
   }

@@ -7,13 +7,8 @@ import { addSubcommand, checkService, examples } from '../common/options.js';
 import { counted, printable, say, shownName, styled } from '../common/output.js';
 import { clipped, type Column, field, NEEDS_TOKEN, table } from '../common/table.js';
 import { addWatchOption, show, WATCH_TEXT, type WatchOptions } from '../common/watch.js';
-import {
-  addOperatorOptions,
-  adminClient,
-  allOf,
-  type OperatorOptions,
-  pageOf,
-} from '../connection/admin.js';
+import { Broker } from '../connection/broker.js';
+import { addOperatorOptions, type AskOptions } from '../connection/options.js';
 import type { AdminClient } from '../connection/admin-client.js';
 import { countText, msText, nameOf, rateText } from './cells.js';
 import { needOf } from './service-loads.js';
@@ -70,9 +65,9 @@ export function defineShow(parent: Command): void {
   const command = addSubcommand(parent, 'show', about).argument('<service>', 'its name');
   addWatchOption(addOperatorOptions(command))
     .addHelpText('after', AFTER)
-    .action(async (name: string, options: OperatorOptions & WatchOptions) => {
+    .action(async (name: string, options: AskOptions & WatchOptions) => {
       checkService(name);
-      const client = await adminClient(options);
+      const client = await new Broker(options).admin();
       let last: Sight = { service: null, failures: [], workers: [] };
       const look = async (): Promise<Sight> => (last = await sightOf(client, shownName(name)));
       await show(options, look, { text: sightText });
@@ -85,9 +80,9 @@ export function defineShow(parent: Command): void {
 /** @throws ERR_REQUEST_FAILED if the node knows nothing of it */
 async function sightOf(client: AdminClient, service: string): Promise<Sight> {
   const [[known = null], { failures }, { items: workers }] = await Promise.all([
-    allOf(client, '/api/v1/services', { service }),
+    client.all('/api/v1/services', { service }),
     client.get('/api/v1/services/history', { service }),
-    pageOf(client, '/api/v1/workers', { service, limit: WORKERS_MAX }, null),
+    client.page('/api/v1/workers', { service, limit: WORKERS_MAX }),
   ]);
   const counts = [...listIn(failures)].sort((a, b) => Number(b['count']) - Number(a['count']));
   if (known === null && counts.length === 0) {

@@ -6,14 +6,10 @@ import { checkService, examples, integerOption } from '../common/options.js';
 import { shownName } from '../common/output.js';
 import { narrowText } from '../common/table.js';
 import { isForScreen, watchOnScreen } from '../common/watch.js';
-import {
-  addOperatorOptions,
-  adminClient,
-  type OperatorOptions,
-  pageOf,
-} from '../connection/admin.js';
+import { Broker } from '../connection/broker.js';
+import { addOperatorOptions, type AskOptions } from '../connection/options.js';
 import type { AdminClient } from '../connection/admin-client.js';
-import { byHttp } from '../connection/broker-state.js';
+import { byHttp } from '../connection/state.js';
 import {
   addNameOption,
   asOverMmi,
@@ -23,7 +19,7 @@ import {
 } from './service-loads.js';
 import { type NamedService, render, SERVICES, type Snapshot } from './top-view.js';
 
-interface TopOptions extends OperatorOptions, NameOptions {
+interface TopOptions extends AskOptions, NameOptions {
   readonly intervalMs: number;
 }
 
@@ -55,7 +51,7 @@ export function define(command: Command): void {
     .addHelpText('after', AFTER)
     .action(async (service: string | undefined, options: TopOptions) => {
       if (service !== undefined) checkService(service);
-      const client = await adminClient(options);
+      const client = await new Broker(options).admin();
       const see = (): Promise<Snapshot> => takeSnapshot(client, service ?? null, options);
       const { output, intervalMs } = options;
       if (isForScreen(output)) await watchOnScreen(output, see, render, intervalMs);
@@ -89,7 +85,7 @@ async function takeSnapshot(
 async function workersOf(client: AdminClient, name: string): Promise<NamedService> {
   const service = shownName(name);
   const query = { service, limit: String(WORKERS_MAX) };
-  const { items, next } = await pageOf(client, '/api/v1/workers', query, null);
+  const { items, next } = await client.page('/api/v1/workers', query);
   return { service, workers: items, isCut: next !== null };
 }
 

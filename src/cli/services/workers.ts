@@ -7,7 +7,8 @@ import { checkService, examples } from '../common/options.js';
 import { printable } from '../common/output.js';
 import { type Column, field, narrowText, table } from '../common/table.js';
 import { addWatchOption, show, WATCH_TEXT, type WatchOptions } from '../common/watch.js';
-import { addLookOptions, look, type LookOptions, WHERE_TEXT } from '../connection/broker-state.js';
+import { Broker } from '../connection/broker.js';
+import { addLookOptions, type AskOptions, WHERE_TEXT } from '../connection/options.js';
 import { sinceText } from './cells.js';
 
 /** The first column is the service. */
@@ -39,9 +40,9 @@ export function define(command: Command): void {
   const named = command.argument('[service]', 'only the workers of this service');
   addWatchOption(addLookOptions(named, 'list'))
     .addHelpText('after', AFTER)
-    .action(async (service: string | undefined, options: LookOptions & WatchOptions) => {
+    .action(async (service: string | undefined, options: AskOptions & WatchOptions) => {
       if (service !== undefined) checkService(service);
-      await look(options, (broker) => {
+      await new Broker(options).state((broker) => {
         const ask = async (): Promise<readonly Facts[]> => {
           const workers = await broker.workers(service);
           if (options.watch !== true) refuseNone(workers, service);

@@ -13,8 +13,7 @@ import { mayOthersUse, privateRemedy, TOKEN_FILE } from '../../../core/private-f
 import { factsIn, listIn, reasonText } from '../../common/facts.js';
 import { printable } from '../../common/output.js';
 import { AdminClient } from '../../connection/admin-client.js';
-import { type AdminAddress, adminAddressOf } from '../../connection/admin-address.js';
-import { localToken } from '../../connection/admin-token.js';
+import { type AdminAddress, adminAddressOf, localToken } from '../../connection/admin-address.js';
 import { type Finding, ok, problem, warning } from '../../../core/finding.js';
 import { ANSWER_MS, portFinding } from './port.js';
 

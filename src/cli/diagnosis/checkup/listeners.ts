@@ -7,7 +7,8 @@ import type { Config } from '../../../config/config.js';
 import type { ListenerConfig } from '../../../config/entries.js';
 import { parseEndpoint } from '../../../config/endpoint.js';
 import { dialHost } from '../../../config/io/dial-host.js';
-import { ask, answerFacts, withClient } from '../../connection/ask.js';
+import { Broker } from '../../connection/broker.js';
+import { ask, answerFacts } from '../../connection/state.js';
 import { printable } from '../../common/output.js';
 import { type Finding, ok, problem } from '../../../core/finding.js';
 import { listenTrouble } from '../../../core/listen-trouble.js';
@@ -124,9 +125,8 @@ function accepts(path: string): Promise<boolean> {
 async function majordomo(name: string, endpoint: string): Promise<Finding | null> {
   const service = 'mmi.broker';
   try {
-    const answer = await withClient({ endpoint: [endpoint], timeoutMs: ANSWER_MS }, (client) =>
-      ask(client, service),
-    );
+    const broker = new Broker({ endpoint: [endpoint], timeoutMs: ANSWER_MS });
+    const answer = await broker.client((client) => ask(client, service));
     const { version, node } = answerFacts(service, answer);
     return ok(name, `${SERVED} ${printable(version)} serves there (node ${printable(node)})`);
   } catch {

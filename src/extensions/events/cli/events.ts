@@ -6,14 +6,10 @@ import { codeOf, MajordomoError } from '../../../core/errors.js';
 import { shownUrl } from '../../../core/web-address.js';
 import type { CurveClientKeys } from '../../../sdk/dials.js';
 import type { StreamMessage, Subscriber } from '../../../sdk/stream.js';
-import { ask, answerFacts, withClient } from '../../../cli/connection/ask.js';
+import { Broker } from '../../../cli/connection/broker.js';
+import { ask, answerFacts } from '../../../cli/connection/state.js';
 import type { Facts } from '../../../cli/common/facts.js';
-import {
-  formatted,
-  addOutputOption,
-  type OutputFormat,
-  type OutputOptions,
-} from '../../../cli/common/formats.js';
+import { formatted, addOutputOption, type OutputFormat } from '../../../cli/common/formats.js';
 import {
   addTimeoutOptions,
   ANSWER_MS,
@@ -25,15 +21,14 @@ import {
 import { printable, say } from '../../../cli/common/output.js';
 import { curveOf, keyRemedy, publisherFault } from '../../../cli/connection/curve.js';
 import { learntPort, type SidePort } from '../../../cli/connection/learnt-address.js';
-import { addEndpointOption, type EndpointOptions } from '../../../cli/connection/options.js';
+import { addEndpointOption, type AskOptions } from '../../../cli/connection/options.js';
 import { SlowOutput, untilSignal } from '../../../cli/common/slow-output.js';
 
 const EVENTS: SidePort = { option: 'events', name: 'events', does: 'publish its events' };
 
-interface EventsOptions extends EndpointOptions, OutputOptions {
+interface EventsOptions extends AskOptions {
   readonly events?: string;
   readonly maxDelayMs?: number;
-  readonly timeoutMs: number;
 }
 
 const EXAMPLES = [
@@ -153,7 +148,7 @@ async function unreachable(
 async function endpointOf(options: EventsOptions): Promise<string> {
   const { events } = options;
   if (events === undefined) {
-    return await withClient(options, async (client) => {
+    return await new Broker(options).client(async (client) => {
       const facts = answerFacts('mmi.broker', await ask(client, 'mmi.broker'));
       return learntPort(facts['events'], EVENTS, client.endpoint ?? '');
     });

@@ -3,11 +3,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import type { Command } from 'commander';
 
-import { addAskOptions, ask, type AskOptions, withClient } from '../../../cli/connection/ask.js';
+import { Broker } from '../../../cli/connection/broker.js';
+import { addAskOptions, type AskOptions } from '../../../cli/connection/options.js';
+import { ask } from '../../../cli/connection/state.js';
 import type { Facts } from '../../../cli/common/facts.js';
 import { MajordomoError } from '../../../core/errors.js';
 import { factsIn, listIn } from '../../../cli/common/facts.js';
-import { addConfigOptions, type ConfigOptions, examples } from '../../../cli/common/options.js';
+import { addConfigOptions, examples } from '../../../cli/common/options.js';
 import { printable } from '../../../cli/common/output.js';
 import { type Column, field, narrowText, table } from '../../../cli/common/table.js';
 import { addWatchOption, show, WATCH_TEXT, type WatchOptions } from '../../../cli/common/watch.js';
@@ -67,8 +69,8 @@ export function define(command: Command): void {
   addWatchOption(addConfigOptions(addAskOptions(status, 'list')))
     .addHelpText('after', TEXT)
     .showHelpAfterError('(majordomo help fleet shows examples)')
-    .action(async (options: AskOptions & ConfigOptions & WatchOptions) => {
-      await withClient(options, async (client) => {
+    .action(async (options: AskOptions & WatchOptions) => {
+      await new Broker(options).client(async (client) => {
         const facts = async (): Promise<Facts> => {
           const { status: code, value } = await ask(client, 'mmi.fleet');
           const found = code === '200' ? factsIn(value) : null;

@@ -6,16 +6,14 @@ import type { CurveClientKeys } from '../../../sdk/dials.js';
 import type { SharedMap } from '../../../sdk/map.js';
 import { besides, UPDATES } from '../../../sdk/map/map-links.js';
 import { curveOf, keyHint, keyRemedy, publisherFault } from '../../../cli/connection/curve.js';
-import type { OutputOptions } from '../../../cli/common/formats.js';
 import { usage } from '../../../cli/common/options.js';
 import { printable } from '../../../cli/common/output.js';
-import { endpointsOf } from '../../../cli/connection/endpoints.js';
-import type { EndpointOptions } from '../../../cli/connection/options.js';
+import { Broker } from '../../../cli/connection/broker.js';
+import type { AskOptions } from '../../../cli/connection/options.js';
 
-export interface MapCommandOptions extends EndpointOptions, OutputOptions {
+export interface MapCommandOptions extends AskOptions {
   /** Endpoints of `map.listen`, separated by commas. */
   readonly map?: string;
-  readonly timeoutMs: number;
 }
 
 /** How long other nodes of a pair may take when the one that serves has answered. */
@@ -28,7 +26,7 @@ const GRACE_MS = 300;
 export async function mapEndpointsOf(options: MapCommandOptions, graceMs: number): Promise<string> {
   const { map: given, timeoutMs } = options;
   if (given === undefined) {
-    const endpoints = await endpointsOf(options);
+    const endpoints = await new Broker(options).endpoints();
     const { curve } = curveOf(options);
     const { learnMaps } = await import('./learn.js');
     const asking = { timeoutMs, curve, caFile: undefined };

@@ -1,5 +1,5 @@
 import { messageOf } from '../../../../src/core/errors.js';
-import { nodeUrl } from '../../../../src/cli/connection/node-url.js';
+import { nodeUrl } from '../../../../src/cli/connection/endpoints.js';
 
 const read = (text: string): ReturnType<typeof nodeUrl> => nodeUrl({ MAJORDOMO_URL: text });
 

@@ -1,57 +1,90 @@
-/** Asks a broker by MMI, for the commands that show its state. */
-import type { Command } from 'commander';
-
+/** Asks a broker for its state by MMI, as any client can, or by HTTP; the answers are the same. */
 import { MajordomoError } from '../../core/errors.js';
-import type { Client, ClientOptions } from '../../sdk/client.js';
+import type { Client } from '../../sdk/client.js';
 import type { SchemaName } from '../../admin/api/operation.js';
+import type { AdminClient } from './admin-client.js';
 import { type Facts, factsIn, isFacts } from '../common/facts.js';
-import { CLIENT_OPTIONS } from '../../sdk/option-tables.js';
-import { addOutputOption, type OutputOptions } from '../common/formats.js';
-import { curveOf, explainedAsking } from './curve.js';
-import { endpointsOf } from './endpoints.js';
-import { addTimeoutOptions, ANSWER_MS, type ConfigOptions } from '../common/options.js';
-import { addEndpointOption, type EndpointOptions } from './options.js';
+import { shownName } from '../common/output.js';
 
-export interface AskOptions extends EndpointOptions, OutputOptions {
-  readonly timeoutMs: number;
+/** A broker that can be asked. */
+export interface StateSource {
+  /** The JSON of mmi.broker; by HTTP also the database, which clients are not told (`store`). */
+  status(): Promise<Facts>;
+  /** The items of mmi.services; by HTTP also what only `ServiceSeen` has. */
+  services(): Promise<readonly Facts[]>;
+  /**
+   * The items of mmi.workers, of all services or of one; by HTTP with a token also their addresses.
+   */
+  workers(service?: string): Promise<readonly Facts[]>;
+  /** The JSON of mmi.contract. @throws ERR_REQUEST_FAILED with the status 404: there is none */
+  contract(service: string | Buffer): Promise<Facts>;
+  /** Where clients reach the broker. @throws ERR_NOT_LEARNT */
+  endpoint(): Promise<string>;
+  /** Asks, only by HTTP, whether the node is ready, and what is degraded. */
+  health(): Promise<Facts | null>;
 }
 
-export function addAskOptions(command: Command, more: 'list' | null = null): Command {
-  const made = addOutputOption(addEndpointOption(command), more);
-  return addTimeoutOptions(made, 'how long to wait for an answer', ANSWER_MS);
+export function byMmi(client: Client): StateSource {
+  return {
+    status: async () => ({
+      ...answerFacts('mmi.broker', await ask(client, 'mmi.broker')),
+      store: null,
+    }),
+    services: async () => listOf('mmi.services', await ask(client, 'mmi.services')),
+    workers: async (service) => {
+      const answer = await ask(client, 'mmi.workers', service);
+      if (answer.status === '404') return [];
+      // With the same keys as by HTTP: older brokers report neither names nor numbers, and MMI no addresses.
+      const unknown = { name: null, number: null, address: null };
+      return listOf('mmi.workers', answer).map((worker) => ({ ...unknown, ...worker }));
+    },
+    contract: async (service) => {
+      const answer = await ask(client, 'mmi.contract', service);
+      if (answer.status === '404') throw noContract();
+      return answerFacts('mmi.contract', answer);
+    },
+    endpoint: () => Promise.resolve(client.endpoint ?? ''),
+    health: () => Promise.resolve(null),
+  };
 }
+
+export function byHttp(client: AdminClient): StateSource {
+  return {
+    status: async () => {
+      // Endpoints are only for learning addresses: what is shown does not depend on how it was
+      // asked.
+      const { endpoints: _endpoints, ...status } = await client.get('/api/v1/status');
+      // Older brokers report no store.
+      return { ...status, store: status['store'] ?? null };
+    },
+    services: () => client.all('/api/v1/services'),
+    workers: (service) => {
+      const name = service === undefined ? {} : { service: shownName(service) };
+      return client.all('/api/v1/workers', name);
+    },
+    contract: (service) =>
+      client.get(`/api/v1/services/${encodeURIComponent(shownName(service))}/contract`),
+    endpoint: async () => {
+      const { learntEndpoint } = await import('./learnt-address.js');
+      const want = { client: true, worker: false, curve: null };
+      return learntEndpoint(await client.get('/api/v1/status'), client.place, want);
+    },
+    health: () => client.get('/healthz'),
+  };
+}
+
+/** The error of a service without a contract, as HTTP tells it. */
+function noContract(): MajordomoError {
+  const text = 'no worker of this service announced a contract';
+  return new MajordomoError('ERR_REQUEST_FAILED', text, { details: { status: 404 } });
+}
+
+// ---------------------------------------------------------------- MMI
 
 /** An answer: its status frame, and its JSON if it has one. */
 export interface Answer {
   readonly status: string;
   readonly value: unknown;
-}
-
-/**
- * Runs `use` with a client of these endpoints; each endpoint gets one chance to answer.
- * @param more options of the client, instead
- */
-export async function withClient<T>(
-  options: EndpointOptions & ConfigOptions & { readonly timeoutMs: number },
-  use: (client: Client) => Promise<T>,
-  more: Partial<ClientOptions> = {},
-): Promise<T> {
-  const endpoints = await endpointsOf(options);
-  const { Client } = await import('../../sdk/client.js');
-  const { timeoutMs } = options;
-  const curve = curveOf(options);
-  const shareMs = Math.ceil(timeoutMs / endpoints.length);
-  const resendMs = Math.min(CLIENT_OPTIONS.resendMs.default, shareMs);
-  // The default is not named: then requests are told of no deadline.
-  const named = timeoutMs === CLIENT_OPTIONS.timeoutMs.default ? {} : { timeoutMs };
-  const client = new Client({ endpoints, resendMs, ...named, ...curve, ...more });
-  try {
-    return await use(client);
-  } catch (error) {
-    throw explainedAsking(error, client.endpoint ?? endpoints.join(', '), curve.curve);
-  } finally {
-    await client.close();
-  }
 }
 
 /**
