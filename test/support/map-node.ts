@@ -93,7 +93,7 @@ export class MapNode {
   }
 
   get endpoint(): string {
-    return this.host.endpoint ?? '';
+    return this.host.ports?.endpoint ?? '';
   }
 
   activate(epoch: number): this {
@@ -107,7 +107,7 @@ export class MapNode {
 
   /** Ends the connections of its readers. */
   cut(): void {
-    this.host.closeSubscribers();
+    this.host.ports?.closeSubscribers();
   }
 
   commitAll(): void {

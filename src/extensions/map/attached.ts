@@ -63,7 +63,7 @@ export class AttachedMap implements Attached {
     const { machine } = this.#map;
     this.#storage.serve(machine);
     if (showsServices) {
-      broker.watchServices((service, isServed) => this.#map.service(service, isServed));
+      broker.watchServices((service, isServed) => machine.service(service, isServed));
     }
     machine.open();
     loop.shareMemory(this.#map);
@@ -87,7 +87,7 @@ export class AttachedMap implements Attached {
   }
 
   get listens(): NonNullable<Attached['listens']> {
-    return { as: 'map', shown: 'the map', endpoint: this.#map.endpoint };
+    return { as: 'map', shown: 'the map', endpoint: this.#map.ports?.endpoint ?? null };
   }
 
   readonly metrics: MetricsPart = {
@@ -124,13 +124,13 @@ export class AttachedMap implements Attached {
     section: 'map',
     renew: ({ map }) => {
       const secretKeys = secretKeysAt(map.listen);
-      if (secretKeys !== null) this.#map.setSecretKeys(secretKeys);
+      if (secretKeys !== null) this.#map.ports?.setSecretKeys(secretKeys);
     },
   };
 
   reconfigure(config: Config): void {
     this.#map.machine.setBytesMax(config.limits.mapBytes);
-    this.#map.setLimits(this.#limits(config));
+    this.#map.ports?.setLimits(this.#limits(config));
   }
 
   rightsChanged(key: string): void {

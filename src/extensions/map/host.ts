@@ -11,9 +11,8 @@ import type { MemoryAccount, Holdings } from '../../core/holdings.js';
 import type { MapCounters, MapEvents, MapPort } from './machine/events.js';
 import { MapMachine } from './machine/map-machine.js';
 import type { MapReplica, MapStoreReads } from './machine/replica.js';
-import type { MapPeer, MapSink, PeerId } from './machine/sink.js';
-import type { CloseReason, RejectionKind } from '../../core/event-fields.js';
-import type { SubscriberInfo } from '../../stream/subscriptions.js';
+import type { MapSink } from './machine/sink.js';
+import type { RejectionKind } from '../../core/event-fields.js';
 import type { ListenerCurve } from '../../zmtp/listener-curve.js';
 import type { Closing, Rejected, RouterLimits, RouterOptions } from '../../zmtp/port.js';
 import type { Rights } from '../../node/key-rights.js';
@@ -58,15 +57,16 @@ export interface MapListenOptions {
 /** The ports, once they are open. */
 export type OpenMapPorts = Pick<MapPorts, keyof MapPorts>;
 
-export class MapHost implements MapSink, MapInputs {
+export class MapHost implements MapInputs {
   readonly machine: MapMachine;
+  /** `null`: they are not open yet. */
+  ports: OpenMapPorts | null = null;
   /** While it is true, nothing may be shown (D19): a node of a pair that stalled. */
   isFenced: () => boolean = () => false;
   /** Called when a client asks this node, which does not serve. */
   voted: () => void = () => undefined;
   readonly #options: MapHostOptions;
   readonly #memory: MemoryAccount;
-  #ports: OpenMapPorts | null = null;
   /** What was published while this node was fenced. */
   #held: Frames[] = [];
   #isDraining = false;
@@ -97,7 +97,7 @@ export class MapHost implements MapSink, MapInputs {
           this.#withAccount(identity, (memory) => memory.add('stored', change));
         },
       },
-      { now, sink: this, replica, store, events },
+      { now, sink: this.#sink, replica, store, events },
     );
   }
 
@@ -107,17 +107,7 @@ export class MapHost implements MapSink, MapInputs {
    */
   async listen(options: MapListenOptions): Promise<void> {
     const { holdings } = this.#options;
-    this.attach(await MapPorts.open({ ...options, holdings, inputs: this }));
-  }
-
-  /** What it sends leaves by these ports. */
-  attach(ports: OpenMapPorts): void {
-    this.#ports = ports;
-  }
-
-  /** P, with its real port; `null`: it does not listen yet. */
-  get endpoint(): string | null {
-    return this.#ports?.endpoint ?? null;
+    this.ports = await MapPorts.open({ ...options, holdings, inputs: this });
   }
 
   // ---------------------------------------------------------------- the node
@@ -160,11 +150,6 @@ export class MapHost implements MapSink, MapInputs {
     this.#isDrained = isDone;
   }
 
-  /** A service has got its first worker, or lost its last one. */
-  service(name: Buffer, isServed: boolean): void {
-    this.machine.service(name, isServed);
-  }
-
   // ---------------------------------------------------------------- turns
 
   setTime(now: number): void {
@@ -176,7 +161,7 @@ export class MapHost implements MapSink, MapInputs {
     this.#publishHeld();
     this.#runDrain();
     this.#hasMore = this.machine.run(now) || (this.#isDrained && this.machine.isServing);
-    this.#ports?.flush();
+    this.ports?.flush();
     this.#count();
   }
 
@@ -200,76 +185,54 @@ export class MapHost implements MapSink, MapInputs {
     return result;
   }
 
-  // ---------------------------------------------------------------- port P: snapshots
+  // ---------------------------------------------------------------- what arrives at the ports
 
-  clientConnected(peer: PeerId, info: MapPeer): void {
-    this.machine.connected(peer, info);
-  }
+  readonly snapshots: MapInputs['snapshots'] = {
+    connected: (peer, info) => this.machine.connected(peer, info),
+    message: (peer, frames) => {
+      this.#options.wake();
+      this.machine.message(peer, frames, this.#now);
+    },
+    oversized: (_peer, info, reason) => this.machine.oversized(info, reason),
+    outputFull: (peer) => {
+      this.#options.wake();
+      this.machine.outputFull(peer, this.#now);
+    },
+    drained: (peer) => {
+      this.#options.wake();
+      this.machine.drained(peer);
+    },
+    disconnected: (peer) => {
+      this.#options.wake();
+      this.machine.disconnected(peer);
+    },
+    rejected: (...rejected) => this.#rejected('snapshots', ...rejected),
+  };
 
-  clientMessage(peer: PeerId, frames: Frames): void {
-    this.#options.wake();
-    this.machine.message(peer, frames, this.#now);
-  }
+  readonly updates: MapInputs['updates'] = {
+    maySubscribe: ({ key, address }, topic) => {
+      if (key === null || maySubscribeToMap(this.#options.rightsOf(key).client, topic)) return true;
+      const record = escapeName(topic);
+      this.#options.events.emit({ name: 'map.denied', wanted: 'read', record, key, address });
+      return false;
+    },
+    subscribedTo: (subscriber, topic) => {
+      if (!this.isFenced()) this.machine.subscribed(subscriber, topic);
+    },
+    closed: ({ key, address }, reason) =>
+      this.#options.events.emit({ name: 'map.closed', reason, key, address }),
+    rejected: (...rejected) => this.#rejected('updates', ...rejected),
+  };
 
-  clientOversized(info: MapPeer, reason: string): void {
-    this.machine.oversized(info, reason);
-  }
-
-  clientFull(peer: PeerId): void {
-    this.#options.wake();
-    this.machine.outputFull(peer, this.#now);
-  }
-
-  clientDrained(peer: PeerId): void {
-    this.#options.wake();
-    this.machine.drained(peer);
-  }
-
-  clientGone(peer: PeerId): void {
-    this.#options.wake();
-    this.machine.disconnected(peer);
-  }
-
-  clientRejected(kind: RejectionKind, reason: string, from: Rejected): void {
-    this.#rejected('snapshots', kind, reason, from);
-  }
-
-  // ---------------------------------------------------------------- port P + 1: subscribers
-
-  maySubscribe({ key, address }: MapPeer, topic: Buffer): boolean {
-    if (key === null || maySubscribeToMap(this.#options.rightsOf(key).client, topic)) return true;
-    const record = escapeName(topic);
-    this.#options.events.emit({ name: 'map.denied', wanted: 'read', record, key, address });
-    return false;
-  }
-
-  subscribedTo(subscriber: PeerId, topic: Buffer): void {
-    if (!this.isFenced()) this.machine.subscribed(subscriber, topic);
-  }
-
-  subscriberClosed({ key, address }: SubscriberInfo, reason: CloseReason): void {
-    this.#options.events.emit({ name: 'map.closed', reason, key, address });
-  }
-
-  subscriberRejected(kind: RejectionKind, reason: string, from: Rejected): void {
-    this.#rejected('updates', kind, reason, from);
-  }
-
-  // ---------------------------------------------------------------- port P + 2: writers
-
-  written(writer: MapPeer, frames: Frames): void {
-    if (this.#isDraining) return;
-    this.#options.wake();
-    this.machine.kvset(writer, frames, this.#now);
-  }
-
-  writerOversized(writer: MapPeer, reason: string): void {
-    this.machine.oversized(writer, reason);
-  }
-
-  writerRejected(kind: RejectionKind, reason: string, from: Rejected): void {
-    this.#rejected('writers', kind, reason, from);
-  }
+  readonly writers: MapInputs['writers'] = {
+    message: (_peer, frames, writer) => {
+      if (this.#isDraining) return;
+      this.#options.wake();
+      this.machine.kvset(writer, frames, this.#now);
+    },
+    oversized: (_peer, writer, reason) => this.machine.oversized(writer, reason),
+    rejected: (...rejected) => this.#rejected('writers', ...rejected),
+  };
 
   #rejected(port: MapPort, kind: RejectionKind, reason: string, { key, address }: Rejected): void {
     this.#options.events.emit({ name: 'map.rejected', port, kind, reason, key, address });
@@ -277,37 +240,26 @@ export class MapHost implements MapSink, MapInputs {
 
   // ---------------------------------------------------------------- effects of the machine
 
-  publish(frames: Frames): void {
-    if (!this.isFenced() && this.#held.length === 0) this.#ports?.publish(frames);
-    else this.#hold(frames);
-  }
+  readonly #sink: MapSink = {
+    publish: (frames) => {
+      if (!this.isFenced() && this.#held.length === 0) this.ports?.publish(frames);
+      else this.#hold(frames);
+    },
+    greet: (subscriber, frames) => this.ports?.greet(subscriber, frames),
+    closeSubscribers: () => this.ports?.closeSubscribers(),
+    snapshot: (peer, frames) => this.ports?.snapshot(peer, frames),
+    close: (peer) => this.ports?.close(peer),
+    vote: () => {
+      if (!this.#isDraining) this.voted();
+    },
+  };
 
   #hold(frames: Frames): void {
     this.#held.push(Frames.of(...frames.copyFrom(0)));
   }
 
   #publishHeld(): void {
-    for (const frames of this.#held.splice(0)) this.#ports?.publish(frames);
-  }
-
-  greet(subscriber: PeerId, frames: Frames): void {
-    this.#ports?.greet(subscriber, frames);
-  }
-
-  closeSubscribers(): void {
-    this.#ports?.closeSubscribers();
-  }
-
-  snapshot(peer: PeerId, frames: Frames): void {
-    this.#ports?.snapshot(peer, frames);
-  }
-
-  close(peer: PeerId): void {
-    this.#ports?.close(peer);
-  }
-
-  vote(): void {
-    if (!this.#isDraining) this.voted();
+    for (const frames of this.#held.splice(0)) this.ports?.publish(frames);
   }
 
   // ---------------------------------------------------------------- keys and limits
@@ -319,26 +271,18 @@ export class MapHost implements MapSink, MapInputs {
   rightsChanged(name: string): void {
     this.#options.wake();
     this.machine.rightsChanged(name);
-    this.#ports?.disconnect(['snapshots', 'updates'], ({ key }) => key === name);
+    this.ports?.disconnect(['snapshots', 'updates'], ({ key }) => key === name);
   }
 
   /** @param revoked in hexadecimal */
   revoke(revoked: string): void {
     const all: readonly MapPort[] = ['snapshots', 'updates', 'writers'];
-    this.#ports?.disconnect(all, ({ publicKey }) => publicKey === revoked);
-  }
-
-  setSecretKeys(secretKeys: readonly Buffer[]): void {
-    this.#ports?.setSecretKeys(secretKeys);
-  }
-
-  setLimits(limits: RouterLimits): void {
-    this.#ports?.setLimits(limits);
+    this.ports?.disconnect(all, ({ publicKey }) => publicKey === revoked);
   }
 
   /** See `Transport.closeLargest`. */
   closeLargest(identity: string, closing: Closing): boolean {
-    return this.#ports?.closeLargest(identity, closing) ?? false;
+    return this.ports?.closeLargest(identity, closing) ?? false;
   }
 
   // ---------------------------------------------------------------- metrics
@@ -360,13 +304,13 @@ export class MapHost implements MapSink, MapInputs {
 
   /** Messages that were dropped: `messages_malformed_total{kind="map"}`. */
   get malformed(): number {
-    return this.machine.counters.malformed + (this.#ports?.malformed ?? 0);
+    return this.machine.counters.malformed + (this.ports?.malformed ?? 0);
   }
 
   /** Closes the ports. */
   async stop(): Promise<void> {
     if (this.machine.isServing) this.deactivate();
-    await this.#ports?.stop();
+    await this.ports?.stop();
     this.#memory.add('stored', -this.#memory.stored);
     this.#options.holdings.release(this.#memory);
   }

@@ -6,15 +6,12 @@ import type { Frames } from '../../core/frames.js';
 import type { Holdings } from '../../core/holdings.js';
 import { listenFor } from '../../core/listen-trouble.js';
 import type { MapPort } from './machine/events.js';
-import { type SnapshotInputs, SnapshotSocket } from './io/snapshot-socket.js';
-import { type WriterInputs, WriterSocket } from './io/writer-socket.js';
-import type { MapPeer, PeerId } from './machine/sink.js';
-import type { CloseReason, RejectionKind } from '../../core/event-fields.js';
-import { PublisherSocket } from '../../stream/io/publisher-socket.js';
-import type { SubscriberInfo } from '../../stream/subscriptions.js';
+import { snapshotLimits, writeRecord } from './io/snapshot-output.js';
+import type { MapPeer, MapSink } from './machine/sink.js';
+import { type PublisherEvents, PublisherSocket } from '../../stream/io/publisher-socket.js';
 import type { ListenerCurve } from '../../zmtp/listener-curve.js';
-import type { Closing, PeerInfo, Rejected, RouterLimits, RouterOptions } from '../../zmtp/port.js';
-import type { ListeningSocket } from '../../zmtp/router/listening-socket.js';
+import type { Closing, PeerInfo, RouterLimits, RouterOptions } from '../../zmtp/port.js';
+import { type ListeningEvents, ListeningSocket } from '../../zmtp/router/listening-socket.js';
 
 /** What is published when the node stops has so long to leave. */
 const LINGER_MS = 1000;
@@ -24,13 +21,16 @@ const ATTEMPTS_MAX = 50;
 const TCP = /^(tcp:\/\/.*:)(\d+|\*)$/;
 
 /** What arrives at the ports. */
-export interface MapInputs extends SnapshotInputs, WriterInputs {
-  /** A subscription is in force; the topic is valid during the call. */
-  subscribedTo(subscriber: PeerId, topic: Buffer): void;
-  /** Whether a subscriber may have all keys that begin with this topic. */
-  maySubscribe(subscriber: MapPeer, topic: Buffer): boolean;
-  subscriberClosed(info: SubscriberInfo, reason: CloseReason): void;
-  subscriberRejected(kind: RejectionKind, reason: string, from: Rejected): void;
+export interface MapInputs {
+  /** Port P: clients that ask for snapshots. */
+  readonly snapshots: ListeningEvents<MapPeer>;
+  /** Port P + 1: subscribers. */
+  readonly updates: PublisherEvents & {
+    /** Whether a subscriber may have all keys that begin with this topic. */
+    maySubscribe(subscriber: MapPeer, topic: Buffer): boolean;
+  };
+  /** Port P + 2, a SUB that listens and subscribes to everything: PUB sockets that connect, whose messages are KVSETs. */
+  readonly writers: ListeningEvents<MapPeer>;
 }
 
 export interface MapPortsOptions {
@@ -49,12 +49,13 @@ function endpointAbove(endpoint: string, offset: number): string {
   return `${before}${Number(port) + offset}`;
 }
 
-export class MapPorts {
+/** Where the effects of the machine leave, but the vote. */
+export class MapPorts implements Omit<MapSink, 'vote'> {
   /** P, with its real port. */
   readonly endpoint: string;
-  readonly #snapshots: SnapshotSocket;
+  readonly #snapshots: ListeningSocket;
   readonly #updates: PublisherSocket;
-  readonly #writers: WriterSocket;
+  readonly #writers: ListeningSocket;
 
   /** @throws ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT */
   static async open(options: MapPortsOptions): Promise<MapPorts> {
@@ -72,9 +73,9 @@ export class MapPorts {
 
   constructor(
     endpoint: string,
-    snapshots: SnapshotSocket,
+    snapshots: ListeningSocket,
     updates: PublisherSocket,
-    writers: WriterSocket,
+    writers: ListeningSocket,
   ) {
     this.endpoint = endpoint;
     this.#snapshots = snapshots;
@@ -88,7 +89,7 @@ export class MapPorts {
     this.#updates.publish(frames);
   }
 
-  greet(subscriber: PeerId, frames: Frames): void {
+  greet(subscriber: number, frames: Frames): void {
     this.#updates.sendTo(subscriber, frames);
   }
 
@@ -96,17 +97,18 @@ export class MapPorts {
     this.#updates.listener.disconnect(() => true);
   }
 
-  snapshot(peer: PeerId, frames: Frames): void {
-    this.#snapshots.send(peer, frames);
+  snapshot(peer: number, frames: Frames): void {
+    const { transport } = this.#snapshots;
+    if (transport !== null) writeRecord(transport, peer, frames);
   }
 
-  close(peer: PeerId): void {
-    this.#snapshots.listener.close(peer);
+  close(peer: number): void {
+    this.#snapshots.close(peer);
   }
 
   /** At the end of a turn. Publishing has turns of its own. */
   flush(): void {
-    this.#snapshots.flush();
+    this.#snapshots.transport?.flush();
   }
 
   // ---------------------------------------------------------------- state
@@ -120,9 +122,9 @@ export class MapPorts {
 
   /** Ends the connections of whom `is` is true. */
   disconnect(ports: readonly MapPort[], is: (info: Pick<PeerInfo, Who>) => boolean): void {
-    if (ports.includes('snapshots')) this.#snapshots.listener.disconnect(is);
+    if (ports.includes('snapshots')) this.#snapshots.disconnect(is);
     if (ports.includes('updates')) this.#updates.listener.disconnect(is);
-    if (ports.includes('writers')) this.#writers.listener.disconnect(is);
+    if (ports.includes('writers')) this.#writers.disconnect(is);
   }
 
   setSecretKeys(secretKeys: readonly Buffer[]): void {
@@ -139,13 +141,13 @@ export class MapPorts {
   }
 
   get #listeners(): readonly ListeningSocket[] {
-    return [this.#updates.listener, this.#snapshots.listener, this.#writers.listener];
+    return [this.#updates.listener, this.#snapshots, this.#writers];
   }
 
   async stop(): Promise<void> {
     await Promise.all([
-      this.#writers.listener.stop(0),
-      this.#snapshots.listener.stop(0),
+      this.#writers.stop(0),
+      this.#snapshots.stop(0),
       this.#updates.listener.stop(LINGER_MS),
     ]);
   }
@@ -167,20 +169,22 @@ function opening<T>(port: MapPort, open: () => Promise<T>): Promise<T> {
 
 /** All three, or none. */
 async function openThree(options: MapPortsOptions): Promise<MapPorts> {
-  const { endpoint: asked, ...common } = options;
-  const { socket: snapshots, endpoint } = await opening('snapshots', () =>
-    SnapshotSocket.open({ ...common, endpoint: asked }),
+  const { endpoint: asked, inputs, ...common } = options;
+  const snapshots = new ListeningSocket('ROUTER', snapshotLimits, inputs.snapshots);
+  const writers = new ListeningSocket('SUB', (limits: RouterLimits) => limits, inputs.writers);
+  const [endpoint = asked] = await opening('snapshots', () =>
+    snapshots.listen({ ...common, endpoints: [asked] }),
   );
-  const opened: ListeningSocket[] = [snapshots.listener];
+  const opened = [snapshots];
   try {
     const updates = await opening('updates', () =>
-      openPublisher({ ...common, endpoint: endpointAbove(endpoint, 1) }),
+      openPublisher({ ...options, endpoint: endpointAbove(endpoint, 1) }),
     );
     opened.push(updates.listener);
-    const writers = await opening('writers', () =>
-      WriterSocket.open({ ...common, endpoint: endpointAbove(endpoint, 2) }),
+    await opening('writers', () =>
+      writers.listen({ ...common, endpoints: [endpointAbove(endpoint, 2)] }),
     );
-    return new MapPorts(endpoint, snapshots, updates, writers.socket);
+    return new MapPorts(endpoint, snapshots, updates, writers);
   } catch (error) {
     await Promise.all(opened.map((listener) => listener.stop(0)));
     throw error;
@@ -195,12 +199,8 @@ async function openPublisher({
   const { socket } = await PublisherSocket.open({
     endpoints: [endpoint],
     ...options,
-    authorise: (info, topic) => inputs.maySubscribe(info, topic),
-    events: {
-      closed: (info, reason) => inputs.subscriberClosed(info, reason),
-      rejected: (kind, reason, from) => inputs.subscriberRejected(kind, reason, from),
-      subscribedTo: (subscriber, topic) => inputs.subscribedTo(subscriber, topic),
-    },
+    authorise: (info, topic) => inputs.updates.maySubscribe(info, topic),
+    events: inputs.updates,
   });
   return socket;
 }

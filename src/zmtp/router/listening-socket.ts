@@ -29,12 +29,12 @@ export const QUESTION_LIMITS = {
 } as const;
 
 /** Events as in `TransportEvents`, with what is known of the peer. */
-export interface ListeningEvents {
-  connected?(peer: PeerId, info: PeerInfo): void;
+export interface ListeningEvents<Info = PeerInfo> {
+  connected?(peer: PeerId, info: Info): void;
   /** The frames are valid during the call. */
-  message(peer: PeerId, frames: Frames, info: PeerInfo): void;
+  message(peer: PeerId, frames: Frames, info: Info): void;
   subscription?(peer: PeerId, topic: Buffer, isOn: boolean): void;
-  oversized(peer: PeerId, info: PeerInfo, reason: string): void;
+  oversized(peer: PeerId, info: Info, reason: string): void;
   outputFull?(peer: PeerId): void;
   drained?(peer: PeerId): void;
   disconnected?(peer: PeerId): void;

@@ -79,7 +79,7 @@ describe('a node counts what waits for the map', () => {
       now: () => 0,
     });
     const writer = { identity: 'ip:10.0.0.1', key: null, address: '10.0.0.1' };
-    host.written(writer, Frames.of('a', '', 'u'.repeat(16), '', '1'));
+    host.writers.message(1, Frames.of('a', '', 'u'.repeat(16), '', '1'), writer);
     host.run(0);
     expect(storedOf(holdings)).toEqual({ map: 0, 'ip:10.0.0.1': WAITS });
     host.run(10_000);

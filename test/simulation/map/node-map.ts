@@ -83,7 +83,7 @@ export class NodeMap {
       events: { emit: () => undefined },
     });
     sabotage.map?.(map);
-    map.attach(this.ports.open());
+    map.ports = this.ports.open();
     this.#map = map;
     this.#wasServing = false;
     return map;

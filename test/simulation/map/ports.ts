@@ -124,14 +124,14 @@ export class SimMapPorts {
   readonly #host: PortsHost;
   readonly #topics = new Map<PeerId, Buffer[]>();
   /** What writers sent over connections that stand still: it arrives late, also after their end. */
-  readonly #stalled = new Map<MapLink, [info: MapPeer, message: Message][]>();
+  readonly #stalled = new Map<MapLink, [id: PeerId, info: MapPeer, message: Message][]>();
 
   constructor(clock: SimClock, options: PortsOptions, host: PortsHost) {
     this.#host = host;
     this.snapshots = new Port(clock, options, Infinity, host, {
-      connected: (inputs, id, info) => inputs.clientConnected(id, info),
-      message: (inputs, id, _, frames) => inputs.clientMessage(id, frames),
-      disconnected: (inputs, id) => inputs.clientGone(id),
+      connected: (inputs, id, info) => inputs.snapshots.connected?.(id, info),
+      message: (inputs, id, info, frames) => inputs.snapshots.message(id, frames, info),
+      disconnected: (inputs, id) => inputs.snapshots.disconnected?.(id),
     });
     this.updates = new Port(clock, options, options.subscriberBytesMax, host, {
       message: (inputs, id, _, frames) => this.#subscribed(inputs, id, frames.copy(0)),
@@ -143,8 +143,8 @@ export class SimMapPorts {
       message: (inputs, id, info, frames) => {
         const link = this.writers.links.get(id);
         const late = link === undefined ? undefined : this.#stalled.get(link);
-        if (late === undefined) inputs.written(info, frames);
-        else late.push([info, frames.copyFrom(0)]);
+        if (late === undefined) inputs.writers.message(id, frames, info);
+        else late.push([id, info, frames.copyFrom(0)]);
       },
     });
   }
@@ -160,9 +160,9 @@ export class SimMapPorts {
   resumeWriters(): void {
     const late = [...this.#stalled.values()].flat();
     this.#stalled.clear();
-    for (const [info, message] of late) {
+    for (const [id, info, message] of late) {
       this.#host.note('> late', message);
-      this.#host.enter((inputs) => inputs.written(info, Frames.of(...message)));
+      this.#host.enter((inputs) => inputs.writers.message(id, Frames.of(...message), info));
     }
   }
 
@@ -172,7 +172,7 @@ export class SimMapPorts {
     const topics = this.#topics.get(id);
     if (topics === undefined) this.#topics.set(id, [topic]);
     else topics.push(topic);
-    inputs.subscribedTo(id, topic);
+    inputs.updates.subscribedTo?.(id, topic);
   }
 
   /** The process has ended. */
