@@ -4,14 +4,7 @@
  */
 import type { BrokerHost, DeliveryPort } from '../../broker/ports.js';
 import type { RandomFill } from '../../core/random.js';
-import type {
-  ClaimedRequest,
-  Completion,
-  Release,
-  RequestUuid,
-  StoredRequest,
-  StoreFailure,
-} from '../../store/store.js';
+import type { Completion, StoredRequest, StoreFailure } from '../../store/store.js';
 import { Acceptances } from './acceptances.js';
 import { Claiming } from './claiming.js';
 import type { TitanicContext } from './context.js';
@@ -25,7 +18,6 @@ import { Scope } from './scope.js';
 import { TitanicServices } from './services.js';
 import { Upkeep } from './upkeep.js';
 import type { Uuids } from './uuid.js';
-import type { Intent, IntentNumber } from './writer.js';
 
 /** Delay after a read that failed. */
 const READ_RETRY_MS = 1000;
@@ -74,32 +66,6 @@ export class Activation implements LaterParts {
   end(): void {
     this.#scope.leave();
     this.requests.abandon();
-  }
-
-  // ---------------------------------------------------------------- for parts that are made before others
-
-  intentOf(number: IntentNumber): Intent {
-    return this.services.intentOf(number);
-  }
-
-  restoreSchedule(request: StoredRequest, claimed: ClaimedRequest | null): void {
-    this.schedules.restore(request, claimed);
-  }
-
-  restorePause(request: StoredRequest): void {
-    this.schedules.restorePause(request);
-  }
-
-  restoreLimit(request: StoredRequest): void {
-    this.schedules.limits.restore(request);
-  }
-
-  scheduleGone(uuid: RequestUuid): void {
-    this.schedules.gone(uuid);
-  }
-
-  claimedSchedules(): readonly Release[] {
-    return this.schedules.claimed;
   }
 
   // ---------------------------------------------------------------- what is pending

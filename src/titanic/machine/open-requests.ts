@@ -86,16 +86,8 @@ interface Closing {
   readonly request?: StoredRequest | null;
 }
 
-/** What to do when a change is committed or fails: see `Intent`. */
-interface CommitCallbacks {
-  readonly isOver?: () => boolean;
-  readonly before?: readonly Change[];
-  readonly begins?: () => void;
-  readonly committed: (result: ChangeResult, before: readonly ChangeResult[]) => void;
-  readonly doubtful?: (result: ChangeResult) => void;
-  readonly failed: (failure: StoreFailure) => boolean;
-  readonly refused?: () => void;
-}
+/** What is told when a change is committed or fails. */
+type ToldOutcome = Omit<Intent, 'party' | 'change' | 'bytes'>;
 
 /** How a request stops being open here. */
 export type Outcome =
@@ -115,16 +107,19 @@ interface LastAttempt {
   readonly failure: Failure | null;
 }
 
-/** What parts that are made later do for those made before them. */
-export interface LaterParts extends IntentMaker {
-  /** See `OpenRequests.restore`: what is not dispatched (D80). */
-  restoreSchedule(request: StoredRequest, claimed: ClaimedRequest | null): void;
-  restorePause(request: StoredRequest): void;
-  restoreLimit(request: StoredRequest): void;
-  /** Called for every request that ended. */
-  scheduleGone(uuid: RequestUuid): void;
-  /** The schedules that this broker has claimed. */
-  claimedSchedules(): readonly Release[];
+/** Parts that are made later, of which those made before them need something. */
+export interface LaterParts {
+  readonly services: { readonly intentOf: IntentMaker };
+  /** Records that are not dispatched (D80): see `OpenRequests.restore`. */
+  readonly schedules: {
+    restore(request: StoredRequest, claimed: ClaimedRequest | null): void;
+    restorePause(request: StoredRequest): void;
+    readonly limits: { restore(request: StoredRequest): void };
+    /** Called for every request that ended. */
+    gone(uuid: RequestUuid): void;
+    /** The schedules that this broker has claimed. */
+    readonly claimed: readonly Release[];
+  };
 }
 
 export class OpenRequests {
@@ -180,7 +175,7 @@ export class OpenRequests {
       const committed = (result: ChangeResult): void => this.reopened([result]);
       this.intend('', change, 0, { committed, failed: () => true });
     });
-    this.writer = new Writer(replica, commits, later, {
+    this.writer = new Writer(replica, commits, (number) => later.services.intentOf(number), {
       now: () => context.now,
       committed: () => {
         this.#showWithheld();
@@ -201,7 +196,7 @@ export class OpenRequests {
   }
 
   /** @param party whose turn the change takes; empty: no asker's */
-  intend(party: string, change: Change, bytes: number, outcome: CommitCallbacks): void {
+  intend(party: string, change: Change, bytes: number, outcome: ToldOutcome): void {
     this.writer.add({ change, bytes, party, ...outcome }, this.#context.now);
   }
 
@@ -325,7 +320,7 @@ export class OpenRequests {
     for (const uuid of ended) {
       const slot = this.dispatcher.index.find(uuid);
       if (slot !== NO_SLOT && !this.#isBeingDecided(slot)) this.end(uuid, 'changed');
-      this.#later.scheduleGone(uuid);
+      this.#later.schedules.gone(uuid);
     }
     this.answers.merged();
   }
@@ -390,7 +385,7 @@ export class OpenRequests {
     const again = [...this.#again.values()].flatMap(([{ uuid }, claimed = null]) =>
       claimed === null ? [] : { uuid, claim: claimed.claim },
     );
-    return [...open, ...again, ...this.#later.claimedSchedules()];
+    return [...open, ...again, ...this.#later.schedules.claimed];
   }
 
   /**
@@ -411,9 +406,9 @@ export class OpenRequests {
   > = {
     request: (request, claimed) => this.#restoreWork(request, claimed),
     webhook: (request, claimed) => this.#restoreWork(request, claimed),
-    schedule: (request, claimed) => this.#later.restoreSchedule(request, claimed),
-    pause: (request) => this.#later.restorePause(request),
-    limit: (request) => this.#later.restoreLimit(request),
+    schedule: (request, claimed) => this.#later.schedules.restore(request, claimed),
+    pause: (request) => this.#later.schedules.restorePause(request),
+    limit: (request) => this.#later.schedules.limits.restore(request),
   };
 
   #restoreWork(request: StoredRequest, claimed: ClaimedRequest | null): void {
@@ -640,7 +635,7 @@ export class OpenRequests {
         // What was known of one that is not open here may be of a generation before.
         const wasOther = slot === NO_SLOT && request?.generation !== generationOf(result);
         if (result.kind === 'ended' && wasOther) this.webhooks.cancelled(result);
-        this.#later.scheduleGone(uuid);
+        this.#later.schedules.gone(uuid);
         // It may have been accepted while its close was being committed.
         const isOpen = this.dispatcher.index.find(uuid) !== NO_SLOT;
         if (by === ANY_OWNER || (isEnded && isOpen)) this.end(uuid, 'unknown');
@@ -715,7 +710,7 @@ export class OpenRequests {
       ...claim,
     };
     const bytes = last?.attempt.attempt.failure?.length ?? 0;
-    const outcome: CommitCallbacks = {
+    const outcome: ToldOutcome = {
       before: [...(last === null ? [] : [{ ...last.attempt, ...continuedClaim(claim) }]), ...due],
       committed: ({ kind }, before) => {
         this.reopened(before);

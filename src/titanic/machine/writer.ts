@@ -50,10 +50,8 @@ export interface Intent {
 /** Stands for an intent while it waits, and takes less memory. */
 export type IntentNumber = number;
 
-export interface IntentMaker {
-  /** Makes the intent for a number. Called once for each. */
-  intentOf(number: IntentNumber): Intent;
-}
+/** Makes the intent for a number. Called once for each. */
+export type IntentMaker = (number: IntentNumber) => Intent;
 
 interface BatchInProgress {
   readonly intents: readonly Intent[];
@@ -288,7 +286,7 @@ export class Writer {
   }
 
   #intentOf(waiting: Intent | IntentNumber): Intent {
-    return typeof waiting === 'number' ? this.#maker.intentOf(waiting) : waiting;
+    return typeof waiting === 'number' ? this.#maker(waiting) : waiting;
   }
 
   #committed(batch: BatchInProgress, results: readonly ChangeResult[]): void {

@@ -203,14 +203,14 @@ export class ScheduleWorld implements Explored {
     const table = new ScheduleTable(this.#fsm);
     const dispatcher = new Dispatcher(context, scope, seededRandom(1));
     const requests = new OpenRequests(context, scope, dispatcher, {
-      intentOf: () => {
-        throw new Fault('nothing is submitted here');
+      services: {
+        intentOf: () => {
+          throw new Fault('nothing is submitted here');
+        },
       },
-      restoreSchedule: (...restored) => schedules.restore(...restored),
-      restorePause: (request) => schedules.restorePause(request),
-      restoreLimit: (request) => schedules.limits.restore(request),
-      scheduleGone: (uuid) => schedules.gone(uuid),
-      claimedSchedules: () => schedules.claimed,
+      get schedules() {
+        return schedules;
+      },
     });
     const uuids = new Uuids((bytes) => {
       for (let at = 0; at < bytes.length; at += 16) bytes.writeUInt32BE(++this.#lastUuid, at + 12);

@@ -177,12 +177,14 @@ export class World implements Explored {
       throw new Fault('nothing is accepted here');
     };
     const later = {
-      intentOf: none,
-      restoreSchedule: none,
-      restorePause: none,
-      restoreLimit: none,
-      scheduleGone: () => undefined,
-      claimedSchedules: () => [],
+      services: { intentOf: none },
+      schedules: {
+        restore: none,
+        restorePause: none,
+        limits: { restore: none },
+        gone: () => undefined,
+        claimed: [],
+      },
     };
     this.#requests = new OpenRequests(this.#context, scope, this.#dispatcher, later);
     const progress = new Progress(this.#context, this.#requests);

@@ -35,20 +35,15 @@ function writerOn(
   };
   const clock = { now: 0 };
   const ignored = (): void => undefined;
-  const writer = new Writer(
-    replica,
-    new Commits(),
-    { intentOf: made },
-    {
-      ...{
-        now: () => clock.now,
-        committed: ignored,
-        failed: ignored,
-        doubted: ignored,
-        released: ignored,
-      },
+  const writer = new Writer(replica, new Commits(), made, {
+    ...{
+      now: () => clock.now,
+      committed: ignored,
+      failed: ignored,
+      doubted: ignored,
+      released: ignored,
     },
-  );
+  });
   const at = (now: number, batch: number): BatchOutcome<readonly ChangeResult[]> | undefined => {
     clock.now = now;
     return outcomes[batch - 1];
