@@ -89,7 +89,8 @@ export class RequestEnds {
     let left = budget;
     for (const service of services.all()) {
       const { waiting } = service;
-      for (let id = waiting.anyPlain(); id !== NONE && left > 0; id = waiting.anyPlain()) {
+      for (const id of waiting.allPlain()) {
+        if (left === 0) break;
         waiting.remove(id);
         this.refuse(id, refusal);
         left--;

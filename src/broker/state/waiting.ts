@@ -461,22 +461,23 @@ export class Waiting {
     return this.#plain.next(id);
   }
 
-  /** Some plain request that waits, or NONE. */
-  anyPlain(): RequestId {
-    if (this.plainCount === 0) return NONE;
-    if (this.#plain.count > 0) return this.#plain.head;
-    for (const group of this.#turns.all()) {
-      for (let id = group.head; id !== NONE; id = group.next(id)) {
-        if (!this.#table.is(id, STORED)) return id;
+  /** All plain requests that wait. Each may be removed when it is given. */
+  *allPlain(): Generator<RequestId, undefined> {
+    if (this.plainCount === 0) return;
+    for (const list of [this.#plain, ...this.#waitingGroups()]) {
+      for (let id = list.head; id !== NONE && this.plainCount > 0;) {
+        const next = list.next(id);
+        if (!this.#table.is(id, STORED)) yield id;
+        id = next;
       }
     }
-    return NONE;
   }
 
   /** All stored requests that wait. */
   allStored(): RequestId[] {
     const found: RequestId[] = [];
-    for (const list of [this.#stored, ...this.#turns.all()]) {
+    if (this.storedCount === 0) return found;
+    for (const list of [this.#stored, ...this.#waitingGroups()]) {
       if (found.length === this.storedCount) break;
       for (let id = list.head; id !== NONE; id = list.next(id)) {
         if (this.#table.is(id, STORED)) found.push(id);
@@ -485,12 +486,27 @@ export class Waiting {
     return found;
   }
 
+  *#plainLists(): Generator<RequestList, undefined> {
+    yield this.#plain;
+    yield* this.#waitingGroups();
+  }
+
+  /** The groups whose requests wait: those that take turns, then those that a limit holds. */
+  *#waitingGroups(): Generator<Group, undefined> {
+    yield* this.#turns.all();
+    if (this.limits === null) return;
+    for (const number of this.#numbers?.values() ?? []) {
+      const group = this.#groups.of(number);
+      if (group !== null && group.count > 0 && group.after === null) yield group;
+    }
+  }
+
   /** When the plain request arrived that has waited longest, in monotonic milliseconds; `null`: none waits. */
   oldestAt(): number | null {
     if (this.plainCount === 0) return null;
     let oldest = Infinity;
     let looks = 0;
-    for (const list of [this.#plain, ...this.#turns.all()]) {
+    for (const list of this.#plainLists()) {
       // Stored ones may stand before its first plain one.
       for (let id = list.head; id !== NONE && looks < LOOKS_MAX; id = list.next(id)) {
         looks++;

@@ -399,6 +399,35 @@ describe('what workers say that they run, which this broker has not out at them'
   });
 });
 
+describe('a request that a limit of its group holds', () => {
+  const held = (): Stage => {
+    const s = limited({ group: { running: 1 } });
+    worker(s, 'w', 2);
+    send(s.client('at-worker'), 'a1 b1');
+    s.after(100);
+    return s;
+  };
+
+  it('is refused like any other where nobody is served any more', () => {
+    const s = held();
+    const c = s.client('c').hello();
+    send(c, 'a2 a3 b2');
+    expect(s.broker.load.requests - s.broker.load.requestsOut).toBe(3);
+    s.input((broker, now) => broker.setAdmission('refusing', now));
+    s.turn();
+    expect(s.broker.load.requests - s.broker.load.requestsOut).toBe(0);
+    expect(c.inbox()).toEqual(Array(3).fill(expect.stringContaining('mmi.refused 503')));
+  });
+
+  it('waits like any other in the list of services', () => {
+    const s = held();
+    send(s.client('c'), 'a2');
+    s.after(300);
+    const { items } = s.broker.listing.servicePage(START, 10, null, () => true, s.now);
+    expect(items.map(({ oldestQueuedMs }) => oldestQueuedMs)).toEqual([300]);
+  });
+});
+
 describe('what an operator and a client are told', () => {
   it('names the limit that keeps a request from starting', () => {
     const s = limited({ group: { running: 1 }, service: { perSecond: 1, burst: 5 } });
