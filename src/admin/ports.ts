@@ -35,7 +35,7 @@ export interface Health {
 }
 
 /** The parameters of a list. */
-export interface ListQuery {
+interface ListQuery {
   /** `next` of the previous page; `null`: from the start. */
   readonly cursor: string | null;
   /** Maximum number of items. */
@@ -67,7 +67,7 @@ export interface NodeView {
 }
 
 /** The text of the metrics; simultaneous readers share one rendering, and its buffers. */
-export interface MetricsText {
+interface MetricsText {
   readonly contentType: string;
   render(): Promise<{ readonly plain: Buffer; readonly gzipped: Promise<Buffer> }>;
 }

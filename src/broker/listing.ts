@@ -127,7 +127,7 @@ class ListedLazily implements Listed {
 }
 
 /** A worker that has a request. */
-export interface Holder {
+interface Holder {
   /** The number of the worker, as in the log. */
   readonly worker: string;
   readonly workerName: string | null;

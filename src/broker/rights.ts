@@ -2,7 +2,7 @@
 import { GlobSet } from '../core/glob.js';
 
 /** The services that a peer may request, and those that it may offer. */
-export interface ServiceRights {
+interface ServiceRights {
   readonly client: GlobSet;
   readonly worker: GlobSet;
 }

@@ -56,7 +56,7 @@ export function secretsOf(token: TokenConfig['token']): readonly string[] {
 }
 
 /** How much of `mmi.*` a listener answers (D74). */
-export type MmiExtent = 'full' | 'minimal';
+type MmiExtent = 'full' | 'minimal';
 
 /** The transports of this version. */
 export const TRANSPORTS = ['zmtp', 'libzmq'] as const;

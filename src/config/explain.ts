@@ -5,7 +5,7 @@ import { SECTIONS } from './schema-data.js';
 import { treeAt, type SourceKind, type Tree } from './tree.js';
 
 /** A key of the effective configuration. */
-export interface Explained {
+interface Explained {
   /** `broker.heartbeatIntervalMs`. */
   readonly key: string;
   /** The effective value; a secret is `********`. */

@@ -27,7 +27,7 @@ export function globs({
 }
 
 /** The fields as written; undefined: absent. */
-export interface WrittenGrants {
+interface WrittenGrants {
   readonly allow?: readonly string[] | undefined;
   readonly services?: readonly string[] | undefined;
   readonly client?: readonly string[] | undefined;

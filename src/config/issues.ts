@@ -21,7 +21,7 @@ interface Found {
 }
 
 /** Keys elsewhere that may be meant by an unknown one. */
-export type Elsewhere = (path: Path) => readonly string[];
+type Elsewhere = (path: Path) => readonly string[];
 
 /** @param meant the keys that may be meant by it */
 export function unknownKey(meant: readonly string[]): string {

@@ -102,7 +102,7 @@ const listener = (of: ReturnType<typeof keys>, value: string) =>
   });
 
 /** A listener; without a transport it has that of `broker.transport`. */
-export type GivenListener = Omit<ListenerConfig, 'transport'> & {
+type GivenListener = Omit<ListenerConfig, 'transport'> & {
   readonly transport: ListenerConfig['transport'] | null;
 };
 

@@ -18,13 +18,13 @@ export interface SourceLocation {
 /** A value as it was written. */
 export type Tree = ScalarTree | ListTree | MapTree;
 
-export interface ScalarTree {
+interface ScalarTree {
   readonly kind: 'scalar';
   readonly origin: SourceLocation;
   readonly value: unknown;
 }
 
-export interface ListTree {
+interface ListTree {
   readonly kind: 'list';
   readonly origin: SourceLocation;
   readonly items: readonly Tree[];

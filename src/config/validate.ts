@@ -16,14 +16,14 @@ import { pathText, plain, treeAt, type Path, type Tree } from './tree.js';
 type Given = typeof DEFAULTS;
 
 /** The result of validation. `config` is null if a value is invalid. */
-export interface Validated {
+interface Validated {
   readonly config: Config | null;
   readonly problems: readonly Problem[];
   readonly warnings: readonly Problem[];
 }
 
 /** Defaults that depend on this machine. */
-export interface Machine {
+interface Machine {
   /** `node.name`. */
   readonly hostName: string;
   /** `limits.memoryBytes`. */

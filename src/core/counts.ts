@@ -9,7 +9,7 @@ export interface Layout {
 }
 
 /** What happened to a row between two marks. */
-export type Change = 'none' | 'counted' | 'failed';
+type Change = 'none' | 'counted' | 'failed';
 
 export function increment(counts: Float64Array, column: number, by = 1): void {
   counts[column] = (counts[column] ?? 0) + by;

@@ -20,7 +20,7 @@ export interface Field<Value> {
   readonly value?: Value;
 }
 
-export type FieldTable = Readonly<Record<string, Field<unknown>>>;
+type FieldTable = Readonly<Record<string, Field<unknown>>>;
 
 export type ValueOf<Of> = Of extends Field<infer Value> ? Value : never;
 export type ValuesOf<Fields> = { readonly [Name in keyof Fields]: ValueOf<Fields[Name]> };

@@ -1,5 +1,5 @@
 /** How much a `FairHistory` keeps, and how it sorts items into groups and members. */
-export interface HistoryBounds<Item> {
+interface HistoryBounds<Item> {
   readonly itemsMax: number;
   readonly bytesMax: number;
   readonly groupOf: (item: Item) => string;

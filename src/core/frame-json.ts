@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 
 /** A frame in a form that JSON can represent. */
-export interface FrameJson {
+interface FrameJson {
   readonly encoding: 'utf8' | 'base64';
   readonly data: string;
 }

@@ -24,7 +24,7 @@ export const HELD_KINDS = [
   'contracts',
   'http',
 ] as const;
-export type HeldKind = (typeof HELD_KINDS)[number];
+type HeldKind = (typeof HELD_KINDS)[number];
 
 /** At this multiple of the limit nobody may hold more, however little they hold. */
 const HARD_LIMIT = 1.125;

@@ -45,7 +45,7 @@ export class FieldWriter {
 }
 
 /** The fields that a reader knows; all others are kept. */
-export interface KnownFields {
+interface KnownFields {
   readonly numbers: readonly number[];
   readonly bytes: readonly number[];
   /** Runs of bytes that one item may have several of. */

@@ -4,7 +4,7 @@ const DEFAULT_PORT = 5432;
 const MODES = ['disable', 'require', 'verify-ca', 'verify-full'] as const;
 
 /** How the connection is protected: as libpq's `sslmode`, without those that fall back. */
-export type TlsMode = (typeof MODES)[number];
+type TlsMode = (typeof MODES)[number];
 
 export interface DatabaseHost {
   /** A name, an address, or the directory of a socket. */

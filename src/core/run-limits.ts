@@ -8,7 +8,7 @@ export const RATE_MIN = 0.001;
 const TURN_SECONDS = 0.02;
 
 /** How many requests may run at once, and start per second; undefined: no limit. */
-export interface WrittenLimit {
+interface WrittenLimit {
   readonly running?: number;
   readonly perSecond?: number;
   /** How many may start at once after a pause. */

@@ -7,7 +7,7 @@ import { isWhole } from '../core/numbers.js';
 import { readJsonObject } from '../wire/json-object.js';
 import type { Asker, Listed } from '../broker/ports.js';
 
-export interface PageOptions {
+interface PageOptions {
   readonly limit: number;
   /** Where the previous page ended: `Page.next`. */
   readonly cursor: Position | null;
@@ -18,7 +18,7 @@ interface Position {
   readonly worker: number;
 }
 
-export interface Page {
+interface Page {
   readonly json: Buffer;
   /** The position of the next page; `null`: this was the last page. */
   readonly next: string | null;

@@ -63,7 +63,7 @@ const MINIMAL: readonly string[] = [
 const SMALL_BYTES = 4096;
 
 /** Answers `mmi.fleet`, and knows which services other brokers serve. */
-export interface OtherBrokers {
+interface OtherBrokers {
   /** Asks the other brokers; `null`: they share only a database. */
   readonly interconnect: Pick<Interconnect, 'ask'> | null;
   status(now: number): AllBrokersStatus;

@@ -27,7 +27,7 @@ const HELLO: Buffer = Buffer.from('mmi.hello');
 const OWN: Buffer = Buffer.from('authoriser');
 const ID_BYTES = 4;
 
-export interface AuthorisingDeps {
+interface AuthorisingDeps {
   /** `security.authorize` */
   readonly service: string;
   /** The index of its listener: the first unused one. */

@@ -16,7 +16,7 @@ import { type OpenRouter, openSeveral, type TransportPart } from '../zmtp/severa
 import type { Keys } from './io/keys.js';
 import { routerLimits } from './settings.js';
 
-export interface ListenersOrder {
+interface ListenersOrder {
   readonly config: Config;
   readonly keys: Keys;
   readonly holdings: Holdings;

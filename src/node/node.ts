@@ -79,7 +79,7 @@ const FREE_SHARE = 1 / 8;
 /** What `mmi.fleet` says where brokers share only a database. */
 const NO_NATS = { fleet: null, connected: null, brokers: [], bridged: null } as const;
 
-export interface NodeOrder {
+interface NodeOrder {
   readonly loaded: Pick<Loaded, 'config' | 'file'>;
   /** The extensions, in the order in which they are attached. */
   readonly extensions: readonly Extension[];

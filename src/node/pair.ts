@@ -44,7 +44,7 @@ export interface PairedTitanic {
 }
 
 /** What a node of a pair depends on. */
-export interface PairNodeDeps {
+interface PairNodeDeps {
   readonly config: Config;
   readonly broker: Broker;
   /** Input arrived: a turn is due. */

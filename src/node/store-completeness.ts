@@ -8,7 +8,7 @@ import { readWholeEpoch } from '../bstar/io/whole-epoch.js';
 /** The file beside the pair's epoch. */
 export const WHOLE_FILE = 'bstar.whole';
 
-export type StoreCompleteness =
+type StoreCompleteness =
   | { readonly kind: 'standalone' }
   /** The node was active last as far as it knows, and had everything of its peer. */
   | { readonly kind: 'whole'; readonly epoch: number }

@@ -6,7 +6,7 @@ import type { Titanic } from '../titanic/machine/titanic.js';
 import type { PairNode } from './pair.js';
 
 /** The machines beside the broker. */
-export interface Machines {
+interface Machines {
   /** `null`: nothing is stored. */
   readonly titanic: Titanic | null;
   /** `null`: a standalone node. */

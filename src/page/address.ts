@@ -1,7 +1,7 @@
 /** The address within the page, `#/durable/UUID?state=dead`, and the filters that it keeps. */
 import { signal } from '@preact/signals';
 
-export interface Address {
+interface Address {
   readonly view: string;
   /** The part after the view's name, decoded; `null`: there is none. */
   readonly detail: string | null;

@@ -13,7 +13,7 @@ const NAMES: readonly string[] = ['service', 'record'];
 /** Earlier events of a group that are listed. */
 const EARLIER_SHOWN = 20;
 
-export interface EventGroup {
+interface EventGroup {
   readonly key: string;
   readonly latest: ReceivedEvent;
   /** The earlier ones, newest first. */

@@ -1,7 +1,7 @@
 /** The scales of charts: their maximum, and the format of their numbers. */
 import { compact, millis, perSecond, short } from './format.js';
 
-export interface Scale {
+interface Scale {
   /** A round maximum that is at least `value`. Its half is round, too. */
   readonly top: (value: number) => number;
   readonly words: (value: number) => string;

@@ -46,7 +46,7 @@ const REASON = ATTEMPT_FIELDS.reason.field;
 export const TOMBSTONES: Shape<Tombstones> = oneOf('none', 'known', 'all');
 
 /** Applies to a batch from the wire. */
-export interface Batch {
+interface Batch {
   readonly tombstones: Tombstones;
   readonly changes: readonly Change[];
 }

@@ -14,7 +14,7 @@ const LONG_HEAD_BYTES = 9;
 const LONG = 0x02;
 
 /** A frame, or its beginning. */
-export interface ShownFrame {
+interface ShownFrame {
   /** Size of the whole frame. */
   readonly bytes: number;
   readonly data: Buffer;

@@ -21,7 +21,7 @@ const REQUESTS = 0;
 const HEAD_BYTES = 8;
 
 /** What a chunk has of each part. */
-export interface ChunkParts {
+interface ChunkParts {
   readonly requests: Buffer;
   /** In ascending order of their numbers; none is empty. */
   readonly parts: readonly PartRecords[];
@@ -62,7 +62,7 @@ export function unpackChunk(chunk: Buffer, epochMax = Infinity): ChunkParts | nu
   return from.isWhole ? { requests, parts } : null;
 }
 
-export interface PartBatch {
+interface PartBatch {
   readonly part: number;
   readonly tombstones: Tombstones;
   readonly changes: readonly Ranked[];

@@ -9,7 +9,7 @@ export type RequestState = Pick<
   'request' | 'attemptsEver' | 'attempts' | 'reply' | 'death' | 'extra'
 >;
 
-export interface Joined {
+interface Joined {
   /** The joined state, with the number that the request has here. */
   readonly state: RequestState;
   /** Whether the joined state differs from the state here. */

@@ -85,10 +85,7 @@ export interface GroupPage extends Scan {
 }
 
 /** An attempt as shown in a history. */
-export interface HistoryAttempt extends Pick<
-  Attempt,
-  'worker' | 'startedAt' | 'endedAt' | 'reason'
-> {
+interface HistoryAttempt extends Pick<Attempt, 'worker' | 'startedAt' | 'endedAt' | 'reason'> {
   /** What its worker reported; `null`: nothing. */
   readonly failure: Failure | null;
 }

@@ -18,7 +18,7 @@ import type { Completion, Transaction } from './store.js';
 export const PART_MAX = 255;
 export const RANKED_KEY_BYTES_MAX = 255;
 
-export interface Rank {
+interface Rank {
   /** The epoch of the pair, or of a node outside of one: 24 bits. */
   readonly epoch: number;
   /** Within its epoch: 40 bits. */

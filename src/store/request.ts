@@ -212,7 +212,7 @@ type Numbers = { readonly [Name in keyof StoredRequest]: number };
 const F = Object.fromEntries(REQUEST_ROWS.map(({ name, field }) => [name, field])) as Numbers;
 
 /** Takes the fields of a request, one after the other. (`PackWriter` does, without their numbers.) */
-export interface FieldSink {
+interface FieldSink {
   number(value: number, field: number): void;
   bytes(value: Buffer, field: number): void;
   text(value: string, field: number): void;

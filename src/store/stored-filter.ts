@@ -17,7 +17,7 @@ export type ServiceMatch = 'exact' | 'prefix' | 'substring';
  * A kind of record; `listed`: what lists show, all but schedules and pauses; `work`: what commands for many are
  * for, which is sent to workers.
  */
-export type KindFilter = RecordKind | 'listed' | 'work';
+type KindFilter = RecordKind | 'listed' | 'work';
 
 /** A filter of kinds as a number, which statements compare with kinds: see `kindCondition`. */
 export function numberOfFilter(kind: KindFilter): number {
@@ -71,7 +71,7 @@ export type Phase = 'waiting' | 'delayed' | 'retrying';
 export type Grouping = 'reason' | 'service' | 'code';
 
 /** What has to be read of each row. */
-export interface WantedColumns {
+interface WantedColumns {
   readonly reason: boolean;
   readonly extra: boolean;
   readonly diedAt: boolean;
@@ -138,7 +138,7 @@ function foldedOf(text: string): string {
 
 // ---------------------------------------------------------------- failures
 
-export interface FailureGroup {
+interface FailureGroup {
   /** The worker's code, `mdp.no-reply` if no worker reported one; empty: no attempt failed. */
   readonly code: string;
   /** The reason without the code, with `#` in place of each number and identifier. */

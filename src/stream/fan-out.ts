@@ -62,7 +62,7 @@ const LIMITS: FanOutLimits = {
 };
 
 /** Counts since the fan-out was created. */
-export interface FanOutCounters {
+interface FanOutCounters {
   /** Messages that were published, whether anyone subscribed or not. */
   published: number;
   /** Copies of them that were sent. */

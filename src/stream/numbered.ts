@@ -12,7 +12,7 @@ import {
 const BUFFERS_RETAINED = 3;
 
 /** Where they go. */
-export interface Publishing {
+interface Publishing {
   /** @param frames valid during the call */
   publish(frames: Frames): void;
   /** @param message packed: the first `size` bytes, valid during the call */

@@ -6,7 +6,7 @@ import { Arena, type ArenaHandle } from '../core/arena.js';
 import { Buckets, NO_RECORD } from '../core/buckets.js';
 
 /** A record, or no record. */
-export type Topic = ArenaHandle;
+type Topic = ArenaHandle;
 export type Subscription = number;
 export const NONE = NO_RECORD;
 
@@ -98,7 +98,7 @@ export const FIELD = {
   nextOfMember: 5,
   beforeOfMember: 6,
 } as const;
-export type Field = (typeof FIELD)[keyof typeof FIELD];
+type Field = (typeof FIELD)[keyof typeof FIELD];
 
 const FIELD_BITS = 3;
 const PAGE_BITS = 11;

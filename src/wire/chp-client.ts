@@ -179,7 +179,7 @@ export function kvset(key: Buffer, uuid: Buffer, properties: Buffer, value: Buff
 // ---------------------------------------------------------------- node to client
 
 /** A message as a client reads it; the frames of a record are at KEY, UUID, PROPERTIES, VALUE. */
-export type MapMessage =
+type MapMessage =
   | { readonly kind: 'record' | 'end'; readonly number: MapNumber }
   | { readonly kind: 'hugz' }
   | { readonly kind: 'malformed'; readonly reason: string };

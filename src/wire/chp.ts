@@ -25,20 +25,20 @@ import {
 } from './chp-client.js';
 import { STORED_BYTES_MAX } from './tsp.js';
 
-export interface MalformedMapMessage {
+interface MalformedMapMessage {
   readonly kind: 'malformed';
   readonly reason: string;
 }
 
 /** A KVSET; its frames are at KEY, UUID, PROPERTIES and VALUE of chp-client.ts. */
-export interface KvSet {
+interface KvSet {
   readonly kind: 'kvset';
   /** Seconds; 0: none. */
   readonly ttlS: number;
 }
 
 /** An ICANHAZ. */
-export interface IcanHaz {
+interface IcanHaz {
   readonly kind: 'icanhaz';
   /** The subtree asked for, as Latin-1; empty: the whole map. */
   readonly subtree: string;

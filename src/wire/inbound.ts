@@ -40,7 +40,7 @@ import {
 } from './mdp.js';
 import { readReadyOptions } from './ready-options.js';
 
-export type InboundKind =
+type InboundKind =
   | 'malformed'
   /** The empty message with which a socket with ZMQ_PROBE_ROUTER begins: nothing is to be done (D113). */
   | 'probe'

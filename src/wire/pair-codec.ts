@@ -80,7 +80,7 @@ export function writePeer(
   return second === null ? [head.copy()] : [head.copy(), values[second] as Buffer];
 }
 
-export type ReadPeer =
+type ReadPeer =
   | {
       readonly version: number;
       readonly stamp: PeerStamp;

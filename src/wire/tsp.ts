@@ -230,7 +230,7 @@ export function readTspUuid(frames: Frames, from: number): Buffer | TspFault {
   return uuidAt(frames, from) ?? { fault: 'a uuid is 32 hexadecimal characters' };
 }
 
-export interface TspWait {
+interface TspWait {
   readonly fault: null;
   readonly uuid: Buffer;
   readonly waitMs: number;
@@ -357,7 +357,7 @@ export function readTspName(frames: Frames, from: number): string | TspFault {
 }
 
 /** `titanic.schedules`: those whose name comes after this one. */
-export interface TspSchedules {
+interface TspSchedules {
   readonly fault: null;
   readonly after: string;
 }

@@ -41,23 +41,22 @@ export interface WorkerRequest {
 }
 
 /** CANCEL: nobody wants the answer of one request; `token` is the index of its token. */
-export interface WorkerCancel {
+interface WorkerCancel {
   readonly kind: 'cancel';
   readonly token: number;
 }
 
 /** HEARTBEAT, DISCONNECT, or the question what the worker runs that this broker has not out at it (D118). */
-export interface WorkerSignal {
+interface WorkerSignal {
   readonly kind: 'heartbeat' | 'disconnect' | 'runs';
 }
 
 /** Not worker traffic: perhaps a reply to a request that this peer sent as a client (D23). */
-export interface OtherTraffic {
+interface OtherTraffic {
   readonly kind: 'other';
 }
 
-export type WorkerInbound =
-  WorkerRequest | WorkerCancel | WorkerSignal | OtherTraffic | MalformedReply;
+type WorkerInbound = WorkerRequest | WorkerCancel | WorkerSignal | OtherTraffic | MalformedReply;
 
 /** An options frame, where only the contract that follows it says something. */
 const NO_OPTIONS = Buffer.from('{}');

@@ -32,7 +32,7 @@ const WITHHELD = '…';
 const GREETING = 'retry: 2000\n: recent events of this node, then new ones as they happen\n\n';
 
 /** Sends text to one reader. It handles a slow or lost connection itself. */
-export type Write = (text: string) => void;
+type Write = (text: string) => void;
 
 /** An event as readers get it. */
 interface RetainedEvent {

@@ -48,7 +48,7 @@ export interface Admits {
 }
 
 /** Where the server listens decides on these. */
-export interface Openness {
+interface Openness {
   /** Reading needs no token. */
   readonly readsOpenly: boolean;
   /** The Host header has to name loopback. */
@@ -56,7 +56,7 @@ export interface Openness {
 }
 
 /** What is known of a request besides its token. */
-export interface RequestSource {
+interface RequestSource {
   readonly address: string | null;
   readonly values: (header: string) => readonly string[];
 }

@@ -2,13 +2,13 @@ import { httpError } from './errors.js';
 import type { Route } from './route.js';
 
 /** The route of a path and method, and the values of its `{…}`. */
-export interface Match {
+interface Match {
   readonly route: Route;
   readonly parts: Readonly<Record<string, string>>;
 }
 
 /** The result for a path. */
-export interface Found {
+interface Found {
   /** `null`: the path does not have this method. */
   readonly match: Match | null;
   /** Without a match: the methods of the path, for the `Allow` header. */

@@ -17,7 +17,7 @@ import { isLoopbackAddress } from '../http/guard.js';
 export type ListenAddress =
   { readonly host: string; readonly port: number } | { readonly path: string };
 
-export interface Listening {
+interface Listening {
   /** `http://HOST:PORT` with the actual port, of a name its first address; `https://…`; `unix:PATH`. */
   readonly url: string;
   /** Whether only this machine can reach it. */

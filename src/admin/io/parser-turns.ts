@@ -52,7 +52,7 @@ const NOTHING = Buffer.alloc(0);
 const UNFINISHED = Object.assign(new EventEmitter(), { finished: false });
 
 /** Told of a connection that waits with more than its identity may hold. */
-export type Overflow = (fed: FedSocket) => void;
+type Overflow = (fed: FedSocket) => void;
 
 /** The connections of one server, which share the turns. */
 export class ParserTurns {

@@ -7,7 +7,7 @@ import type { RepeatedHead } from './repeated-head.js';
 import { countedBytes, noRoomFor } from './unread.js';
 
 /** What is known of a head that may be repeated. */
-export interface Repeatable {
+interface Repeatable {
   /** The secret of the token that the head brought. */
   readonly secret: ValidSecret;
   /** The server's `#admission` when the head was admitted: if it has another one now, the request is judged anew. */

@@ -11,7 +11,7 @@ export interface TlsFiles {
   readonly keyFile: string;
 }
 
-export interface TlsSecrets {
+interface TlsSecrets {
   readonly cert: Buffer;
   readonly key: Buffer;
 }

@@ -7,8 +7,8 @@ import { type Logger, pino, stdTimeFunctions } from 'pino';
 import { LogOutput } from './log-output.js';
 import { prettyLines } from './pretty-lines.js';
 
-export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
-export type LogFormat = 'auto' | 'json' | 'pretty';
+type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+type LogFormat = 'auto' | 'json' | 'pretty';
 
 /** A log line: `event` is stable and of the form `noun.participle`. */
 export type LogFields = Readonly<Record<string, unknown>> & { readonly event: string };

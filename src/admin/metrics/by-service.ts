@@ -5,7 +5,7 @@ import { type Exposition, labelText } from './exposition.js';
 import type { MetricName } from './metric-table.js';
 
 /** Rows and the label text of each, in parts that are written at once. */
-export type LabelledRows = readonly (readonly (readonly [row: Float64Array, text: string])[])[];
+type LabelledRows = readonly (readonly (readonly [row: Float64Array, text: string])[])[];
 /** What is written in parts, between which others may have their turn. */
 export type Writing = Generator<void, void>;
 

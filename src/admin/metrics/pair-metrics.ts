@@ -1,8 +1,8 @@
 import { by } from './broker-metrics.js';
 import type { Exposition } from './exposition.js';
 
-export type PairRole = 'standalone' | 'primary' | 'backup';
-export type PairState = 'waiting' | 'passive' | 'joining' | 'active';
+type PairRole = 'standalone' | 'primary' | 'backup';
+type PairState = 'waiting' | 'passive' | 'joining' | 'active';
 
 /** Counters of a pair, or of a standalone node. */
 export interface PairFacts {

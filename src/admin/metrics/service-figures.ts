@@ -9,7 +9,7 @@ import type {
 import type { TimeSeries } from './time-series.js';
 
 /** The sources of the figures. */
-export interface FigureDeps {
+interface FigureDeps {
   readonly timeSeries: Pick<TimeSeries, 'plainOf' | 'durableOf'>;
   /** Monotonic milliseconds. */
   readonly now: () => number;

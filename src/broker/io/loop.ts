@@ -63,7 +63,7 @@ const LARGEST_WORKER: Closing = {
 };
 
 /** What else holds memory for peers, beside the broker's transport. */
-export type Closes = Pick<Transport, 'closeLargest'>;
+type Closes = Pick<Transport, 'closeLargest'>;
 
 export class BrokerLoop implements TransportEvents {
   readonly #broker: Broker;

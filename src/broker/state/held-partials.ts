@@ -10,7 +10,7 @@ import { isPackedProgress, isProgress } from '../../wire/progress.js';
 import { HELD, type RequestId, type RequestTable } from './request-table.js';
 
 /** The PARTIALs of one request, packed one after the other: the first `bytes` of a growing buffer. */
-export interface PartialsOfRequest {
+interface PartialsOfRequest {
   buffer: Buffer;
   bytes: number;
   /** How many of these bytes are of progress, which is no part of the reply. */

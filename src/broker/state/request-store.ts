@@ -103,7 +103,7 @@ function dialectOf(flags: number): Dialect {
 }
 
 /** Packed frames at `[start, end)` of a buffer. */
-export interface PackedRange {
+interface PackedRange {
   words: Words;
   start: number;
   end: number;

@@ -74,7 +74,7 @@ export class Groups {
 }
 
 /** A group whose requests wait for a limit. */
-export interface HeldGroup {
+interface HeldGroup {
   /** The bytes of its name, one character per byte. */
   readonly key: string;
   /** The name in printable form (D3). */

@@ -25,7 +25,7 @@ interface Chunk {
   readonly isLast: boolean;
 }
 
-export interface CatchUpSink {
+interface CatchUpSink {
   read(from: PeerHolding | null): void;
   readOn(): void;
   send(index: number, isLast: boolean, holds: PeerHolding, records: Buffer): void;

@@ -17,7 +17,7 @@ type MessageOf<Kind extends PeerMessage['kind']> = Extract<PeerMessage, { readon
 
 type Item = MessageOf<'records'> | MessageOf<'update'>;
 
-export interface IncomingDeps {
+interface IncomingDeps {
   readonly pair: Pair;
   readonly store: ReplicatedStore;
   readonly transactions: Transactions;

@@ -6,7 +6,7 @@ import { present } from '../../core/assert.js';
 import type { Holding, Tombstones, Transaction } from '../../store/store.js';
 
 /** What a transaction in progress carries. */
-export type Carried =
+type Carried =
   /**
    * Changes of this node. `became`: the peer's number for them, 0 if the peer has not reported
    * it.

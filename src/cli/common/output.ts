@@ -123,7 +123,7 @@ export function shownSize(bytes: number): string {
 }
 
 /** How many records a store file has of one part. */
-export interface ShownPart {
+interface ShownPart {
   readonly part: number;
   /** The name of its extension; `null`: this program has none that knows the part. */
   readonly name: string | null;

@@ -6,7 +6,7 @@ import { isAdminUrl, parseAdminAddress } from './admin-address.js';
 import { type ConfigOptions, usage } from '../common/options.js';
 import type { BrokerOptions } from './options.js';
 
-export interface NodeUrl {
+interface NodeUrl {
   /** `tcp://…`, `ipc://…` */
   readonly endpoints: readonly string[];
   /** `http://…`, `https://…`, `unix:PATH` */

@@ -47,7 +47,7 @@ export function addEndpointOption(command: Command): Command {
 }
 
 /** `--context`, of every command that reaches a broker. */
-export function addContextOption(command: Command): Command {
+function addContextOption(command: Command): Command {
   // A command may have both ways to reach one.
   if (command.options.some(({ long }) => long === '--context')) return command;
   return command
@@ -73,7 +73,7 @@ export function addAdminOptions(command: Command): Command {
 }
 
 /** Does what `addAdminOptions` does, for commands that already have the options for keys. */
-export function addAdminOnly(command: Command): Command {
+function addAdminOnly(command: Command): Command {
   return addConfigOptions(addContextOption(command))
     .option(
       '--admin <url>',

@@ -82,7 +82,7 @@ function noContract(): MajordomoError {
 // ---------------------------------------------------------------- MMI
 
 /** An answer: its status frame, and its JSON if it has one. */
-export interface Answer {
+interface Answer {
   readonly status: string;
   readonly value: unknown;
 }
@@ -149,7 +149,7 @@ function notUnderstood(service: string, what: string): MajordomoError {
 }
 
 /** The list in the answer. @throws ERR_REQUEST_FAILED */
-export function listOf(service: string, { status, value }: Answer): readonly Facts[] {
+function listOf(service: string, { status, value }: Answer): readonly Facts[] {
   if (status !== '200') throw notUnderstood(service, status);
   if (!Array.isArray(value)) throw notUnderstood(service, 'not a list');
   const list: readonly unknown[] = value;

@@ -7,7 +7,7 @@ import { addSubcommand, given } from '../common/options.js';
 import { addOperatorOptions, type AskOptions } from '../connection/options.js';
 
 /** Under the names of HTTP. */
-export interface FilterOptions {
+interface FilterOptions {
   readonly service?: ServiceFilter;
   readonly state?: string;
   readonly kind?: string;

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
-export type Role = 'primary' | 'backup';
+type Role = 'primary' | 'backup';
 
 /** Ports that are free on this machine now. */
 async function freePorts(count: number): Promise<number[]> {

@@ -11,7 +11,7 @@ import { endProcesses } from './command-file.js';
 /** How long a command that was told by SIGTERM may go on. */
 export const STOP_MS = WORKER_OPTIONS.cancelGraceMs.default;
 
-export interface CommandRunOptions {
+interface CommandRunOptions {
   readonly service: string;
   readonly program: string;
   readonly args: readonly string[];

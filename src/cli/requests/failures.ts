@@ -7,7 +7,7 @@ import { isServiceError } from '../../sdk/service-error.js';
 import { type OutputOptions, tell } from '../common/formats.js';
 import { printable, terminalSafe, shownName } from '../common/output.js';
 
-export interface FailureOutput extends OutputOptions {
+interface FailureOutput extends OutputOptions {
   /** Print the detail of the failure. */
   readonly detail?: boolean;
 }

@@ -31,7 +31,7 @@ export interface YamlRead {
 }
 
 /** Names the place of an offset in the text. */
-export type Locator = (offset: number, lines: LineCounter) => SourceLocation;
+type Locator = (offset: number, lines: LineCounter) => SourceLocation;
 
 /** Reads one YAML document. */
 export function readYaml(text: string, locator: Locator, nodesMax: number = NODES_MAX): YamlRead {

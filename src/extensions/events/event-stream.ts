@@ -30,7 +30,7 @@ const STEPS: Readonly<Record<'received' | 'dispatched' | 'replied', Buffer>> = {
   replied: Buffer.from('request.replied'),
 };
 
-export interface EventStreamOptions {
+interface EventStreamOptions {
   readonly listen: PublisherConfig;
   readonly keys: PortKeys;
   /** All that may be published, besides steps. */

@@ -10,7 +10,7 @@ const RETRY_MS_MAX = 50;
 const RETRIES_PER_TICK = 256;
 
 /** Events about peers; they may also be reported during `flush`. */
-export interface SenderEvents {
+interface SenderEvents {
   drained(peer: RouterPeer): void;
   gone(peer: RouterPeer): void;
 }

@@ -26,7 +26,7 @@ const STATUS: Readonly<Record<Verdict['kind'], string>> = {
   unavailable: '300',
 };
 
-export type Refused = (kind: 'key' | 'keys', reason: string, from: Rejected) => void;
+type Refused = (kind: 'key' | 'keys', reason: string, from: Rejected) => void;
 
 interface Domain {
   readonly authorise: Authorise;

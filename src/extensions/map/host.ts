@@ -29,9 +29,9 @@ const IDENTITY = 'map';
 const RECORD_MORE_BYTES = 64;
 
 /** The rights of a key, by its name. */
-export type MapRights = (key: string) => Readonly<Pick<Rights, 'client' | 'worker'>>;
+type MapRights = (key: string) => Readonly<Pick<Rights, 'client' | 'worker'>>;
 
-export interface MapHostOptions {
+interface MapHostOptions {
   /** `limits.mapBytes`. */
   readonly bytesMax: number;
   readonly rightsOf: MapRights;
@@ -46,7 +46,7 @@ export interface MapHostOptions {
   readonly now?: () => number;
 }
 
-export interface MapListenOptions {
+interface MapListenOptions {
   /** P: see `map.listen`. */
   readonly endpoint: string;
   readonly curve?: ListenerCurve;

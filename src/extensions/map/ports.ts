@@ -33,7 +33,7 @@ export interface MapInputs {
   readonly writers: ListeningEvents<MapPeer>;
 }
 
-export interface MapPortsOptions {
+interface MapPortsOptions {
   /** P; with port 0, the first of three free ones. */
   readonly endpoint: string;
   readonly curve?: ListenerCurve;

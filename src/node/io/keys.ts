@@ -181,7 +181,7 @@ function shown({ ino, size, mtimeMs, ctimeMs }: Stats): string {
 }
 
 /** Called when keys change. */
-export interface KeysWatcher {
+interface KeysWatcher {
   /** The rights of the name have changed. */
   changed(name: string): void;
   /** Connections at that listener with this key, in hexadecimal, are no longer allowed. */

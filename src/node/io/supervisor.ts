@@ -15,7 +15,7 @@ import type { Log } from '../../admin/log/log.js';
 import { tell } from '../../admin/log/process-events.js';
 
 /** Checks for a heartbeat: that the broker's loop takes a turn, and the broker's status. */
-export interface Pulse {
+interface Pulse {
   /** Calls `then` at the end of a turn that begins after this call. */
   afterTurn(then: () => void): void;
   /** Returns a line for `systemctl status`. */

@@ -8,7 +8,7 @@ import { TOKEN_FILE } from '../../core/private-file.js';
 
 const PRIVATE_MODE = 0o600;
 
-export interface SavedToken {
+interface SavedToken {
   /** The secrets of the token, the current one first. */
   readonly secrets: readonly string[];
   /** Why it could not be written to the file; `null`: it is there. */

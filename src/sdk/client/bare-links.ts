@@ -11,7 +11,7 @@ import { type DeliveryStrategy, type DeliverySink, KEY_REFUSALS } from './delive
 import { Deadlines } from './deadlines.js';
 import { sdkError } from '../errors.js';
 
-export interface BareLinksOptions {
+interface BareLinksOptions {
   /** Number of endpoints. */
   readonly endpoints: number;
   /** The most links; further requests wait for one. */

@@ -33,7 +33,7 @@ export interface Target {
 }
 
 /** The parts of a streamed reply that `request` joins. */
-export interface JoinedParts {
+interface JoinedParts {
   /** The attempt that they answer. */
   readonly attempt: number;
   readonly frames: Buffer[];
@@ -41,7 +41,7 @@ export interface JoinedParts {
 }
 
 /** A send of a request: the link, the number of the send, and the id under which it went out. */
-export type Sent = readonly [link: number, send: number, id: number];
+type Sent = readonly [link: number, send: number, id: number];
 
 /** A send whose connection was lost before its answer came: it may run, or its answer may be kept. */
 export interface LostSend {
@@ -84,7 +84,7 @@ export function isDraining({ status, reason }: BrokerRefusal): boolean {
  * The state of a request. *waiting*: for a connection; *sent*: for its answer; *resting*: for the
  * end of a pause after a refusal; *settled*: nothing more happens.
  */
-export type CallState = 'waiting' | 'sent' | 'resting' | 'settled';
+type CallState = 'waiting' | 'sent' | 'resting' | 'settled';
 
 /**
  * A request and all its sends.

@@ -71,7 +71,7 @@ const OUTPUT_WAITING_MAX = LINK_LIMITS.outputBytesMax / 2;
 /** Kept for a broker that has not said yet whether it takes requests back. */
 const EARLY_CANCELS_MAX = 100;
 
-export interface ExchangeOptions {
+interface ExchangeOptions {
   readonly endpoints: readonly string[];
   readonly dial: Dial;
   readonly maxOutstanding: number;

@@ -44,7 +44,7 @@ import { type Leaving, EndpointOrder, type EndpointOrderOptions } from './endpoi
 import { Inquiry, type Lost } from './inquiry.js';
 import { whyLeadMs } from './whys.js';
 
-export interface LazyPirateOptions extends EndpointOrderOptions {
+interface LazyPirateOptions extends EndpointOrderOptions {
   /** How long an endpoint may have no connection before the next is tried, in milliseconds. */
   readonly connectMs: number;
 }

@@ -5,7 +5,7 @@ import { sdkError } from '../errors.js';
 import { type Decoders, type Message, ReceivedPart } from '../message.js';
 
 /** What a stream needs of its client. */
-export interface StreamSource {
+interface StreamSource {
   /** Reads the values of parts. */
   readonly decoders: Decoders;
   /** Why the request cannot be sent now, or `null`. */

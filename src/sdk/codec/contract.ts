@@ -137,7 +137,7 @@ export interface Contract<Types = NoServices> {
 }
 
 /** How the values of one service are checked and sent. */
-export interface ServiceCodec {
+interface ServiceCodec {
   readonly encodeRequest: Encode;
   readonly decodeRequest: Decode;
   readonly encodeReply: Encode;

@@ -105,7 +105,7 @@ export function submitSettings(given: unknown, client: ClientTimes): SubmitSetti
   return submitted(readOptions('enqueue', table, given, client), client);
 }
 
-export interface CallSettings extends SubmitSettings {
+interface CallSettings extends SubmitSettings {
   readonly onStored: ((job: unknown) => void) | undefined;
 }
 
@@ -136,7 +136,7 @@ function submitted(
   };
 }
 
-export interface ScheduleSettings extends SubmitSettings {
+interface ScheduleSettings extends SubmitSettings {
   readonly cron: string;
   readonly timeZone: string | undefined;
 }

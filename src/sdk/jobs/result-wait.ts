@@ -29,7 +29,7 @@ import {
 /** The question to the broker: its extensions, `titanic.wait`, `titanic.reply`, or `titanic.call`. */
 export type Question = 'offers' | 'wait' | 'reply' | 'call';
 
-export interface ResultWaitSink {
+interface ResultWaitSink {
   /** Ask once, and call `answered` or `failed`. `waitMs` is the broker's part of a `wait`. */
   ask(question: Question, waitMs: number): void;
   /** The time is nearly over: ask the broker why there is no reply yet. */
@@ -40,7 +40,7 @@ export interface ResultWaitSink {
   fail(error: MajordomoError): void;
 }
 
-export interface ResultWaitOptions extends BackoffOptions {
+interface ResultWaitOptions extends BackoffOptions {
   /** `null`: it is not stored yet. */
   readonly uuid: string | null;
   /** How long that may take; `Infinity`: no limit. */

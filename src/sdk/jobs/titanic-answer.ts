@@ -62,7 +62,7 @@ export function notStored(service: string, answer: TitanicAnswer): MajordomoErro
 }
 
 /** Why a request is dead. */
-export interface Death {
+interface Death {
   /** The service's code; `null`: no worker reported one. */
   readonly code: string | null;
   readonly text: string;

@@ -30,7 +30,7 @@ import { type ChangeRequest, type OwnChange, OwnChanges } from './own-changes.js
 import { SnapshotIntake } from './snapshot-intake.js';
 
 /** Why a node that it followed is followed no longer. */
-export type LossReason = 'closed' | 'silent';
+type LossReason = 'closed' | 'silent';
 
 /** The effects. An endpoint is its index. */
 export interface MapClientSink {
@@ -61,7 +61,7 @@ export interface MapClientSink {
   failed(error: MajordomoError): void;
 }
 
-export interface MapClientOptions {
+interface MapClientOptions {
   /** How many. */
   readonly endpoints: number;
   /** What the map's keys begin with, as Latin-1; empty: the whole map. */

@@ -10,7 +10,7 @@ import { sdkError, type SdkErrorCode } from '../errors.js';
 import type { FromShard, ShardData, ToShard } from './shard-messages.js';
 import type { ReaderSettings, ShardsSettings } from './subscriber-options.js';
 
-export interface ShardEvents {
+interface ShardEvents {
   connected(endpoint: string, shard: number): void;
   disconnected(endpoint: string, shard: number): void;
 }

@@ -8,7 +8,7 @@ import type { MessageRun } from './message-run.js';
 import type { StreamMessage } from './stream-message.js';
 import type { ReaderSettings } from './subscriber-options.js';
 
-export interface ReaderEvents {
+interface ReaderEvents {
   connected(endpoint: string): void;
   disconnected(endpoint: string): void;
   /** The reader has ended with an error, which `next` rejects with after the messages that came before. */

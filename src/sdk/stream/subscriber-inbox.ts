@@ -7,7 +7,7 @@ import { type MajordomoError, sdkError } from '../errors.js';
 import { endInRun, type MessageRun } from './message-run.js';
 import { ReceivedStreamMessage, type StreamMessage } from './stream-message.js';
 
-export interface SubscriberInboxOptions {
+interface SubscriberInboxOptions {
   /** Above this it is full. */
   readonly bytesMax: number;
   /** A message that is later than this when it is taken is an error; `null`: none is. */

@@ -76,7 +76,7 @@ export interface ReaderSettings {
 }
 
 /** `SubscriberOptions` with defaults filled in. */
-export interface SubscriberSettings {
+interface SubscriberSettings {
   readonly reader: ReaderSettings;
   /** `null`: it has no shards. */
   readonly shards: ShardsSettings | null;

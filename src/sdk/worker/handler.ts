@@ -51,7 +51,7 @@ export type Handler<Value = Buffer, Answer = Body, Progress = Answer> = (
 ) => Answer | Promise<Answer> | AsyncGenerator<Answer, Answer, unknown>;
 
 /** Where the parts of an answer go. */
-export interface PartSink {
+interface PartSink {
   /** The largest message that the broker accepts. */
   readonly messageBytesMax: number;
   /** @returns `null`: the broker takes a part of this size */
@@ -69,7 +69,7 @@ export interface PartSink {
 }
 
 /** How values become bodies; `null`: there is no codec. */
-export interface HandlerValues {
+interface HandlerValues {
   readonly encode: Encode | null;
   readonly encodeProgress: Encode | null;
   /** `null`: an error is sent as it is. */

@@ -42,7 +42,7 @@ import {
 } from './worker-session.js';
 
 /** A request that a handler is working on. */
-export interface RunningTask {
+interface RunningTask {
   readonly session: WorkerSession;
   readonly task: Task;
 }

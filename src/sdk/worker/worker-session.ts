@@ -155,8 +155,7 @@ export interface SessionSink {
  * READY follows after a pause; *full*: connected, READY follows when handlers of an earlier
  * registration have ended, unless the session drains.
  */
-export type SessionState =
-  'away' | 'dialling' | 'asking' | 'resting' | 'full' | 'registered' | 'ended';
+type SessionState = 'away' | 'dialling' | 'asking' | 'resting' | 'full' | 'registered' | 'ended';
 
 /**
  * Why a registration ended. `reregister`: the worker ended it, to give a request back to a broker without

@@ -9,7 +9,7 @@ import { ThreadStore } from '../thread/thread-store.js';
 import { ownFile } from '../../core/own-file.js';
 
 /** What may go beyond opening the existing store. */
-export interface SqliteStoreOptions {
+interface SqliteStoreOptions {
   /** Another store may replace the one that the directory remembers. */
   readonly isNewStore: boolean;
   /** The node is one of a pair: the other one reads changes, which needs an index. */

@@ -36,7 +36,7 @@ const TOO_MANY: StoreFailure = {
 };
 
 /** A thread that answers queries. */
-export interface QueryThread {
+interface QueryThread {
   readonly script: URL;
   readonly workerData: unknown;
   /** The store, in messages. */

@@ -49,7 +49,7 @@ export interface PublisherLimits {
   readonly connectionsPerKeyMax?: (listener: number, key: string) => number;
 }
 
-export interface PublisherSocketOptions extends ListeningOptions<PublisherLimits> {
+interface PublisherSocketOptions extends ListeningOptions<PublisherLimits> {
   /** Who may subscribe to what. Default: everyone to everything. */
   readonly authorise?: AuthoriseTopic;
   readonly events: PublisherEvents;

@@ -23,7 +23,7 @@ import {
 const WAITING_BYTES = 1024;
 
 /** Who is to own a new request. */
-export interface NewOwner {
+interface NewOwner {
   readonly owner: Owner;
   readonly quotas: Pick<Asker['quotas'], 'stored' | 'storedBytes' | 'services'>;
   /** Accounts for it until it is stored; `null`: it is not sent by a peer. */

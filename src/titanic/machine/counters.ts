@@ -5,13 +5,13 @@ import type { FailureKind } from '../../wire/failure.js';
 import { RETRY_REASONS, type RetryReason } from '../../store/retries.js';
 
 /** How an attempt failed: as reported by its worker, or `lost`: it ended without a report. */
-export type AttemptFailure = FailureKind | 'lost';
+type AttemptFailure = FailureKind | 'lost';
 
 /**
  * What became of a schedule that was due: a request was stored; its owner had no right to the
  * service; nothing can be stored now, so it is tried again.
  */
-export type ScheduleOutcome = 'stored' | 'denied' | 'delayed';
+type ScheduleOutcome = 'stored' | 'denied' | 'delayed';
 
 export type TitanicQuota = 'stored' | 'storedBytes' | 'services' | 'schedules' | 'waits';
 

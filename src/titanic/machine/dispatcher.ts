@@ -113,7 +113,7 @@ const READ_RETRY_MS = 1000;
 const TURN_REQUESTS_MAX = 4096;
 
 /** Whether the store may have more requests of a service than are open here. */
-export interface Surplus {
+interface Surplus {
   mayHaveMore(service: Buffer): boolean;
 }
 

@@ -93,7 +93,7 @@ export const EVENTS: readonly string[] = [
   ...['returned', 'replied', 'died', 'closed', 'expired', 'resumed', 'ended', 'deferred'],
 ];
 
-export type Transition = readonly [from: readonly State[], event: Event, to: State];
+type Transition = readonly [from: readonly State[], event: Event, to: State];
 
 const WAITING = [DELAYED, READY, LOADING, QUEUED, OUT];
 

@@ -90,7 +90,7 @@ interface Closing {
 type ToldOutcome = Omit<Intent, 'party' | 'change' | 'bytes'>;
 
 /** How a request stops being open here. */
-export type Outcome =
+type Outcome =
   /** The reply, or that it is dead, is in the store: whoever reports it answers those who wait. */
   | 'settled'
   /** Closed or expired: unknown from now on. */

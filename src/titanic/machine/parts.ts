@@ -23,7 +23,7 @@ export function cursorText({ run, index }: PartsCursor): string {
 }
 
 /** Consecutive parts. */
-export interface Parts {
+interface Parts {
   /** The number of frames of each part. */
   readonly counts: readonly number[];
   /** The frames of all of them, as views. */

@@ -38,7 +38,7 @@ export interface PauseTarget {
 }
 
 /** What is stored with a schedule that takes the place of another one. */
-export interface MovedPause {
+interface MovedPause {
   readonly changes: readonly Change[];
   /** Their batch is about to be sent. */
   begins(): void;

@@ -2,7 +2,7 @@
 import { present } from '../../core/assert.js';
 import type { Ownership, Owner } from '../../store/store.js';
 
-export interface RequestOwner extends Ownership {
+interface RequestOwner extends Ownership {
   /**
    * The party whose turn its changes take: the identity that stored it, or its owner if it was
    * stored before this process began.

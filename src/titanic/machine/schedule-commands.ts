@@ -57,7 +57,7 @@ const PAUSING = 'the schedule is being paused or resumed: try again';
 const LOADING = status(500, 'schedules are being loaded');
 
 /** What they need of the other parts. */
-export interface ScheduleHost {
+interface ScheduleHost {
   /** Reads the packed body of one; `null`: it could not be read. */
   read(uuid: RequestUuid, then: (body: Buffer | null) => void): void;
   ended(schedule: Schedule, reason: string): void;

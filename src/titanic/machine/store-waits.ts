@@ -11,7 +11,7 @@ import { OldestFirst } from '../../core/oldest-first.js';
 export type AnswerNumber = number;
 
 /** The broker's number of a request, or an operator who is told why it failed. */
-export type Recipient = number | ((why: string) => void);
+type Recipient = number | ((why: string) => void);
 
 interface Open {
   readonly to: Recipient;

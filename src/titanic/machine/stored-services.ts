@@ -5,7 +5,7 @@ import type { CountedService, CountedServices } from '../../core/counted-service
 import { STORED } from './counters.js';
 import { SERVICES_COUNTED_MAX, type ServiceCount } from '../../store/store.js';
 
-export interface StoredService extends ServiceCount {
+interface StoredService extends ServiceCount {
   readonly counted: CountedService;
 }
 

@@ -83,7 +83,7 @@ const NONE: readonly ChangeResult[] = [];
 const BUSY: StoreFailure = { kind: 'busy', message: 'the store is too busy' };
 
 /** What a writer tells of its batches, after their changes were told. */
-export interface WriterSink {
+interface WriterSink {
   /** Monotonic milliseconds. */
   now(): number;
   committed(): void;

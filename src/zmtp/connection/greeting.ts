@@ -35,7 +35,7 @@ export function greeting(mechanism: MechanismName, asServer: boolean): Buffer {
 }
 
 /** The content of a peer's greeting. */
-export interface Greeting {
+interface Greeting {
   readonly minor: number;
   /** The mechanism as the peer wrote it, without trailing zero bytes; other zero bytes stay visible. */
   readonly mechanism: string;

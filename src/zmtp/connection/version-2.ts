@@ -35,7 +35,7 @@ export function restOfGreeting2(socketType: SocketType, identity: Buffer): Buffe
   return Buffer.concat([Buffer.from(head), identity]);
 }
 
-export interface Greeting2 {
+interface Greeting2 {
   readonly metadata: Metadata;
   readonly bytes: number;
 }

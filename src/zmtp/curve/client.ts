@@ -27,7 +27,7 @@ export interface CurveClientKeys {
   readonly secretKey: Buffer;
 }
 
-export interface CurveClientOptions extends CurveClientKeys {
+interface CurveClientOptions extends CurveClientKeys {
   readonly crypto: CurveCrypto;
   readonly random: RandomFill;
   readonly socketType: SocketType;

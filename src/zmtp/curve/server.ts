@@ -38,7 +38,7 @@ export type Verdict =
 /** @param address where the client comes from, for people; '' if unknown */
 export type Authorise = (publicKey: Buffer, address: string) => Verdict;
 
-export interface CurveServerOptions {
+interface CurveServerOptions {
   readonly crypto: CurveCrypto;
   /**
    * The server's keys, 32 bytes each: clients may know it by any of them, so that one can replace

@@ -38,7 +38,7 @@ const MESSAGES_PER_TURN = 256;
 const RETRY_MS_MIN = 1;
 const RETRY_MS_MAX = 50;
 
-export interface LibzmqLinkOptions {
+interface LibzmqLinkOptions {
   readonly limits: TransportLimits;
   /** Routing id for the ROUTER to use, 1 to 255 bytes; by default the ROUTER assigns one. */
   readonly routingId?: Buffer;

@@ -42,7 +42,7 @@ export interface PeerOwner {
 }
 
 /** Why this side ended a connection. */
-export type RefusalKind =
+type RefusalKind =
   | FaultKind
   | 'identity'
   | 'accept'
@@ -58,7 +58,7 @@ export interface ConnectionRefusal {
 }
 
 /** Where a connection came from, and to which listener. */
-export interface Arrival {
+interface Arrival {
   readonly listener: number;
   readonly address: string;
   /** The account of its address. */

@@ -22,7 +22,7 @@ const SEALED = `${PRESUMED} (a listener with CURVE cannot be asked without a key
 const NO_MDP = `${PRESUMED} (a listener with service cannot be asked)`;
 
 /** The finding for each endpoint, and whether a Majordomo answers at any of them. */
-export interface Listeners {
+interface Listeners {
   readonly findings: readonly Finding[];
   readonly served: boolean;
 }

@@ -35,7 +35,7 @@ export interface LoadPlan {
 }
 
 /** The last second of the clients, for the progress line. */
-export interface LoadProgress {
+interface LoadProgress {
   readonly kind: 'progress';
   readonly perSecond: number;
   readonly outstanding: number;
@@ -53,12 +53,12 @@ export interface LoadResult {
 }
 
 /** The workers are registered. */
-export interface LoadReady {
+interface LoadReady {
   readonly kind: 'ready';
 }
 
 /** The process cannot continue. */
-export interface LoadFailed {
+interface LoadFailed {
   readonly kind: 'failed';
   readonly code: string;
   readonly message: string;

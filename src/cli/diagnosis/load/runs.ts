@@ -25,7 +25,7 @@ interface RunPlan {
 }
 
 /** The JSON of a run. */
-export interface Run extends RunPlan, Omit<LoadResult, keyof RunPlan | 'cpuSeconds'> {
+interface Run extends RunPlan, Omit<LoadResult, keyof RunPlan | 'cpuSeconds'> {
   readonly endpoints: readonly string[];
   /** ISO 8601, UTC. */
   readonly measuredAt: string;

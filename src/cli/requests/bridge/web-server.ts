@@ -13,7 +13,7 @@ import { type Asked, lost, type Outcome, type Server, silent, tooLarge } from '.
 import type { WebPlace } from './target.js';
 import { headersFor, outcomeOf } from './web-answer.js';
 
-export interface WebOptions {
+interface WebOptions {
   readonly concurrency: number;
   readonly timeoutMs: number;
   /** Instead of that of the request. */

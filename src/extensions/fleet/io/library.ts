@@ -16,7 +16,7 @@ export interface NatsSubscription {
 }
 
 /** Only what is used of each status. */
-export interface NatsStatus {
+interface NatsStatus {
   readonly type: string;
   readonly server?: string;
   readonly error?: unknown;
@@ -49,7 +49,7 @@ export interface NatsConnection {
 }
 
 /** Signs the challenge of a server; made by the library and given back to it. */
-export type NatsAuthenticator = (nonce?: string) => unknown;
+type NatsAuthenticator = (nonce?: string) => unknown;
 
 export interface NatsOptions {
   readonly servers: readonly string[];

@@ -219,7 +219,7 @@ export function encodeChunk(head: FleetHead, whole: Buffer, start: number, end: 
 // ---------------------------------------------------------------- reading
 
 /** A pack: its entries, or a part of them. */
-export interface FleetPack extends FleetHead {
+interface FleetPack extends FleetHead {
   /** `null`: the pack is whole. */
   readonly chunk: FleetChunk | null;
   /** The entries of a whole pack, for `readEntries`. */

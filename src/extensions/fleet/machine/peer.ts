@@ -7,7 +7,7 @@ import { Outbox } from './outbox.js';
 import { PackNumbers } from './pack-numbers.js';
 
 /** A pack of which the first bytes have come. */
-export interface ChunkedPack {
+interface ChunkedPack {
   readonly bytes: Buffer;
   /** How many of them are there. */
   filled: number;

@@ -42,12 +42,12 @@ interface Batch extends CommittedBatch {
 }
 
 /** What becomes of changes. */
-export interface BatchesSink {
+interface BatchesSink {
   publish(record: MapRecord, uuid: string): void;
   refused(reason: MapRefusal): void;
 }
 
-export interface BatchesDeps {
+interface BatchesDeps {
   /** Monotonic milliseconds. */
   readonly now: () => number;
   /** A batch has ended, or failed. */

@@ -38,7 +38,7 @@ const RELOAD_MS = 1000;
 /** So long after a batch, more changes are expected, and snapshots leave room for them. */
 const BUSY_MS = 100;
 
-export interface MapOptions {
+interface MapOptions {
   /** `limits.mapBytes`. */
   readonly bytesMax: number;
   /** Whether this writer may change this key (as bytes). */
@@ -51,7 +51,7 @@ export interface MapOptions {
   readonly held?: Held;
 }
 
-export interface MapDeps {
+interface MapDeps {
   /** Monotonic milliseconds: for what the store and replication report. */
   readonly now: () => number;
   readonly sink: MapSink;
@@ -61,7 +61,7 @@ export interface MapDeps {
 }
 
 /** The present state, for metrics and people. */
-export interface MapGauges {
+interface MapGauges {
   /** Number of keys, the broker's own included. */
   readonly keys: number;
   /** Keys, properties, values and 128 bytes for each record. */

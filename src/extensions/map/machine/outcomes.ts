@@ -18,7 +18,7 @@ export interface CommittedBatch {
   readonly isUnpublished: boolean;
 }
 
-export interface OutcomesDeps {
+interface OutcomesDeps {
   readonly content: Content;
   readonly recent: RecentUuids;
   readonly counters: MapCounters;

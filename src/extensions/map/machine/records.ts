@@ -23,7 +23,7 @@ export interface PageLimits {
   readonly slotsMax: number;
 }
 
-export interface SlotsPage {
+interface SlotsPage {
   readonly slots: readonly number[];
   /** Where to go on; `null`: there are no more. */
   readonly next: number | null;

@@ -69,7 +69,7 @@ interface Snapshot extends Request {
 }
 
 /** Where snapshots come from and go. */
-export interface SnapshotsDeps {
+interface SnapshotsDeps {
   readonly capture: () => Captured;
   /** See `Records.replacedBytes`. */
   readonly replacedBytes: () => number;

@@ -14,7 +14,7 @@ import { WriterMarks } from './writer-marks.js';
 const RENEWALS_WRITTEN_MAX = 1024;
 
 /** What a batch is made of. */
-export type Intent =
+type Intent =
   | { readonly kind: 'set'; readonly record: MapRecord; readonly writer: MapPeer }
   /** The time to live of this record is over. */
   | { readonly kind: 'expire'; readonly record: MapRecord }
@@ -27,7 +27,7 @@ type Of<Kind extends Intent['kind']> = Extract<Intent, { readonly kind: Kind }>;
 
 export type SetIntent = Of<'set'>;
 
-export type Outcome = 'applied' | 'deleted' | 'expired' | 'renewed' | 'repeated' | 'announced';
+type Outcome = 'applied' | 'deleted' | 'expired' | 'renewed' | 'repeated' | 'announced';
 
 /** A change with its number. */
 export interface Step {

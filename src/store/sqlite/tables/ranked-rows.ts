@@ -76,7 +76,7 @@ interface Dropped {
 
 type Statement<Values extends unknown[], Row = unknown> = Database.Statement<Values, Row>;
 
-export interface RankedStatements {
+interface RankedStatements {
   readonly put: Statement<[number, Buffer, number, number, number, Buffer, number]>;
   readonly existing: Statement<[number, Buffer], ExistingKey>;
   readonly delete: Statement<[number, Buffer]>;
