@@ -106,7 +106,7 @@ export function copyWords(
   for (let at = 0; at < last; at += WORD) {
     to.setInt32(offset + at, from.getInt32(start + at, true), true);
   }
-  // It may overlap the word before it.
+  // The last word may overlap the one before it.
   to.setInt32(offset + last, from.getInt32(start + last, true), true);
 }
 

@@ -48,7 +48,7 @@ export class Frames {
   /** Adds the bytes `[start, end)` of `buffer` as the next frame. */
   push(buffer: Buffer, start: number, end: number): void {
     const index = this.count++;
-    // It is usually the same buffer already, and storing a reference costs a write barrier.
+    // Usually the same buffer is there already, and storing a reference costs a write barrier.
     if (this.buffers[index] !== buffer) this.buffers[index] = buffer;
     this.starts[index] = start;
     this.ends[index] = end;

@@ -79,7 +79,7 @@ export function pack(
   open: boolean,
 ): number {
   if (from >= to) return offset;
-  // Their MORE flags are those of the message that they arrived in.
+  // The MORE flags are those of the message that they arrived in.
   if (frames.isPacked && open === to < frames.count) {
     const start = packedStart(frames, from);
     const end = frames.end(to - 1);

@@ -61,7 +61,7 @@ export function clientLoads(
       ...storedOf(identity, owned),
     });
   }
-  // Those that are not connected now.
+  // Clients that are not connected now.
   for (const owned of stored.values()) {
     add({ ...namedBy(owned.owner), ...NOTHING_USED, ...storedOf(owned.owner, owned) });
   }

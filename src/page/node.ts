@@ -103,7 +103,7 @@ async function unlock(why: string): Promise<void> {
 
 function take(answer: Overview): void {
   failures = 0;
-  // Its samples are loaded next.
+  // The samples of this node are loaded next.
   if (!kept.take(answer)) toast('The daemon was restarted', 'good');
   else aheadMs = (kept.all.at(-1)?.['at'] ?? Date.now()) - Date.now();
   batch(() => {

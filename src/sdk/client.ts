@@ -265,7 +265,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     const promise = new Promise<Reply<Out>>(takeSettlers);
     const { reject } = settlers;
     const resolve = settlers.resolve as (reply: Message) => void;
-    // They would keep the promise, and its reply, in memory.
+    // The settlers would keep the promise, and its reply, in memory.
     takeSettlers(ignore, ignore);
     try {
       const settings = this.#requestSettings(options);

@@ -300,7 +300,7 @@ class Merging {
 
   /** The key is known here with the same request: it is remembered as long as either side says. */
   #rememberLonger(known: KnownKey, { service, key, until, extra }: KeyRecord): void {
-    // Its tombstone ends the request, which is still in the store.
+    // The tombstone ends the request, which is still in the store.
     if (known.until === null) return;
     const joined = joinExtra(known.extra, extra);
     if (known.until >= until && joined === known.extra) return;

@@ -166,7 +166,7 @@ export class MemoryStore<Tables extends MemoryTables = MemoryTables> implements 
   }
 
   #failed(order: Order, { failure, isApplied }: StoreFault): void {
-    // It was executed, but the event that reports it is lost.
+    // The order was executed, but the event that reports it is lost.
     if (isApplied === true && ['commit', 'merge'].includes(order.call)) this.#orders.shift();
     if (failure.kind === 'fatal') this.#fatal = failure;
     order.failed(failure);

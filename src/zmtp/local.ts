@@ -115,7 +115,7 @@ export class LocalPeer implements Transport {
   }
 
   setSecretKeys(): void {
-    // It has no keys.
+    // A peer inside has no keys.
   }
 
   setLimits(): void {

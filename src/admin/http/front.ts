@@ -56,7 +56,7 @@ export class Front {
 
   #receive(head: Head): Reception {
     const { method, target, httpVersion, host, authorization } = head;
-    // This also refuses `*` and whole URLs: this is not a proxy.
+    // Refuses `*` and whole URLs, too: this is not a proxy.
     if (!target.startsWith('/')) {
       throw httpError('ERR_HTTP_REQUEST', 'the request target is not a path');
     }

@@ -10,7 +10,7 @@ export function openApiRoute(): Route {
     const { openApi } = await import('./openapi.js');
     if (answer === null) {
       const made = json(openApi(packageVersion()));
-      // One buffer, which all share who read it slowly.
+      // All who read it slowly share this buffer.
       answer = { ...made, body: Buffer.from(made.body) };
     }
     return answer;

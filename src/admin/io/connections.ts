@@ -64,7 +64,7 @@ export class Connections {
     const group = this.#groups.get(name) ?? emptyGroup();
     if (sizeOf(group) >= this.#options.ofGroupMax) this.#evict(group);
     else if (this.#isFull) this.#evict(this.#largest());
-    // One that has lost its only connection is not there any more.
+    // A group that has lost its only connection is not there any more.
     this.#groups.set(name, group);
     const slot: Slot = { key: keyOf(socket), socket, name, group, stage: 'waiting' };
     group.waiting.add(slot);
@@ -135,7 +135,7 @@ export class Connections {
   }
 
   #forget(slot: Slot): void {
-    // It may have been evicted or released before it closes.
+    // The connection may have been evicted or released before it closes.
     if (slot.group[slot.stage].delete(slot)) {
       this.#slots.delete(slot.key);
       this.#change(-1);

@@ -140,7 +140,7 @@ function answers(path: string): Promise<boolean> {
     socket.once('error', (error) => {
       const code = codeOf(error);
       if (code === 'ECONNREFUSED' || code === 'ENOENT') resolve(false);
-      // Its queue is full, so a process listens.
+      // The queue of the socket is full, so a process listens.
       else if (code === 'EAGAIN') resolve(true);
       else reject(error);
     });

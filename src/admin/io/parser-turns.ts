@@ -483,7 +483,7 @@ export class FedSocket extends Duplex implements Waiting {
   readonly #next = (): void => {
     if (this.#isFeeding || this.destroyed) return;
     if (!this.isInLine) this.#turns.offer(this);
-    // Its client has left: what it sent behind the request that is being answered is not begun.
+    // The client has left: what it sent behind the request that is being answered is not begun.
     const isAnswering = this.#isRepeating || this.#current?.complete === true;
     if (this.#hasEnded && isAnswering) this.#rest = NOTHING;
     if (this.#rest.length !== this.#restHeld) this.#count(this.#rest);

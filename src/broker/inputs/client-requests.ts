@@ -66,7 +66,7 @@ export class ClientRequests {
     peer.identity.received++;
     const session = hello?.session ?? null;
     if (internal === null && session !== null && !takesNext(session, inbound, now)) {
-      // It has arrived before, or its sender counts wrongly.
+      // The request has arrived before, or its sender counts wrongly.
       this.#malformed({ peer, inbound }, inbound.envelopeFrames - 1, NOT_LATER, true, null);
     } else if (peer.identity.takesRequest(now)) {
       this.#afterQuota({ peer, inbound, hello, internal }, now);

@@ -128,7 +128,7 @@ export class WorkerInputs {
     const { worker } = peer;
     if (worker !== null) workers.touch(worker, now);
     const own = worker?.service ?? earlierRuns.serviceOf(peer);
-    // Its READY is told why. What it told before may end all the same.
+    // The worker's READY is told why. What it told before may end all the same.
     if (own === null && this.#refusalOf(peer, inbound, known) !== null) return;
     const isOther = own !== null && own !== known;
     const fault = isOther ? ONE_SERVICE : this.#countRuns(peer, inbound, known);

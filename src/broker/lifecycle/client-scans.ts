@@ -231,7 +231,7 @@ export class ClientScans {
     const key = cancelled.size + soughtAfter.size === 0 ? null : this.#envelopeOf(id);
     if (key !== null && soughtAfter.has(key)) soughtAfter.set(key, id);
     const askedAt = key === null ? undefined : cancelled.get(key);
-    // One that came in the same moment may have come later: it is left alone.
+    // A request of the same moment may have come later: it is left alone.
     if (askedAt !== undefined && table.getTime(id, ARRIVED_AT) < askedAt) {
       this.#requestEnds.cancel(id);
     } else if (!table.is(id, QUEUED)) {

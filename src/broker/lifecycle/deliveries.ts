@@ -54,7 +54,7 @@ export class Deliveries {
     const delivery = (page[at + DELIVERIES] ?? 0) + 1;
     const flags = page[at + FLAGS] ?? 0;
     if (delivery === 1) {
-      // One that a worker has had is not unserved.
+      // A request that a worker has had is not unserved.
       if ((flags & UNSERVED) !== 0) requests.unserved.drop(id);
       tokens.assign(id);
     } else {
@@ -195,7 +195,7 @@ export class Deliveries {
       const dispatchedAt = table.getTime(id, DISPATCHED_AT);
       if (dispatchedAt + options.busyTimeoutMs > now) return null;
       const worker = workers.find(table.get(id, WORKER));
-      // It was lost, and its requests are being given back.
+      // The worker was lost, and its requests are being given back.
       if (worker === null) {
         this.#byDispatch.remove(id);
         continue;

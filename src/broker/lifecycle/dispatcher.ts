@@ -141,7 +141,7 @@ export class Dispatcher {
   #takeSpecial(id: RequestId, service: Service, worker: Worker, now: number): boolean {
     const { table } = this.#data;
     if (table.is(id, STORED)) {
-      // Its client waits at another broker, which ends it.
+      // The client waits at another broker, which ends it.
       if (this.#requestEnds.isPastDeadline(id, now)) {
         this.#storedDeliveries.handBackOne(id, service);
         return true;

@@ -209,7 +209,7 @@ export class InternalRequests implements BrokerHost {
   #forgetHello(peer: Peer, envelope: Buffer): void {
     const session = peer.hellos.forget(envelope)?.session ?? null;
     const { sessions } = this.#data;
-    // It may say hello again, and then go on: what it has sent is still here.
+    // The client may say hello again, and then go on: what it has sent is still here.
     if (session?.client.peer === peer) sessions.stays(session, sessions.now);
   }
 

@@ -248,7 +248,7 @@ export class Lifecycle {
     const { counts, shown: service } = worker.service;
     const { key, address } = worker.peer;
     const isStored = table.is(id, STORED);
-    // One of another broker is counted there, and is none of the stored requests of this node.
+    // A request of another broker is counted there, and is none of the stored requests of this node.
     const durable = isStored && !table.is(id, BRIDGED);
     if (!isStored) counters.requests.countFailed(counts, kind);
     events.emit({

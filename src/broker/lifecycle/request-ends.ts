@@ -51,7 +51,7 @@ export class RequestEnds {
     for (; left > 0 && unserved.earliest <= now; left--) this.#refuseUnserved(unserved.pop(), now);
     while (left > 0 && deadlines.earliest <= now) {
       const id = deadlines.pop();
-      // One that is out at a worker expires if the worker gives it back.
+      // A request that is out at a worker expires if the worker gives it back.
       const isPlain = !table.is(id, STORED);
       if (isPlain && table.is(id, QUEUED)) this.#expireQueued(id, now);
       left--;
@@ -62,7 +62,7 @@ export class RequestEnds {
       if (table.is(id, QUEUED)) {
         this.#expireQueued(id, now);
       } else {
-        // It is out at a worker, which may take its time. It expires if the worker gives it back.
+        // The worker that has it may take its time. The request expires if it is given back.
         byArrival.remove(id);
       }
       left--;

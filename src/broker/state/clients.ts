@@ -114,7 +114,7 @@ export class Clients {
     const client = peer.client;
     if (client === null) return null;
     peer.client = null;
-    // Its session may have moved to another connection.
+    // The session may have moved to another connection.
     if (client.peer === peer) client.peer = null;
     return client.peer === null ? this.depart(client) : null;
   }

@@ -171,7 +171,7 @@ class PeerDialler implements PeerLink {
   }
 
   revoke(): void {
-    // It knows the peer by bstar.curve.serverKey.
+    // The dialler knows the peer by bstar.curve.serverKey.
   }
 
   holdOff(ms: number): void {

@@ -214,7 +214,7 @@ class PeerListener implements PeerLink, TransportEvents {
   }
 
   outputFull(peer: PeerId): void {
-    // It does not read what it requested, so it has to join again.
+    // The peer does not read what it requested, so it has to join again.
     this.#transport?.disconnect(peer);
   }
 
@@ -262,12 +262,12 @@ class PeerListener implements PeerLink, TransportEvents {
     this.#options.events.refused(objection, said?.node ?? 'unknown', connection.acceptedFrom);
     this.#forgetContender(peer);
     if (peer === this.#peer) this.#noPeer();
-    // One whose key is withdrawn is not the peer any more.
+    // A node whose key is withdrawn is not the peer any more.
     const isPeer = objection.code !== 'self' && objection.code !== 'key';
     if (isPeer) this.#options.events.refusedAlive(connection.signOfLife);
     connection.send({ kind: 'refuse', reason: objection.text });
     this.#transport?.flush();
-    // Its output is sent first; the sweep closes what remains.
+    // The output is sent first; the sweep closes what remains.
     setTimeout(() => {
       if (this.#connections.get(peer) === connection) this.#transport?.disconnect(peer);
     }, 100).unref();

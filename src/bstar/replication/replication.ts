@@ -175,7 +175,7 @@ export class Replication implements Replica, Replicator, OutgoingSink {
       },
       failed: (failure) => {
         this.#transactions.failed(number);
-        // It is not in this store, but may be on its way to the peer.
+        // The batch is not in this store, but may be on its way to the peer.
         this.#out.rolledBack(number);
         if (this.#out.isLive) this.#ofPair.reconnect();
         outcome.failed(failure);

@@ -119,7 +119,7 @@ export function applyContext(command: Command): void {
   if (name === null) return;
   const { url, ...others } = contextNamed(known, name);
   process.env[NODE_URL] = url;
-  // They are for the broker that the environment names, or for none.
+  // These three are for the broker that the environment names, or for none.
   delete process.env['MAJORDOMO_ENDPOINT'];
   delete process.env['MAJORDOMO_TOKEN'];
   delete process.env['MAJORDOMO_TOKEN_FILE'];

@@ -169,7 +169,7 @@ function hostOfEndpoint(endpoint: string): string | null {
   const parsed = parseDialEndpoint(endpoint);
   if (!parsed.ok || parsed.value.scheme === 'ipc') return null;
   const url = `http://${parsed.value.host}/`;
-  // It has a zone, which a URL cannot have.
+  // The host has a zone, which a URL cannot have.
   return URL.canParse(url) ? plain(new URL(url).hostname) : parsed.value.host;
 }
 

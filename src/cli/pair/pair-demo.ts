@@ -52,7 +52,7 @@ export function define(command: Command, done: Done): void {
       const nodes: Node[] = [];
       const end = (): void => {
         for (const node of nodes) node.kill();
-        // One that was killed just now may still have made a file.
+        // A node that was killed just now may still have made a file.
         rmSync(directory, { recursive: true, force: true, maxRetries: 10 });
       };
       // However this process ends: nobody else would end the nodes.

@@ -94,7 +94,7 @@ export class CommandRuns {
       const settle = (): void => {
         clearTimeout(timer);
         clearTimeout(grace);
-        // It has ended after SIGTERM; what it started may have ignored that.
+        // The process has ended after SIGTERM; what it started may have ignored that.
         if (grace !== undefined) killGroup(child, 'SIGKILL');
         signal.removeEventListener('abort', stopped);
         this.#running.delete(child);

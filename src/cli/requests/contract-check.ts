@@ -118,7 +118,7 @@ function judgementOf(
   // here, also those that an object inherits.
   Object.setPrototypeOf(format, null);
   for (const name of Object.keys(format)) Reflect.deleteProperty(format, name);
-  // It follows references within the schema alone, and an unknown one is an error.
+  // The validator follows references within the schema alone, and an unknown one is an error.
   const validate = (schema: unknown): ReturnType<InstanceType<typeof Validator>['validate']> =>
     new Validator(schema as Library.Schema, dialect, false).validate(value);
   const check = (): Pick<Judgement, 'problems' | 'isCertain'> => {

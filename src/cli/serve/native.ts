@@ -24,7 +24,7 @@ const NO_BINARY = /^Cannot find module '.*better_sqlite3\.node'/;
 export async function requireNativeModules({ broker: { listen } }: Config): Promise<void> {
   await load('better-sqlite3', async () => {
     const { default: Database } = await import('better-sqlite3');
-    // Its binary is loaded by the first use.
+    // The binary of the package is loaded by the first use.
     new Database(':memory:').close();
   });
   if (listen.some(({ transport }) => transport === 'libzmq')) await load('zeromq', require);

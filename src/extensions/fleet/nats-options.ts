@@ -20,7 +20,7 @@ export function natsOptionsOf({ fleet, node }: Pick<Config, 'fleet' | 'node'>): 
     try {
       last = read(file);
     } catch {
-      // It is being replaced: the server decides about the former ones.
+      // The file is being replaced: the server decides about the former ones.
     }
     return last;
   };

@@ -13,7 +13,7 @@ export function coversPrefix(globs: GlobSet, prefix: Buffer): boolean {
     open = GlobSet.of(globs.patterns.filter((pattern) => pattern.endsWith('*')));
     openEnded.set(globs, open);
   }
-  // One that matches the prefix and ends in a star matches whatever follows.
+  // A pattern that matches the prefix and ends in a star matches whatever follows.
   return open.matches(prefix, 0, prefix.length);
 }
 
@@ -24,7 +24,7 @@ export function maySubscribeToMap(globs: GlobSet, topic: Buffer): boolean {
 
 /** Whether rights allow a change of this key. */
 export function mayWriteMap(globs: GlobSet, key: Buffer): boolean {
-  // Those who subscribe to HUGZ would read it, whatever they may read.
+  // Whoever subscribes to HUGZ would read it, whatever he may read.
   if (key.subarray(0, HUGZ.length).equals(HUGZ)) return false;
   return globs.matches(key, 0, key.length);
 }

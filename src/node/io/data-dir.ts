@@ -127,7 +127,7 @@ function take(path: string): Database.Database {
 function noteHolder(path: string): void {
   const file = join(path, HOLDER_FILE);
   try {
-    // One that was killed left its own, perhaps as another user.
+    // A process that was killed left its file, perhaps as another user.
     rmSync(file, { force: true });
     const since = new Date().toISOString();
     writeFileSync(file, `${process.pid} ${hostname()} ${since}\n`, { mode: 0o600, flag: 'wx' });

@@ -78,7 +78,7 @@ export class BareLinks implements DeliveryStrategy {
     } else if (call.mayBeSent) {
       this.#carry(this.#open(line.endpoint), call, now);
     } else {
-      // Its last send is lost, and its time-out runs on.
+      // The last send of the call is lost, and its time-out runs on.
       call.link = 0;
     }
   }

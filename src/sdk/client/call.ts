@@ -335,7 +335,7 @@ export class Call implements Timed<Call> {
     const { status, reason, bytesMax } = refusal;
     if (bytesMax !== undefined) return this.#tooLargeError(bytesMax);
     const details = { status, service: this.service, reason };
-    // Its broker had been told when that would be.
+    // The broker had been told when that would be.
     if (status === '408' && this.saidTime) {
       return this.#lateError(`: ${this.settings.once ? 'no worker had it: ' : ''}${reason}`);
     }

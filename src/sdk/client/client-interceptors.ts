@@ -143,7 +143,7 @@ class InterceptedStream<Part> implements AsyncIterableIterator<Part, undefined> 
     try {
       const result = await this.#read(this.#outcome ?? this.#begin());
       if (result.done === true) this.#isOver = true;
-      // It was left while this part came.
+      // The loop was left while this part came.
       return this.#isOver ? DONE : result;
     } catch (error) {
       // Who has left wants to know nothing more.

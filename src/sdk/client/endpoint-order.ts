@@ -57,7 +57,7 @@ export class EndpointOrder {
   /** The endpoint is left for the next. @returns when that may be dialled */
   leave(endpoint: number, why: Leaving, now: MonotonicMs): MonotonicMs {
     if (endpoint === 0) this.#leftFirstMs = now;
-    // Its peer finds it dead within two heartbeats, and takes over when it is asked after that.
+    // The peer of this broker finds it dead within two heartbeats, and takes over when it is asked after that.
     if (why === 'unreachable') this.#uselessUntilMs[endpoint] = now + 2 * this.#awayMs;
     return Math.max(now + this.#pauseMs(why), this.#notBeforeMs(this.after(endpoint)));
   }

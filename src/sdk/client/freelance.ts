@@ -290,7 +290,7 @@ export class Freelance implements DeliveryStrategy {
       if (server.liveness.isAsked) this.#sink.ping(server.link);
       if (!isLost) continue;
       this.#prefer('silent', now);
-      // Its late answers are used, if they are the first.
+      // Late answers of this server are used, if they are the first.
       for (const race of [...server.out]) {
         const copies = race.copies.filter((copy) => copy.server === server);
         if (!race.call.hasParts) this.#askNext(race, copies, now);

@@ -195,10 +195,10 @@ export class LazyPirate implements DeliveryStrategy {
 
   greeted(link: number, said: SessionState | null, now: MonotonicMs): void {
     const line = this.#lineOf(link);
-    // One that refused a hello may take a later one.
+    // A broker that refused a hello may take a later one.
     if (line === undefined || hasSession(line)) return;
     if (said === null && line === this.#line && line.phase === 'asking') {
-      // It may have the session: it is asked again over another connection, after a pause.
+      // The broker may have the session: it is asked again over another connection, after a pause.
       this.disconnected(link, now);
       return;
     }
@@ -407,7 +407,7 @@ export class LazyPirate implements DeliveryStrategy {
   }
 
   answered(call: Call, now: MonotonicMs): void {
-    // It was asked for, and is here before what the broker says of it.
+    // The reply was asked for, and is here before what the broker says of it.
     if (call.state === 'waiting') this.#sink.resumed();
     this.#failures = 0;
     this.#order.answered();
@@ -418,7 +418,7 @@ export class LazyPirate implements DeliveryStrategy {
     if (send !== call.attempt % ATTEMPT_MODULUS) return false;
     // Parts of an earlier send arrive: this one was taken back.
     if (call.hasParts && call.answerOf !== call.attempt) return true;
-    // It was asked for, and its refusal is here before what the broker says of it.
+    // The reply was asked for, and its refusal is here before what the broker says of it.
     const lost =
       call.state === 'waiting' ? call.lost?.find((one) => one.send === call.attempt) : undefined;
     if (lost !== undefined) {
@@ -683,7 +683,7 @@ export class LazyPirate implements DeliveryStrategy {
     if (line.out === 0 && line.phase === 'open') return;
     const isUnknown = line.session === null || line.takesHeaders === null;
     if (line.phase === 'asking' && isUnknown && this.#mayHaveNoSession()) {
-      // It answers neither the hello nor `mmi.broker`: a broker without sessions.
+      // Whoever answers neither the hello nor `mmi.broker` is a broker without sessions.
       line.session ??= NO_SESSION;
       this.#sessionless.add(line.endpoint);
       for (const call of this.#lostCalls) this.#isNowhere(call, call.lost ?? [], now);
@@ -721,18 +721,18 @@ export class LazyPirate implements DeliveryStrategy {
     // Whether a broker with a session is silent shows when it is asked.
     const isUnheard =
       isOut && line !== null && !hasSession(line) && line.heard === call.heardAtSend;
-    // It is asked first, even if the program was too busy to do so in time.
+    // The broker is asked first, even if the program was too busy to do so in time.
     const isSilent = isUnheard && (!line.answersProbes || this.#askedMs < now);
     const home = this.#lineOf(call.link);
     const mayBeSent = call.mayBeSent && !call.hasParts;
     if (!over && wasSent && !mayBeSent && !isSilent && home !== undefined) {
-      // Its answer, or the next part, may take its time: what has arrived would be lost with another send.
+      // The answer, or the next part, may take its time: what has arrived would be lost with another send.
       this.#beginWait(home, call, now);
       return;
     }
     const fails = over || (wasSent && !call.mayBeSent);
     if (wasSent) call.outlast();
-    // That line may be closed now.
+    // The line of this call may be closed now.
     if (fails && this.#retired.has(call.link)) this.#takeBack(call);
     this.#takeOff(call, now);
     // The time of a call may leave a broker less time to answer than `resendMs`.

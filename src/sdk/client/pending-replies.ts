@@ -19,7 +19,7 @@ export class PendingReplies implements CallOwner {
   }
 
   part(call: Call, { frames }: Message): void {
-    // It is no part of the reply.
+    // Progress is no part of the reply.
     if (isProgressBody(frames)) return;
     if (call.joined?.attempt !== call.answerOf) {
       call.joined = { attempt: call.answerOf, frames: [], bytes: 0 };

@@ -272,7 +272,7 @@ export class Jobs implements JobClient {
         if (codeOf(error) === 'ERR_MDP_UNREACHABLE' && leftMs >= 1) continue;
         // 8/MMI is optional: a broker that does not answer it may still know 9/TSP.
         if (!isTimeout(error)) throw error;
-        // It was sent, and did not just wait for a free connection.
+        // The question was sent, and did not just wait for a free connection.
         if (detailsOf(error)['sends'] !== 0) broker.missed();
         if (isNeeded) throw error;
         return false;

@@ -68,7 +68,7 @@ export class ProgressReader implements AsyncIterableIterator<ReceivedProgress, u
     const aborted = (): void => this.#pending?.end(this.#abortedError());
     signal?.addEventListener('abort', aborted, { once: true });
     try {
-      // It may be left between the answer and the part that is read of it.
+      // The loop may be left between the answer and the part that is read of it.
       while (!this.#isReturned) {
         const parts = await this.#next();
         if (parts === null) return;

@@ -278,7 +278,7 @@ export class MapClient {
     this.#sink.replaced(before, this.#copy.values);
     this.#sink.synced(this.#current);
     this.#changes.shown();
-    // Their updates may have been missed; and a node that is new may not have got them.
+    // Updates of all servers may have been missed; and a node that is new may not have got them.
     this.#servers.forEach((_, endpoint) => this.#sendAll(endpoint));
   }
 

@@ -126,7 +126,7 @@ export class OwnChanges {
   }
 
   settle(change: OwnChange, error: MajordomoError | null): void {
-    // It may be settled.
+    // The change may be settled.
     if (!this.#waiting.delete(change.uuid.toString('latin1'))) return;
     this.#bytes -= change.bytes;
     this.#deadlines.clear(change);

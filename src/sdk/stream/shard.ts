@@ -44,7 +44,7 @@ export async function runShard(load: (url: string) => Promise<unknown>): Promise
     tell({ kind: 'pong' });
     const context = { shard: data.shard };
     for (let next = await reader.next(); next.done !== true; next = await reader.next()) {
-      // Those that have arrived already are handled without a promise for each.
+      // Messages that have arrived already are handled without a promise for each.
       for (
         let message: StreamMessage | null = next.value;
         message !== null;

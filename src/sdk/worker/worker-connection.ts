@@ -191,7 +191,7 @@ export class WorkerConnection {
       },
       lost: (reason, wasConfirmed, stoodStillMs) => {
         if (wasConfirmed) this.#confirmed--;
-        // One that gives a request back registers again at once.
+        // A worker that gives a request back registers again at once.
         if (reason === 'reregister' || this.#confirmed > 0) return;
         this.#reportLost(reason, stoodStillMs);
       },

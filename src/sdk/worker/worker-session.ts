@@ -281,7 +281,7 @@ export class WorkerSession implements SlotTaker {
     }
     const { fail, leave, messageBytesMax } = offers;
     this.#offers = { ...this.#offers, fail, leave, messageBytesMax };
-    // One that closes does not register, but what it runs counts.
+    // A worker that closes does not register, but what it runs counts.
     if (this.#closing && this.#state === 'full' && offers.group) this.#sink.tellRuns();
     if (this.#state !== 'registered') return;
     const isLess = this.#declared === null && this.#creditFor(offers) !== null;
@@ -309,12 +309,12 @@ export class WorkerSession implements SlotTaker {
 
   request(task: Task, now: MonotonicMs): void {
     this.#heardMs = now;
-    // It crossed our DISCONNECT: the broker has taken it back.
+    // The request crossed our DISCONNECT: the broker has taken it back.
     if (this.#state !== 'registered') return;
     this.#failures = 0;
     if (!this.#isConfirmed) this.#confirm();
     if (this.#isLeaving) {
-      // It crossed what we said.
+      // The request crossed what we said.
       this.#sink.giveBack(task, CLOSING);
       return;
     }

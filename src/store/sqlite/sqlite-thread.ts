@@ -238,7 +238,7 @@ class StoreThread {
       if (before.isExclusive) this.#known.remember(before.tables.recovered.storeId);
       return before;
     }
-    // It starts with the same numbers as the store that it replaces.
+    // The file starts with the same numbers as the store that it replaces.
     this.#connection = connectFile(this.#order, this.#known, null, false);
     before.db.close();
     return this.#connection;
@@ -305,7 +305,7 @@ class StoreThread {
     this.#try(() => {
       const { tables } = this.#connection;
       tables.checkpoint(frames);
-      // Its reader may have ended. The next commit would cut it, too, but may be far away.
+      // The reader of the log may have ended. The next commit would cut it, too, but may be far away.
       if (this.#logWatch.isLong) tables.emptyLog();
     });
     this.#try(() => {

@@ -133,7 +133,7 @@ export class PublisherSocket implements ListeningEvents, FanOutSink {
   close(subscriber: PeerId, info: SubscriberInfo, reason: CloseReason): void {
     this.listener.close(subscriber);
     this.#events.closed(info, reason);
-    // Its subscriptions are forgotten in turns.
+    // The subscriptions are forgotten in turns.
     this.#flushSoon();
   }
 
@@ -172,7 +172,7 @@ export class PublisherSocket implements ListeningEvents, FanOutSink {
   }
 
   rejected(kind: RejectionKind, reason: string, from: Rejected): void {
-    // It held most of the memory of all or of its identity, because it did not read.
+    // The subscriber held most of the memory of all or of its identity, because it did not read.
     if (kind === 'memory' || kind === 'output') this.fanOut.counters.closed.slow++;
     this.#events.rejected(kind, reason, from);
   }

@@ -390,7 +390,7 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
     const { peer, metadata, name, owner } = claim;
     const before = this.#named.get(name);
     if (before !== undefined && before !== owner) {
-      // It came after the owner had lost the routing id, and before its socket was gone.
+      // The peer came after the owner had lost the routing id, and before its socket was gone.
       this.refused(claim);
       return;
     }

@@ -98,7 +98,7 @@ export class HandleWriter {
     } catch (error) {
       this.#giveUp(messageOf(error));
       if (typeof handle.writeBuffer !== 'function') return this.#writeStream([bytes], ended);
-      // It may have been written or not. The peer connects again.
+      // What was handed over may have been written or not. The peer connects again.
       return 'failed';
     }
   }

@@ -118,7 +118,7 @@ function tokenFile(dataDir: string): readonly Finding[] {
     if (!mayOthersUse(stats)) return [];
     return [problem('http token', `other users can read ${file}`, privateRemedy(stats, file))];
   } catch {
-    // It will be created, or the check of the data directory reports why not.
+    // The file will be created, or the check of the data directory reports why not.
     return [];
   }
 }

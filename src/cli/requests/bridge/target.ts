@@ -67,7 +67,7 @@ export function authorityFor(
 function webPlaceOf(url: URL, shown: string): WebPlace {
   const isSecure = url.protocol === 'https:';
   try {
-    // It decodes user and password.
+    // Node decodes user and password.
     const { auth, path } = urlToHttpOptions(url);
     const hostname = url.hostname.replace(/^\[|\]$/g, '');
     const port = url.port === '' ? HTTP_PORTS[isSecure ? 'https:' : 'http:'] : Number(url.port);

@@ -116,7 +116,7 @@ export class WebServer implements Server {
       const unwanted = (): void => settle({ kind: 'unwanted' });
       signal.addEventListener('abort', unwanted, { once: true });
       request.once('socket', (socket) => {
-        // One that was used before is connected; a new one sends nothing before that.
+        // A socket that was used before is connected; a new one sends nothing before that.
         wasWritten = !socket.connecting;
         socket.once(isSecure ? 'secureConnect' : 'connect', () => {
           wasWritten = true;

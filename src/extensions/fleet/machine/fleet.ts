@@ -402,7 +402,7 @@ export class FleetMachine implements Interconnect {
     if (peer === null) return;
     peer.numbers[channel].note(number, now);
     this.#hear(peer, now);
-    // It has seen no more than was sent to it.
+    // The other broker has seen no more than was sent to it.
     const seenByIt = Math.min(seen, peer.outbox.lastNumber);
     if (channel === 'direct') peer.seenByIt = Math.max(peer.seenByIt, seenByIt);
     let content: Buffer | 'invalid' | null = pack.entries;

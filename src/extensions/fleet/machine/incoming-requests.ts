@@ -128,7 +128,7 @@ export class IncomingRequests implements Submitter {
     let local: LocalCredit = NO_CREDIT;
     for (const { peer, request } of arrived) {
       const { token } = request;
-      // It came twice in one turn.
+      // The request came twice in one turn.
       if (peer.held.has(token)) continue;
       const name = this.#copyOf(request.service);
       // What was taken just before counts there, too.
@@ -230,7 +230,7 @@ export class IncomingRequests implements Submitter {
     if (reference !== undefined && held !== undefined) {
       this.#withdraw(reference, held);
     } else {
-      // It may have come in this turn.
+      // The request may have come in this turn.
       const at = this.#arrived.findIndex(
         (each) => each.peer === peer && each.request.token === token,
       );

@@ -298,7 +298,7 @@ export class OutgoingRequests {
     if (peer.outstanding.size === 0) return;
     const held = new Set(tokens);
     for (const out of peer.outstanding) {
-      // It may have crossed the list.
+      // The request may have crossed the list.
       if (out.packNumber === 0 || out.packNumber > peer.seenByIt) continue;
       out.missed = held.has(out.token) ? 0 : out.missed + 1;
       if (out.missed < ABSENT_LISTS) continue;
@@ -319,7 +319,7 @@ export class OutgoingRequests {
     peer.outbox.withdraw();
     // The last one first: each goes to the front of its queue.
     for (const out of [...peer.outstanding].reverse()) {
-      // One that was never sent was not delivered.
+      // A request that was never sent was not delivered.
       const how = out.packNumber === 0 ? 'busy' : 'lost';
       this.#giveBack(out, how, 'its broker was lost', remote, now);
     }

@@ -43,7 +43,7 @@ export async function learnMaps(
 /** The error with the broker that was asked, and what may be wrong with its endpoint. */
 function notAsked(error: unknown, endpoint: string): unknown {
   const code = codeOf(error);
-  // These name it already.
+  // Errors of these codes name it already.
   if (code === undefined || code === 'ERR_NOT_LEARNT') return error;
   const text =
     `cannot ask the broker at ${endpoint} where its map is: ${messageOf(error)}; ` +

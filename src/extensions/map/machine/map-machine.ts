@@ -283,7 +283,7 @@ export class MapMachine implements MapStoreEvents {
   /** A subscriber of port P + 1 has subscribed to a topic; after the publisher knows it. */
   subscribed(subscriber: PeerId, topic: Uint8Array): void {
     if (!this.#isServing || !coversHugz(topic)) return;
-    // It need not wait for the next one (D52).
+    // The subscriber need not wait for the next one (D52).
     this.#deps.sink.greet(subscriber, this.#frames.hugz());
   }
 

@@ -98,7 +98,7 @@ export class RecentUuids {
 
   #replaced(uuid: string, key: string, now: number): void {
     if (uuid === '') return;
-    // It becomes the newest. A writer may have used it for another key, too.
+    // The uuid becomes the newest. A writer may have used it for another key, too.
     if (this.#known.get(uuid)?.key === key) this.#known.delete(uuid);
     else this.#forget(uuid);
     this.#known.set(uuid, { key, at: now });

@@ -125,7 +125,7 @@ export class Draft {
       if (isPast) return 'repeated';
     }
     if (isDeletion(record)) {
-      // It may leave a tombstone where nothing was. How many there are shows only after each batch.
+      // A deletion may leave a tombstone where nothing was. How many there are shows only after each batch.
       const isMore = before === null && this.#tombstoneBytes > 0;
       if (isMore && this.#bytes >= bytesMax) return 'limit';
       this.#written(intent, 'deleted', record, here === null ? 0 : -bytesOf(here));
@@ -167,7 +167,7 @@ export class Draft {
   announce(intent: Of<'announce'>): void {
     const { record } = intent;
     const before = this.#latest(record.key);
-    // It has changed again since.
+    // The key has changed again since.
     if (presentOf(before) !== presentOf(record)) return;
     this.#unwritten(intent, 'announced', record, before);
   }

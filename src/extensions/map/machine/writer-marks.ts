@@ -70,7 +70,7 @@ export class WriterMarks {
     const name = writer + key;
     const before = this.#marks.get(name)?.uuid ?? '';
     this.#delete(name);
-    // It becomes the newest.
+    // The mark becomes the newest.
     this.#marks.set(name, { uuid: before > uuid ? before : uuid, at: now });
     this.#bytes += costOf(name);
     this.prune(now);

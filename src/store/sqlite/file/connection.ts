@@ -104,7 +104,7 @@ function ownOf(format: number): ReadonlySet<string> {
   const db = new Database(':memory:');
   try {
     for (const step of readMigrations()) if (step.format <= format) db.exec(step.sql);
-    // One that is about to be made is empty.
+    // A file that is about to be made is empty.
     if (format > 0) db.exec(`${MAKE_PAIR_INDEX}; ${MAKE_MARK}`);
     const own = new Set(db.prepare<[], Made>(ALL).all().map(keyOf));
     made.set(format, own);

@@ -97,7 +97,7 @@ export function beginCopy(making: string): void {
 /** Makes the copied pages a store of their own, on disk. */
 export function completeCopy(making: string): void {
   const copied = connect(making, { fileMustExist: true });
-  // It gets its own id half, because its later changes are not those of the original; the common
+  // The copy gets its own id half, because its later changes are not those of the original; the common
   // half still shows where it comes from.
   copied.exec(
     `UPDATE ledger SET store_id = CAST(

@@ -91,7 +91,7 @@ function keepCopy(db: Database.Database, path: string, copy: string): void {
   if (existsSync(copy)) {
     // A start made it that was interrupted before the store had its new format.
     if (isCopyOf(copy, db)) return;
-    // It is of an earlier upgrade, before somebody went back to the format.
+    // That copy is of an earlier upgrade, before somebody went back to the format.
     renameSync(copy, `${copy}-${timestamp()}`);
   }
   const making = `${path}.copying`;

@@ -52,7 +52,7 @@ export class LogWatch {
     this.#lookAt = now + LOOK_MS;
     const readers = log < HELD_BYTES ? [] : readersOf(this.#path);
     const isLong = log >= HELD_BYTES && (copied < log || readers.length > 0);
-    // One that reads only for a moment is in nobody's way.
+    // A reader that reads only for a moment is in nobody's way.
     const isHeld = isLong && this.#wasLong;
     this.#wasLong = isLong;
     const heldBy = isHeld ? (readers.length === 0 ? UNKNOWN : readers.join(', ')) : null;

@@ -21,7 +21,7 @@ export class StoreWriter {
   constructor(path: string, sourceId: Buffer) {
     makeStore(path);
     this.#db = connect(path, { fileMustExist: true });
-    // It is synced once, when it is complete; until then nobody knows its name.
+    // The file is synced once, when it is complete; until then nobody knows its name.
     this.#db.pragma('journal_mode = OFF');
     this.#db.pragma('synchronous = OFF');
     this.#db.prepare('UPDATE ledger SET store_id = ?').run(sourceId);
