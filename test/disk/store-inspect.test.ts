@@ -103,7 +103,7 @@ describe('verify', () => {
       'of extensions changed by a future transaction',
   };
 
-  /** The same of records 11, a webhook of the request 12, 13, a schedule, 14, a pause, and 15, of a later version. */
+  /** The same of records 11, a webhook of the request 12, 13, a schedule, 14, a pause, 15, of a later version, and 16, a limit. */
   const OF_KINDS: Readonly<Record<string, string>> = {
     "UPDATE requests SET partner = x'' WHERE kind = 3": 'webhooks that tell of no request: 1',
     "UPDATE requests SET partner = x'' WHERE number = 12":
@@ -124,6 +124,12 @@ describe('verify', () => {
       'pauses and limits that are due',
     'UPDATE requests SET attempts_ever = 1 WHERE number = 14':
       'pauses and limits that are due at a time: 1',
+    'UPDATE requests SET state = 2 WHERE number = 16':
+      'records not sent to workers, but not pending: 1',
+    "UPDATE requests SET key = x'00' WHERE number = 16":
+      'records that are no requests, but have an idempotency key: 1',
+    'UPDATE requests SET not_before = expires_at - 1 WHERE number = 16':
+      'pauses and limits that are due at a time: 1',
   };
 
   for (const [damage, problem] of Object.entries(OF_KINDS)) {
@@ -135,6 +141,7 @@ describe('verify', () => {
         acceptKind('schedule', 13),
         acceptKind('pause', 14),
         acceptKind(LATER_KIND, 15, { partner: uuidOf(11) }),
+        acceptKind('limit', 16),
       );
       await user.close();
       const problems = (): string => verifyStore(file, silent).problems.join('\n');

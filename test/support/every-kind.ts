@@ -4,7 +4,7 @@ import { extraOf } from '../../src/store/fields.js';
 import { FieldWriter } from '../../src/core/numbered-fields.js';
 import { PackWriter } from '../../src/core/value-bytes.js';
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.js';
-import { packOwn } from '../../src/store/own-fields.js';
+import { ownOfGroup, packOwn } from '../../src/store/own-fields.js';
 import type { Change } from '../../src/store/store.js';
 import {
   accept,
@@ -35,6 +35,10 @@ function unknown(): Buffer {
 
 const LINE = { name: 'nightly', cron: '0 3 * * *', timeZone: 'UTC', service: BYTES };
 const PAUSED = { service: BYTES, schedule: Buffer.alloc(0) };
+const LIMITED = {
+  ...{ service: BYTES, by: 'älice', running: '2', perSecond: '0.5', burst: '3' },
+  ...{ groupRunning: '1', groupPerSecond: '', groupBurst: '', onFailure: 'hold' },
+};
 const TOLD = { url: 'https://hooks.example/', service: BYTES };
 const NEVER = NOON + 2 ** 40 - 1;
 
@@ -94,6 +98,14 @@ function everyKind(): Change[] {
     }),
     accept(19, { body, partner: uuidOf(20) }),
     accept(20, { body, kind: 'webhook', partner: uuidOf(19), own: packOwn('webhook', TOLD) }),
+    accept(22, {
+      body,
+      kind: 'limit',
+      own: packOwn('limit', LIMITED),
+      notBefore: NEVER,
+      expiresAt: NEVER,
+    }),
+    accept(23, { body, own: ownOfGroup(BYTES) }),
     // Of a later version.
     accept(21, { body, kind: 'kind-9' }),
   ];

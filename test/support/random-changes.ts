@@ -31,6 +31,7 @@ const WITH_WEBHOOK = [11, 13] as const;
 const SCHEDULE = 21;
 const PAUSE = 22;
 const LATER = 23;
+const LIMIT = 24;
 /** The requests that the schedule stores. The next one is the webhook of each but the last. */
 const OF_SCHEDULE = [31, 33, 35] as const;
 const [TOLD_FIRST, TOLD_NEXT, UNTOLD] = OF_SCHEDULE;
@@ -127,6 +128,13 @@ const ofSchedules: fc.Arbitrary<readonly Change[]> = fc.oneof(
 
 const ofOthers: fc.Arbitrary<readonly Change[]> = fc.oneof(
   fc.constantFrom([acceptKind('pause', PAUSE)], [close(PAUSE)]),
+  // What an operator sets next takes the place of what was set before.
+  fc.constantFrom(
+    [acceptKind('limit', LIMIT)],
+    unitOf(acceptKind('limit', LIMIT + 80), close(LIMIT)),
+    unitOf(acceptKind('limit', LIMIT), close(LIMIT + 80)),
+    [close(LIMIT)],
+  ),
   facts.map((given) => [acceptKind(LATER_KIND, LATER, given)]),
   fc.oneof(...steps(fc.constant(LATER))).map((change) => [change]),
 );

@@ -81,12 +81,7 @@ export class StoreUser implements NodeStoreEvents {
       if (piece.length === 0) break;
       user.pending.push(...piece);
     }
-    // The limits of a file come first, and again in their places.
-    const places = new Map(user.pending.map(({ uuid }, at) => [uuid.toString('latin1'), at]));
-    const inPlaces = user.pending.filter(
-      ({ uuid }, at) => places.get(uuid.toString('latin1')) === at,
-    );
-    user.pending.splice(0, Infinity, ...inPlaces);
+    user.pending.splice(0, Infinity, ...inPlaces(user.pending));
     user.told.length = 0;
     return user;
   }
@@ -247,4 +242,10 @@ export class StoreUser implements NodeStoreEvents {
     this.#reported = counts;
     this.#count(counts);
   }
+}
+
+/** What was listed, each once: the limits of a file come first, and again in their places. */
+export function inPlaces(listed: readonly StoredRequest[]): StoredRequest[] {
+  const places = new Map(listed.map(({ uuid }, at) => [uuid.toString('latin1'), at]));
+  return listed.filter(({ uuid }, at) => places.get(uuid.toString('latin1')) === at);
 }
