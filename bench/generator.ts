@@ -21,6 +21,7 @@ export type Protocol =
   | 'http'
   | 'http-traced'
   | 'http-varied'
+  | 'http-parsed'
   | 'http-durable'
   | 'http-events'
   | 'restate';

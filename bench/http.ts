@@ -42,6 +42,7 @@ const WAYS: readonly Way[] = [
   { title: 'bare `node:http`, traced', of: 'bare', protocol: 'http-traced' },
   { title: 'Majordomo, traced', of: 'ours', protocol: 'http-traced' },
   { title: 'Majordomo, varied', of: 'ours', protocol: 'http-varied' },
+  { title: 'Majordomo, parsed', of: 'ours', protocol: 'http-parsed' },
   { title: 'Majordomo, events', of: 'ours', protocol: 'http-events' },
   { title: 'Majordomo, durable', of: 'ours', protocol: 'http-durable' },
 ];

@@ -7,7 +7,7 @@ import { type Others, othersText } from '../others.js';
 /** Of what waits over HTTP, to what waits over ZMTP. */
 const MEMORY_BOUND = 1.5;
 const PAYS_TWICE =
-  'What waits over HTTP pays for a connection of Node’s HTTP, as the bare server does, and for the request, as over ZMTP; the rest keeps the way of the answer open, and has not been taken apart yet. An HTTP server of our own would meet it.';
+  'What waits over HTTP pays for a socket of Node with its streams, and for the request, as over ZMTP.';
 
 /** What one of them did in one round. */
 export interface Round {
@@ -101,8 +101,8 @@ export function renderHttp(report: HttpReport): string {
       '- One load generator (`bench/load`, in C) sends the same bytes to all: as many connections as requests are outstanding, which are kept.',
       '- _CPU of each_ is the user and system time of all processes that answer, divided by the requests: of the broker and',
       '  the worker, or of the bare server. The generator’s is its own.',
-      '- _Traced_: each request has another `traceparent`. _Varied_: each has another header that the broker does not know, so its head',
-      '  is taken apart. All other requests of a connection have the same head, as those of most programs do.',
+      '- _Traced_: each request has another `traceparent`. _Varied_: each has another value of a header that the broker does not know,',
+      '  so its head is read. _Parsed_: each has one that only Node’s parser reads, which is the general path. All other requests of a connection have the same head, as those of most programs do.',
       '- _Durable_: the request is stored (202), its result is waited for and read, and it is ended (DELETE). _Events_: the reply comes',
       '  as server-sent events.',
       `- _Memory_: what the resident memory of a server grows by, without garbage, for each connection that waits: a median of ${held[0]?.bytes.http.length ?? 0}, each`,

@@ -1,6 +1,7 @@
 /*
  * HTTP/1.1 with keep-alive, one request at a time on each connection: a program that sends requests
- * to a service, that traces them (http-traced), sends another head each time (http-varied), has them stored
+ * to a service, that traces them (http-traced), sends another head each time (http-varied), one that needs
+ * a whole parser (http-parsed), has them stored
  * (http-durable: 202, the result, DELETE), or reads events (http-events). A bare server is sent the
  * same bytes. Restate answers a call of its service `bench` when the result is kept (restate).
  */
@@ -38,7 +39,7 @@ static void http_request(struct connection *c, uint32_t slot)
 {
     struct exchange *exchange = c->state;
     static unsigned long traces;
-    char head[512], trace[80], varied[40], path[PATH_MAX_BYTES] = "/bench/echo";
+    char head[512], trace[80], varied[40], parsed[40], path[PATH_MAX_BYTES] = "/bench/echo";
     size_t name_size;
     const char *name = service_name(next_service(), &name_size);
 
@@ -46,10 +47,12 @@ static void http_request(struct connection *c, uint32_t slot)
         snprintf(path, sizeof path, "/api/v1/services/%.*s/requests", (int) name_size, name);
     sprintf(trace, "traceparent: 00-0af7651916cd43dd%016lx-b7ad6b7169203331-01\r\n", ++traces);
     sprintf(varied, "x-varied: %lu\r\n", traces);
+    sprintf(parsed, "x-parsed:\t%lu\r\n", traces);
     const char *wanted = is("http-durable") ? "prefer: respond-async\r\n"
         : is("http-events")                 ? "accept: text/event-stream\r\n"
         : is("http-traced")                 ? trace
         : is("http-varied")                 ? varied
+        : is("http-parsed")                 ? parsed
                                             : "";
 
     exchange->slot = slot;
@@ -165,6 +168,13 @@ const struct protocol http_traced = {
 
 const struct protocol http_varied = {
     .name = "http-varied",
+    .opened = http_opened,
+    .consume = http_consume,
+    .request = http_request,
+};
+
+const struct protocol http_parsed = {
+    .name = "http-parsed",
     .opened = http_opened,
     .consume = http_consume,
     .request = http_request,

@@ -137,6 +137,6 @@ size_t curve_open(struct connection *c, const uint8_t *sealed, size_t size, uint
                   uint8_t *flags);
 
 extern const struct protocol mdp, mdp01, pirate, nats, gearman, titanic, titanic_call, beanstalkd, redis, http, http_traced,
-    http_varied, http_durable, http_events, restate;
+    http_varied, http_parsed, http_durable, http_events, restate;
 
 #endif

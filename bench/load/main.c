@@ -288,13 +288,14 @@ static const uint8_t *key(const char *hex)
 static const struct protocol *protocol_named(const char *name)
 {
     const struct protocol *known[] = {&mdp,     &mdp01,      &pirate, &nats, &gearman, &titanic, &titanic_call, &beanstalkd, &redis,
-                                      &http, &http_traced, &http_varied, &http_durable, &http_events, &restate};
+                                      &http, &http_traced, &http_varied, &http_parsed, &http_durable, &http_events,
+                                      &restate};
 
     for (unsigned at = 0; at < sizeof known / sizeof known[0]; at++) {
         if (strcmp(name, known[at]->name) == 0)
             return known[at];
     }
-    die("--protocol is mdp, mdp01, pirate, nats, gearman, titanic, titanic-call, beanstalkd, redis, http, http-traced, http-varied, http-durable, http-events or restate");
+    die("--protocol is mdp, mdp01, pirate, nats, gearman, titanic, titanic-call, beanstalkd, redis, http, http-traced, http-varied, http-parsed, http-durable, http-events or restate");
 }
 
 static void read_options(int count, char **arguments)

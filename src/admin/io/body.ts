@@ -235,7 +235,7 @@ export function linger(request: IncomingMessage): void {
     .finally(() => clearTimeout(timer));
 }
 
-function tooLarge(bytesMax: number): Error {
+export function tooLarge(bytesMax: number): Error {
   return httpError('ERR_HTTP_TOO_LARGE', `the body is over ${bytesMax} bytes`);
 }
 

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { TOKEN_GONE, wrongToken } from '../http/guard.js';
-import type { Incoming } from '../http/route.js';
-import { readBytes } from './body.js';
+import type { HeaderValues, Incoming } from '../http/route.js';
+import { readBytes, tooLarge } from './body.js';
+import type { DirectRequest } from './direct.js';
 
 /** Where a request came from; `null`: a local socket. */
 export function addressOf({ socket }: IncomingMessage): string | null {
@@ -43,6 +44,28 @@ export function incomingOf(
     drop: () => {
       response.destroy();
     },
+    repeats,
+  };
+}
+
+/** What has arrived as a whole, with its body. */
+export function directIncoming(
+  request: DirectRequest,
+  headers: HeaderValues,
+  body: Buffer,
+  repeats: Incoming['repeats'],
+): Incoming {
+  return {
+    address: request.address,
+    headers,
+    bytes: async (bytesMax, keep) => {
+      if (body.length > bytesMax) throw tooLarge(bytesMax);
+      if (request.isWaiting && body.length > 0) keep(body.length);
+      if (!request.isWaiting) throw wrongToken(TOKEN_GONE);
+      return await Promise.resolve(body);
+    },
+    onClosed: (then) => request.onClosed(then),
+    drop: request.drop,
     repeats,
   };
 }

@@ -8,20 +8,21 @@
  * which identities take turns, and the socket is not read meanwhile.
  *
  * A connection gives no more while its request is answered, or while nobody reads the request's body.
- * A request whose head repeats one before it is not given to the parser at all (see `repeats.ts`).
+ * Most requests of programs are not given to the parser at all (see `direct.ts`), and Node learns of a connection only when
+ * something comes that is none of these.
  */
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 
-import { freeBytes, ownCopy } from '../../core/bytes.js';
+import { freeBytes } from '../../core/bytes.js';
 import { monotonicMs } from '../../core/clock.js';
 import type { Holdings, MemoryAccount } from '../../core/holdings.js';
 import { kindOf, type Shortcut, shortcuts } from '../../core/shortcut.js';
 import { TurnQueue, type Waiting } from '../../core/turn-queue.js';
 import type { HeaderValues } from '../http/route.js';
-import { RepeatedHead } from './repeated-head.js';
+import type { Repeatable } from './repeated-head.js';
 
 /** Budget of a turn for data that just arrived, and once more for the line. */
 const TURN_COST = 512;
@@ -51,8 +52,24 @@ const NOTHING = Buffer.alloc(0);
 /** Stands for the response to a repeated head; nobody listens to what Node tells it. */
 const UNFINISHED = Object.assign(new EventEmitter(), { finished: false });
 
-/** Told of a connection that waits with more than its identity may hold. */
-type Overflow = (fed: FedSocket) => void;
+/** What a connection tells its server. */
+export interface FedHost {
+  /** How long a new connection may send nothing. */
+  readonly silentMs: number;
+  /** @returns what begins those of its requests that Node need not see */
+  direct(fed: FedSocket): Direct;
+  /** Has Node serve it from now on. */
+  serve(fed: FedSocket): void;
+  /**
+   * Nothing has come for as long as it may wait, and Node does not know it.
+   * @param isNew no request of it was answered
+   */
+  silent(fed: FedSocket, isNew: boolean): void;
+  /** It has ended without Node. */
+  gone(fed: FedSocket): void;
+  /** More waits here than its identity may hold. */
+  overflow(fed: FedSocket): void;
+}
 
 /** The connections of one server, which share the turns. */
 export class ParserTurns {
@@ -110,16 +127,22 @@ export class ParserTurns {
   };
 }
 
-/** Answers requests of a connection that have the head of one before them. */
-export interface Repeater {
-  readonly head: RepeatedHead;
+/** Begins requests of a connection that Node does not see. */
+export interface Direct {
+  /** @returns where the request ends that has begun with these bytes; 0: nothing has happened, and they are for Node */
+  begin(bytes: Buffer): number;
   /**
-   * @param values those of its headers that may differ
-   * @returns false: nothing has happened, and the parser gets the request
+   * Has further requests begin so whose heads are the same.
+   * @param head by default, the one that is being begun
+   * @param found what was read in it
    */
-  begin(body: Buffer, values: HeaderValues): boolean;
+  keep(known: Repeatable, head?: Buffer, found?: HeaderValues): void;
   /** The connection has ended. */
   end(): void;
+}
+
+function ignore(): void {
+  // What ends a connection is not of interest.
 }
 
 interface Entry {
@@ -135,9 +158,10 @@ interface Entry {
 export class FedSocket extends Duplex implements Waiting {
   isInLine = false;
   readonly raw: Socket;
+  readonly direct: Direct;
   readonly #turns: ParserTurns;
   readonly #holdings: Holdings;
-  readonly #overflow: Overflow;
+  readonly #host: FedHost;
   #account: MemoryAccount;
   #rest: Buffer = NOTHING;
   /** The number of pieces that came since the last slice. */
@@ -164,9 +188,15 @@ export class FedSocket extends Duplex implements Waiting {
   #isInHead = false;
   /** Whether it is known to which request each byte belongs. */
   #isExact = true;
-  #repeats: Repeater | null = null;
-  /** A request with a repeated head is being answered. */
-  #isRepeating = false;
+  /** A request that Node does not see is being answered. */
+  #isDirect = false;
+  /** Node does not know this connection. */
+  #isOwn = true;
+  /** One of its requests was answered directly. */
+  #hasAnswered = false;
+  /** Node shows here the response that is being written. */
+  #isShown = false;
+  #timeoutMs: number;
   readonly #repeating: Shortcut;
   /**
    * The response that is being written, as Node sets it, which is not documented (docs/adr/0002): a server that
@@ -176,24 +206,29 @@ export class FedSocket extends Duplex implements Waiting {
 
   /**
    * @param identity whose turns it shares, and for whom its memory counts
-   * @param overflow called if more waits here than that identity may hold
+   * @param host its server
    */
   constructor(
     raw: Socket,
     turns: ParserTurns,
     holdings: Holdings,
     identity: string,
-    overflow: Overflow,
+    host: FedHost,
     repeating: Shortcut = shortcuts.repeating,
   ) {
     super({ allowHalfOpen: true, decodeStrings: false });
     this.raw = raw;
     this.#turns = turns;
     this.#holdings = holdings;
-    this.#overflow = overflow;
+    this.#host = host;
     this.#repeating = repeating;
     this.#account = holdings.use(identity);
     this.#account.add('http', CONNECTION_BYTES);
+    this.direct = host.direct(this);
+    // Node listens, too, once it serves.
+    this.on('error', ignore);
+    this.#timeoutMs = host.silentMs;
+    raw.setTimeout(host.silentMs);
     raw.on('data', this.#arrived);
     raw.on('end', () => {
       this.#hasEnded = true;
@@ -201,12 +236,7 @@ export class FedSocket extends Duplex implements Waiting {
     });
     raw.on('error', (error) => this.destroy(error));
     raw.on('close', () => this.destroy());
-    raw.on('timeout', () => {
-      if (!this.#isRepeating) this.emit('timeout');
-      // The reply may take longer than a connection may be idle; but its reader takes nothing. (Node would ask the
-      // response what to do, and there is none.)
-      else if (raw.writableLength > 0) this.destroy();
-    });
+    raw.on('timeout', this.#timedOut);
   }
 
   // ---------------------------------------------------------------- as Node uses a socket
@@ -220,6 +250,7 @@ export class FedSocket extends Duplex implements Waiting {
   }
 
   setTimeout(ms: number): this {
+    this.#timeoutMs = ms;
     this.raw.setTimeout(ms);
     return this;
   }
@@ -233,7 +264,9 @@ export class FedSocket extends Duplex implements Waiting {
 
   override _read(): void {
     this.#isWanted = true;
-    this.#next();
+    // Until this returns, the stream would keep what it is given, and the parser would not have it yet.
+    if (this.#rest.length > 0) process.nextTick(this.#next);
+    else this.#next();
   }
 
   override _write(
@@ -261,7 +294,8 @@ export class FedSocket extends Duplex implements Waiting {
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     this.raw.destroy();
-    this.#repeats?.end();
+    this.direct.end();
+    if (this.#isOwn) this.#host.gone(this);
     this.#account.add('http', -this.#held);
     this.#held = 0;
     this.#holdings.release(this.#account);
@@ -272,7 +306,7 @@ export class FedSocket extends Duplex implements Waiting {
 
   /** A request of this connection has arrived and is not answered. */
   get isBusy(): boolean {
-    return this.#isRepeating || (this.#current !== null && !this.#isAnswered);
+    return this.#isDirect || (this.#current !== null && !this.#isAnswered);
   }
 
   get identity(): string {
@@ -315,13 +349,12 @@ export class FedSocket extends Duplex implements Waiting {
   }
 
   /**
-   * Has further requests begin so that have the head of the current one, which has just begun.
-   * @param mayDiffer see `Incoming.repeats`
-   * @param made makes what begins them, for this head
+   * Further requests of this connection may begin without Node, as the current one, which Node has read, has begun.
    */
-  repeat(mayDiffer: (name: string) => boolean, made: (head: RepeatedHead) => Repeater): void {
-    const head = RepeatedHead.of(this.#head, this.#current?.headersDistinct ?? {}, mayDiffer);
-    if (head !== null && this.#isResponseShown()) this.#repeats = made(head);
+  repeat(known: Repeatable): void {
+    if (this.#head.length === 0) return;
+    this.#isShown = this.#isResponseShown();
+    if (this.#isShown) this.direct.keep(known, this.#head, this.#current?.headersDistinct ?? {});
   }
 
   /** Whether Node shows here the response to the current request, and so looks here as well. */
@@ -331,11 +364,35 @@ export class FedSocket extends Duplex implements Waiting {
     return !this.#repeating.isOff;
   }
 
-  /** A request with a repeated head is answered. */
-  repeatAnswered(): void {
-    this.#isRepeating = false;
+  /** A request that Node does not see is answered. */
+  directAnswered(): void {
+    this.#isDirect = false;
+    this.#hasAnswered = true;
     this._httpMessage = null;
     this.#next();
+  }
+
+  /**
+   * It waits for its next request for so long.
+   * @param isAnew it had another time meanwhile
+   */
+  idles(ms: number, isAnew: boolean): void {
+    if (isAnew || ms !== this.#timeoutMs) this.setTimeout(ms);
+  }
+
+  readonly #timedOut = (): void => {
+    if (this.#isDirect) {
+      // The reply may take longer than a connection may be idle; but its reader takes nothing. (Node would ask the
+      // response what to do, and there is none.)
+      if (this.raw.writableLength > 0) this.destroy();
+    } else if (!this.#isOwn) this.emit('timeout');
+    else if (!this.isInLine) this.#host.silent(this, !this.#hasAnswered);
+  };
+
+  #handOver(): void {
+    if (!this.#isOwn) return;
+    this.#isOwn = false;
+    this.#host.serve(this);
   }
 
   #begin(): void {
@@ -363,12 +420,13 @@ export class FedSocket extends Duplex implements Waiting {
 
   /** True if the parser may have more of what waits here. */
   get isReady(): boolean {
-    return this.#rest.length > 0 && this.#isWanted && !this.destroyed && !this.#isBlocked;
+    const isWanted = this.#isWanted || this.#isOwn;
+    return this.#rest.length > 0 && isWanted && !this.destroyed && !this.#isBlocked;
   }
 
   /** True while a request is being answered, or its body is not being read; and once no further one can be answered. */
   get #isBlocked(): boolean {
-    if (this.#isRepeating) return true;
+    if (this.#isDirect) return true;
     const request = this.#current;
     if (request === null) return !this.writable;
     return request.complete || request.readableFlowing !== true;
@@ -379,20 +437,14 @@ export class FedSocket extends Duplex implements Waiting {
     if (this.#isAnswered && this.#current?.complete === true) this.#current = null;
   }
 
-  /** Begins the next request if its head is repeated. @returns its cost; 0: it is not begun */
-  #proceedRepeated(rest: Buffer): number {
-    const repeats = this.#repeats;
-    if (repeats === null || this.#current !== null || this.#isInHead) return 0;
-    if (!this.#isExact) return 0;
-    const { head } = repeats;
-    const end = head.endIn(rest);
-    if (end < 0 || end > SLICE_BYTES) return 0;
-    this.#isRepeating = true;
-    const body = rest.subarray(head.bodyAt, end);
-    // While it waits, it would keep in memory whatever was read with it.
-    const own = rest.buffer.byteLength > SLICE_BYTES ? ownCopy(body) : body;
-    this.#isRepeating = repeats.begin(own, head.valuesIn(rest));
-    if (!this.#isRepeating) return 0;
+  /** Begins the next request if Node need not see it. @returns its cost; 0: it is not begun */
+  #proceedDirect(rest: Buffer): number {
+    if (this.#current !== null || this.#isInHead || !this.#isExact) return 0;
+    if (!this.#isOwn && (!this.#isShown || this.#repeating.isOff)) return 0;
+    this.#isDirect = true;
+    const end = this.direct.begin(rest);
+    this.#isDirect = end > 0;
+    if (end === 0) return 0;
     this._httpMessage = UNFINISHED;
     this.#rest = end === rest.length ? NOTHING : rest.subarray(end);
     return REQUEST_COST + this.#takePieces() + (end >> BYTES_SHIFT);
@@ -401,8 +453,11 @@ export class FedSocket extends Duplex implements Waiting {
   /** Gives the parser the next slice, or begins a request without it. @returns its cost */
   proceed(): number {
     const rest = this.#rest;
-    const cost = this.#proceedRepeated(rest);
+    const cost = this.#proceedDirect(rest);
     if (cost > 0) return cost;
+    this.#handOver();
+    // Node asks for it in a moment.
+    if (!this.#isWanted) return SLICE_COST;
     const [end, lines] = this.#current === null ? this.#headSlice(rest) : this.#bodySlice(rest);
     const isAll = end === rest.length;
     this.#copied = 0;
@@ -483,20 +538,22 @@ export class FedSocket extends Duplex implements Waiting {
   readonly #next = (): void => {
     if (this.#isFeeding || this.destroyed) return;
     if (!this.isInLine) this.#turns.offer(this);
-    // The client has left: what it sent behind the request that is being answered is not begun.
-    const isAnswering = this.#isRepeating || this.#current?.complete === true;
+    // Its client has left: what it sent behind the request that is being answered is not begun.
+    const isAnswering = this.#isDirect || this.#current?.complete === true;
     if (this.#hasEnded && isAnswering) this.#rest = NOTHING;
     if (this.#rest.length !== this.#restHeld) this.#count(this.#rest);
     // With little here it reads on: so the end of a client that is being answered is noticed.
     const isMuch = this.#rest.length >= SLICE_BYTES || this.#pieces >= PIECES_MAX;
     if (isMuch) this.raw.pause();
     else if (this.raw.isPaused()) this.raw.resume();
-    if (this.#rest.length === 0 && this.#hasEnded && !this.readableEnded) this.push(null);
+    if (this.#rest.length > 0 || !this.#hasEnded || this.readableEnded) return;
+    this.#handOver();
+    this.push(null);
   };
 
   /** Counts the bytes that wait here. */
   #count({ length }: Buffer): void {
     if (this.hold(length - this.#restHeld)) this.#restHeld = length;
-    else this.#overflow(this);
+    else this.#host.overflow(this);
   }
 }

@@ -34,10 +34,7 @@ export function writeAnswer(
   const { raw } = fed;
   const body = typeof answer.body === 'string' ? Buffer.from(answer.body) : answer.body;
   const isLast = keepAliveMs === null || answer.headers['connection'] === 'close';
-  const kept = isLast
-    ? LAST
-    : `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(keepAliveMs / SECOND_MS)}\r\n`;
-  const head = headOf(answer, body.length, `Date: ${dateNow()}\r\n${kept}`);
+  const head = headOf(answer, body.length, connectionLines(isLast ? null : keepAliveMs));
   if (body.length <= JOINED_BYTES_MAX) {
     const { buffer, byteOffset, length } = body;
     const text = Buffer.from(buffer, byteOffset, length).toString('latin1');
@@ -49,6 +46,20 @@ export function writeAnswer(
     raw.uncork();
   }
   if (isLast) fed.destroySoon();
+}
+
+/** The head of an answer whose body comes in chunks. @param keepAliveMs see `writeAnswer` */
+export function chunkedHead(status: number, headers: Headers, keepAliveMs: number | null): string {
+  const line = `HTTP/1.1 ${status} ${nodeHttp.STATUS_CODES[status] ?? ''}\r\n`;
+  return `${line}${linesOf(headers)}${connectionLines(keepAliveMs)}Transfer-Encoding: chunked\r\n\r\n`;
+}
+
+function connectionLines(keepAliveMs: number | null): string {
+  const kept =
+    keepAliveMs === null
+      ? LAST
+      : `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(keepAliveMs / SECOND_MS)}\r\n`;
+  return `Date: ${dateNow()}\r\n${kept}`;
 }
 
 /** @param last the fields about the connection, which the answer's own would repeat */

@@ -7,7 +7,8 @@
 import { timingSafeEqual } from 'node:crypto';
 
 import { ownCopy } from '../../core/bytes.js';
-import type { HeaderValues } from '../http/route.js';
+import type { ValidSecret } from '../http/guard.js';
+import type { Begin, HeaderValues } from '../http/route.js';
 
 /** The longest head that is kept: what a connection counts for (see `parser-turns.ts`) has room for it. */
 const HEAD_BYTES_MAX = 2048;
@@ -22,6 +23,17 @@ const NO_VALUES: HeaderValues = {};
 const VALUE_BYTES_MAX = 128;
 const FIELD = new RegExp(`\r\n([^\r\n:]+):[ \t]*([!-~]{1,${VALUE_BYTES_MAX}})(?=\r\n)`, 'g');
 const [ZERO, NINE, FIRST_VISIBLE, LAST_VISIBLE] = [48, 57, 33, 126];
+
+/** What is known of a head that may be repeated. */
+export interface Repeatable {
+  /** The secret of the token that the head brought. */
+  readonly secret: ValidSecret;
+  /** The server's `#admission` when the head was admitted: if it has another one now, the request is judged anew. */
+  readonly admission: object;
+  readonly begin: Begin;
+  /** See `Incoming.repeats`. */
+  readonly mayDiffer: (name: string) => boolean;
+}
 
 /** A field whose value may differ. */
 interface Field {

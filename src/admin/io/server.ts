@@ -22,17 +22,20 @@ import { ambiguityOf } from './ambiguity.js';
 import type { Answering, HttpServerOptions } from './answering.js';
 import { discardBody, hasBody, linger, readBody } from './body.js';
 import { ConnectionSlots } from './connection-slots.js';
-import { FedSocket, ParserTurns } from './parser-turns.js';
-import { addressOf, incomingOf } from './incoming.js';
+import { type DirectHost, DirectRequest, DirectRequests } from './direct.js';
+import { type FedHost, FedSocket, ParserTurns } from './parser-turns.js';
+import { addressOf, directIncoming, incomingOf } from './incoming.js';
+import type { PlainHead } from './plain-head.js';
 import { writeFailure } from './raw-answer.js';
-import { Repeats, type RepeatsHost } from './repeats.js';
-import { Streams } from './stream.js';
+import type { Repeatable } from './repeated-head.js';
+import { type Streamed, Streams } from './stream.js';
 import { keptBody, noRoomFor, Unread } from './unread.js';
 
 const HEADER_FIELDS_MAX = 128;
 /** How long unfinished answers may take when the server closes. */
 const CLOSE_MS = 1000;
 const MEMORY_FULL = 'limits.memoryBytes is reached';
+const LATE = 'the request did not arrive in time';
 const WITHDRAWN = refusal(wrongToken(TOKEN_GONE));
 const INTERNAL = failure('ERR_HTTP_INTERNAL', 'internal error: see the log of the broker');
 
@@ -48,13 +51,16 @@ export class Shell implements Answering {
   readonly #streams = new Streams();
   readonly #unread: Unread;
   /** Answers that are under way, and the secrets that may have them. */
-  readonly #ofSecrets = new Map<ServerResponse | Repeats, ValidSecret>();
+  readonly #ofSecrets = new Map<ServerResponse | DirectRequest, ValidSecret>();
   /**
    * Replaced when tokens change: a repeated head is admitted without being read only if it was admitted under the present
    * one.
    */
   #admission = {};
-  readonly #repeatsHost: RepeatsHost;
+  readonly #directHost: DirectHost;
+  readonly #fedHost: FedHost;
+  /** Connections that Node does not know. */
+  readonly #own = new Set<FedSocket>();
   #isClosing = false;
 
   constructor(server: Server, guard: Guard, routes: readonly Route[], options: HttpServerOptions) {
@@ -67,11 +73,14 @@ export class Shell implements Answering {
     this.#failed = failed;
     this.#acted = acted;
     this.#slots = new ConnectionSlots(connectionsMax, programs);
-    this.#repeatsHost = {
-      enters: (repeats) => this.#enterRepeated(repeats),
-      left: (repeats) => {
-        this.#slots.moved(repeats.fed.raw, 'waiting');
-        this.#ofSecrets.delete(repeats);
+    this.#directHost = {
+      begins: (request, head, body) => this.#beginDirect(request, head, body),
+      repeats: (request, known) => this.#repeats(request, known),
+      streams: (request, stream) =>
+        this.#turns.timed(() => this.#stream(request.fed, request, stream)),
+      left: (request) => {
+        this.#slots.moved(request.fed.raw, 'waiting');
+        this.#ofSecrets.delete(request);
       },
       keepAliveMs: () => (this.#isClosing ? null : server.keepAliveTimeout),
       idleMs: server.timeout,
@@ -85,9 +94,24 @@ export class Shell implements Answering {
     const [serve] = server.listeners(ready);
     server.removeAllListeners(ready);
     server.on('connection', (socket: Socket) => this.#slots.admit(socket));
-    server.on(ready, (socket: Socket) => {
-      present(serve, 'node:http listens for connections').call(server, this.#fed(socket));
-    });
+    server.on(ready, (socket: Socket) => this.#own.add(this.#fed(socket)));
+    this.#fedHost = {
+      silentMs: server.headersTimeout,
+      direct: (fed) => new DirectRequests(fed, this.#directHost),
+      serve: (fed) => {
+        this.#own.delete(fed);
+        present(serve, 'node:http listens for connections').call(server, fed);
+      },
+      silent: (fed, isNew) => {
+        if (isNew) writeFailure(fed, 'ERR_HTTP_TIMEOUT', LATE);
+        else fed.destroy();
+      },
+      gone: (fed) => this.#own.delete(fed),
+      overflow: (fed) => {
+        if (fed.isBusy) fed.destroy();
+        else writeFailure(fed, 'ERR_HTTP_LIMIT', MEMORY_FULL);
+      },
+    };
     server.on('request', this.#request);
     server.on('checkContinue', this.#request);
     server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
@@ -101,10 +125,7 @@ export class Shell implements Answering {
 
   #fed(socket: Socket): FedSocket {
     const identity = this.#identityOf(socket.remoteAddress, null);
-    return new FedSocket(socket, this.#turns, this.#holdings, identity, (fed) => {
-      if (fed.isBusy) fed.destroy();
-      else writeFailure(fed, 'ERR_HTTP_LIMIT', MEMORY_FULL);
-    });
+    return new FedSocket(socket, this.#turns, this.#holdings, identity, this.#fedHost);
   }
 
   async close(): Promise<void> {
@@ -114,7 +135,11 @@ export class Shell implements Answering {
     });
     this.#streams.end();
     this.#server.closeIdleConnections();
-    const timer = setTimeout(() => this.#server.closeAllConnections(), CLOSE_MS);
+    for (const fed of this.#own) if (!fed.isBusy) fed.destroy();
+    const timer = setTimeout(() => {
+      this.#server.closeAllConnections();
+      for (const fed of this.#own) fed.destroy();
+    }, CLOSE_MS);
     await closed;
     clearTimeout(timer);
   }
@@ -125,10 +150,10 @@ export class Shell implements Answering {
     if (secrets.size === 0) return;
     for (const [response, secret] of this.#ofSecrets) {
       const isValid = !secrets.has(secret);
-      if (response instanceof Repeats) {
-        if (!isValid) response.withdraw(WITHDRAWN);
-      } else if (response.headersSent) this.#streams.withdraw(response, isValid, WITHDRAWN);
-      else if (!isValid) this.#conclude(response, WITHDRAWN);
+      if (response.headersSent) this.#streams.withdraw(response, isValid, WITHDRAWN);
+      else if (isValid) continue;
+      else if (response instanceof DirectRequest) response.withdraw(WITHDRAWN);
+      else this.#conclude(response, WITHDRAWN);
     }
   }
 
@@ -196,14 +221,14 @@ export class Shell implements Answering {
     request.socket.setTimeout(this.#server.timeout);
     if (mayChange && !('changesNothing' in answer)) this.#tell(admitted, request, answer);
     this.#turns.timed(() => {
-      if ('open' in answer) {
-        const fed = fedOf(request);
-        this.#slots.moved(fed.raw, 'streaming');
-        this.#streams.start(response, answer, monotonicMs, (bytes) => fed.hold(bytes));
-      } else {
-        this.#conclude(response, answer);
-      }
+      if ('open' in answer) this.#stream(fedOf(request), response, answer);
+      else this.#conclude(response, answer);
     });
+  }
+
+  #stream(fed: FedSocket, to: Streamed, stream: Stream): void {
+    this.#slots.moved(fed.raw, 'streaming');
+    this.#streams.start(to, stream, monotonicMs, (bytes) => fed.hold(bytes));
   }
 
   /** Sends an answer, perhaps before the body of its request has arrived. */
@@ -257,12 +282,49 @@ export class Shell implements Answering {
   }
 
   /** @returns whether what was decided about its head still holds */
-  #enterRepeated(repeats: Repeats): boolean {
-    const { fed, secret, admission } = repeats;
+  #repeats(request: DirectRequest, { secret, admission }: Repeatable): boolean {
     if (this.#isClosing || admission !== this.#admission) return false;
-    if (this.#enter(fed, secret.name) !== null) return false;
-    this.#ofSecrets.set(repeats, secret);
+    return this.#enterDirect(request, secret);
+  }
+
+  #enterDirect(request: DirectRequest, secret: ValidSecret): boolean {
+    if (this.#enter(request.fed, secret.name) !== null) return false;
+    this.#ofSecrets.set(request, secret);
     return true;
+  }
+
+  /** Begins a request of a program. Whatever is refused, and all others, are left to Node. */
+  #beginDirect(
+    request: DirectRequest,
+    head: PlainHead,
+    body: Buffer,
+  ): ReturnType<DirectHost['begins']> {
+    const { headers, method, target } = head;
+    const [authorization] = headers['authorization'] ?? [];
+    if (this.#isClosing || authorization === undefined) return null;
+    const [host] = headers['host'] ?? [];
+    const values = (header: string): readonly string[] => headers[header] ?? [];
+    const given = { ...{ method, target, host, authorization, values }, address: request.address };
+    const reception = this.#turns.timed(() =>
+      this.#front.receive({ ...given, httpVersion: '1.1' }),
+    );
+    if (reception.kind === 'refused') return null;
+    const { route, parts, query, caller, actor, secret } = reception.admitted;
+    if (route.access !== 'requester' || route.readsBytes !== true || secret === null) return null;
+    if (!this.#enterDirect(request, secret)) return null;
+    const incoming = directIncoming(request, headers, body, (begin, mayDiffer) => {
+      request.fed.direct.keep({ secret, admission: this.#admission, begin, mayDiffer });
+    });
+    const asked = { parts, query, caller, ...actor, incoming, body: {} };
+    return this.#handleDirect(() => this.#turns.timed(() => route.handle(asked)));
+  }
+
+  async #handleDirect(handled: () => ReturnType<Route['handle']>): Promise<Answer | Stream> {
+    try {
+      return await handled();
+    } catch (error) {
+      return refusal(error);
+    }
   }
 
   #tell(
@@ -298,8 +360,7 @@ export class Shell implements Answering {
       if (secret === null || !response.shouldKeepAlive || request.httpVersion !== '1.1') return;
       // Each such request waits for `100 Continue`.
       if (request.headers.expect !== undefined) return;
-      const head = { secret, admission: this.#admission, begin };
-      fed.repeat(mayDiffer, (bytes) => new Repeats(fed, bytes, head, this.#repeatsHost));
+      fed.repeat({ secret, admission: this.#admission, begin, mayDiffer });
     };
     const incoming = incomingOf(request, response, goOn, repeats, (bytes) => fed.copied(bytes));
     const given = { parts, query, caller, ...actor, incoming };
@@ -343,7 +404,7 @@ export class Shell implements Answering {
     if (code === 'HPE_HEADER_OVERFLOW') {
       writeFailure(socket, 'ERR_HTTP_HEADERS', 'the headers are over 16 KiB');
     } else if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
-      writeFailure(socket, 'ERR_HTTP_TIMEOUT', 'the request did not arrive in time');
+      writeFailure(socket, 'ERR_HTTP_TIMEOUT', LATE);
     } else {
       writeFailure(socket, 'ERR_HTTP_REQUEST', 'not an HTTP/1.1 request');
     }

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 
-import { type Answer, COMMON_HEADERS, type Stream } from '../http/answer.js';
+import { type Answer, COMMON_HEADERS, type Headers, type Stream } from '../http/answer.js';
 
 /** Unsent bytes of one reader, besides its first text. */
 const WAITING_BYTES_MAX = 262_144;
@@ -9,16 +9,31 @@ const WRITE_COST_BYTES = 512;
 /** How long a reader may read nothing. */
 const STALL_MS = 30_000;
 
+/** What a stream is written to: a response of Node, or a request that Node does not see. */
+export interface Streamed extends Pick<
+  ServerResponse,
+  'closed' | 'writableLength' | 'writableEnded' | 'writableFinished'
+> {
+  /** Absent: the request is none for the head alone. */
+  readonly req?: { readonly method?: string | undefined };
+  writeHead(status: number, headers: Headers): unknown;
+  write(text: string, sent: () => void): unknown;
+  end(): unknown;
+  destroy(): unknown;
+  /** All has left, or the reader has. */
+  once(event: 'close', then: () => void): unknown;
+}
+
 /** Answers that continue until the reader leaves or stalls, or the server closes. */
 export class Streams {
-  readonly #open = new Map<ServerResponse, Stream>();
+  readonly #open = new Map<Streamed, Stream>();
 
   /**
    * @param now monotonic milliseconds
    * @param hold counts bytes that wait to be sent, and gives them back; false: there is no room for them
    */
   start(
-    response: ServerResponse,
+    response: Streamed,
     stream: Stream,
     now: () => number,
     hold: (bytes: number) => boolean,
@@ -27,16 +42,13 @@ export class Streams {
     // Nothing would tell that its reader has left.
     if (response.closed) return;
     response.writeHead(200, { ...COMMON_HEADERS, 'content-type': type, ...headers });
-    if (response.req.method === 'HEAD') {
+    if (response.req?.method === 'HEAD') {
       response.end();
       return;
     }
     let flowedAt = now();
     let waitingMax = WAITING_BYTES_MAX;
     let unsent = 0;
-    response.on('drain', () => {
-      flowedAt = now();
-    });
     const write = (text: string, sent?: () => void): void => {
       const waiting = response.writableLength + unsent * WRITE_COST_BYTES;
       if (waiting === 0) flowedAt = now();
@@ -55,6 +67,7 @@ export class Streams {
       unsent++;
       response.write(text, () => {
         unsent--;
+        if (unsent === 0) flowedAt = now();
         if (isHeld) hold(-bytes);
         sent?.();
       });
@@ -77,7 +90,7 @@ export class Streams {
    * @param isValid whether this reader's token still is
    * @param why the answer if it is not
    */
-  withdraw(response: ServerResponse, isValid: boolean, why: Answer): void {
+  withdraw(response: Streamed, isValid: boolean, why: Answer): void {
     const stream = this.#open.get(response);
     const { withdrawn } = stream ?? {};
     if (stream === undefined) {
@@ -98,7 +111,7 @@ export class Streams {
 }
 
 /** Ends an answer, whatever of it a slow reader has not taken. */
-function endNow(response: ServerResponse): void {
+function endNow(response: Streamed): void {
   response.end();
   // By then what the kernel has room for has left.
   setImmediate(() => {

@@ -2,7 +2,12 @@
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 
-import { FedSocket, ParserTurns } from '../../../src/admin/io/parser-turns.js';
+import {
+  type Direct,
+  type FedHost,
+  FedSocket,
+  ParserTurns,
+} from '../../../src/admin/io/parser-turns.js';
 import { Holdings } from '../../../src/core/holdings.js';
 import { Shortcut } from '../../../src/core/shortcut.js';
 
@@ -12,9 +17,23 @@ function connection(
   turns = new ParserTurns(),
   holdings = new Holdings(),
   repeating = new Shortcut(),
+  told: Partial<FedHost> = {},
 ): { raw: Socket; fed: FedSocket } {
   const raw = new Socket();
-  return { raw, fed: new FedSocket(raw, turns, holdings, 'a', () => undefined, repeating) };
+  const host: FedHost = {
+    silentMs: 5000,
+    direct: () => direct(() => 0),
+    serve: () => undefined,
+    silent: () => undefined,
+    gone: () => undefined,
+    overflow: () => undefined,
+    ...told,
+  };
+  return { raw, fed: new FedSocket(raw, turns, holdings, 'a', host, repeating) };
+}
+
+function direct(begin: Direct['begin'], keep: Direct['keep'] = () => undefined): Direct {
+  return { begin, keep, end: () => undefined };
 }
 
 /** What the parser gets at once, if what the socket reads comes in these pieces. */
@@ -53,7 +72,7 @@ describe('a connection that is not asked for more', () => {
   it.each([
     ['16 KiB', 1, 16_384],
     ['64 pieces, each a record of TLS,', 64, 1],
-  ])('reads no more of its socket when %s wait', (_what, pieces, bytes) => {
+  ])('reads no more of its socket when %s wait', async (_what, pieces, bytes) => {
     const { raw, fed } = connection();
     for (let left = pieces; left > 0; left--) {
       expect(raw.isPaused()).toBe(false);
@@ -61,6 +80,7 @@ describe('a connection that is not asked for more', () => {
     }
     expect(raw.isPaused()).toBe(true);
     fed.resume().read();
+    await new Promise(process.nextTick);
     expect(raw.isPaused()).toBe(false);
   });
 });
@@ -86,7 +106,51 @@ it('a connection that waits in the line reads no more than 16 KiB, which count, 
   expect([raw.isPaused(), holdings.bytes]).toEqual([false, alone]);
 });
 
-describe('a head that repeats the one before it', () => {
+describe('a connection that Node does not know', () => {
+  it('is served by Node from the first bytes on that are for Node, and until then begins requests without', () => {
+    const events: string[] = [];
+    const { raw, fed } = connection(undefined, undefined, undefined, {
+      direct: () =>
+        direct((bytes) => {
+          events.push(`begun? ${String(bytes)}`);
+          return bytes[0] === 0x64 ? 1 : 0;
+        }),
+      serve: (served) => {
+        events.push('served');
+        served.on('data', (slice: Buffer) => events.push(String(slice)));
+      },
+    });
+    raw.emit('data', Buffer.from(`dd${HEAD}`));
+    fed.directAnswered();
+    fed.directAnswered();
+    expect(events).toEqual([`begun? dd${HEAD}`, `begun? d${HEAD}`, `begun? ${HEAD}`, 'served']);
+    fed.read();
+    return new Promise(setImmediate).then(() => expect(events.slice(4)).toEqual([HEAD]));
+  });
+
+  it('tells its server when nothing has come for too long, but not while a request is answered', () => {
+    const silent: boolean[] = [];
+    const { raw, fed } = connection(undefined, undefined, undefined, {
+      direct: () => direct(({ length }) => length),
+      silent: (_fed, isNew) => silent.push(isNew),
+    });
+    raw.emit('timeout');
+    raw.emit('data', Buffer.from('d'));
+    raw.emit('timeout');
+    expect(silent).toEqual([true]);
+    fed.directAnswered();
+    raw.emit('timeout');
+    expect(silent).toEqual([true, false]);
+  });
+
+  it('tells its server that it is gone', () => {
+    let gone = 0;
+    connection(undefined, undefined, undefined, { gone: () => gone++ }).fed.destroy();
+    expect(gone).toBe(1);
+  });
+});
+
+describe('a request that is begun without Node', () => {
   const POST = 'POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n';
 
   /** A connection whose first request is answered. */
@@ -99,12 +163,22 @@ describe('a head that repeats the one before it', () => {
     readonly fed: FedSocket;
     readonly slices: string[];
     readonly begun: string[];
-    readonly bodies: Buffer[];
   } {
-    const { raw, fed } = connection(turns, new Holdings(), node.repeating);
     const slices: string[] = [];
     const begun: string[] = [];
-    const bodies: Buffer[] = [];
+    let isKept = false;
+    const begin = (bytes: Buffer): number => {
+      const end = POST.length + 2;
+      const text = bytes.toString('latin1', 0, end);
+      if (!isKept || !text.startsWith(POST) || text.length < end) return 0;
+      begun.push(text.slice(POST.length));
+      return end;
+    };
+    const keep = (): void => {
+      isKept = true;
+    };
+    const told = { direct: () => direct(begin, keep) };
+    const { raw, fed } = connection(turns, new Holdings(), node.repeating, told);
     const request = new IncomingMessage(raw);
     request.headers = { 'content-length': '2', ...headers };
     request.headersDistinct = { 'content-length': ['2'] };
@@ -113,14 +187,7 @@ describe('a head that repeats the one before it', () => {
     fed.once('data', () => {
       // As Node does.
       Reflect.set(fed, '_httpMessage', 'shown' in node ? node.shown : response);
-      fed.enter(request, response, () => {
-        const mayDiffer = (): boolean => false;
-        fed.repeat(mayDiffer, (head) => ({
-          head,
-          begin: (body) => bodies.push(body) > 0 && begun.push(String(body)) > 0,
-          end: () => undefined,
-        }));
-      });
+      fed.enter(request, response, () => fed.repeat({} as never));
     });
     fed.on('data', (slice: Buffer) => slices.push(String(slice)));
     fed.read();
@@ -128,7 +195,7 @@ describe('a head that repeats the one before it', () => {
     Reflect.set(fed, '_httpMessage', null);
     response.emit('close');
     slices.length = 0;
-    return { raw, fed, slices, begun, bodies };
+    return { raw, fed, slices, begun };
   }
 
   it('is not given to the parser, nor is what comes while it is answered', () => {
@@ -136,9 +203,9 @@ describe('a head that repeats the one before it', () => {
     raw.emit('data', Buffer.from(`${POST}ab`));
     raw.emit('data', Buffer.from(`${POST}cd${HEAD}`));
     expect([begun, slices]).toEqual([['ab'], []]);
-    fed.repeatAnswered();
+    fed.directAnswered();
     expect([begun, slices]).toEqual([['ab', 'cd'], []]);
-    fed.repeatAnswered();
+    fed.directAnswered();
     expect(slices).toEqual([HEAD]);
   });
 
@@ -163,17 +230,8 @@ describe('a head that repeats the one before it', () => {
     raw.emit('data', Buffer.from(`${POST}ab${POST}cd`));
     raw.emit('end');
     await new Promise(setImmediate);
-    fed.repeatAnswered();
+    fed.directAnswered();
     expect(begun).toEqual(['ab']);
-  });
-
-  it('does not keep what was read behind its body', () => {
-    const { raw, bodies } = repeatable();
-    raw.emit('data', Buffer.from(`${POST}ab${HEAD.repeat(1000)}`));
-    expect([String(bodies[0]), (bodies[0]?.buffer.byteLength ?? 0) <= 16_384]).toEqual([
-      'ab',
-      true,
-    ]);
   });
 
   it('is given to the parser if its body comes later', () => {
@@ -203,7 +261,7 @@ describe('a head that repeats the one before it', () => {
     raw.emit('data', Buffer.from(`${POST}ab`));
     raw.emit('timeout');
     expect(timeouts).toBe(0);
-    fed.repeatAnswered();
+    fed.directAnswered();
     raw.emit('timeout');
     expect(timeouts).toBe(1);
   });
