@@ -105,6 +105,15 @@ function answers(raw: RawHttp): string[] {
     .map((each) => each.replace(/Date: .*\r\n/, 'Date: now\r\n'));
 }
 
+/** The header fields of an answer. */
+function fields(answer = ''): [string, string][] {
+  const [head = ''] = answer.split('\r\n\r\n');
+  return head.split('\r\n').map((line) => {
+    const [name = '', value = ''] = line.split(/: (.*)/);
+    return [name.toLowerCase(), value];
+  });
+}
+
 /** Sends one that waits. @returns what answers it, with what was given to it */
 async function waiting(raw: RawHttp): Promise<(body: string) => void> {
   await exchange(raw, 'first');
@@ -128,8 +137,12 @@ describe('a request with the head of the one before it', () => {
     await exchange(raw, 'a longer one');
     await exchange(raw, 'x'.repeat(10_000));
     expect([apart, repeated.slice(0, 2)]).toEqual([['one'], ['two', 'a longer one']]);
-    const [first, second] = answers(raw);
+    // A tab is for the parser of Node.
+    await exchange(raw, 'six', 'X:\ty\r\n');
+    const all = answers(raw);
+    const [first, second] = all;
     expect(second).toBe(first?.replace('<one>', '<two>'));
+    expect(Object.fromEntries(fields(all[4]))).toEqual(Object.fromEntries(fields(first)));
     expect(left).toBe(3);
   });
 
@@ -360,4 +373,56 @@ it('an error that is a bug is answered 500', async () => {
   raw.socket.write(request('two'));
   await raw.until('ERR_HTTP_INTERNAL');
   expect(failures.splice(0)).toEqual([new Error('a bug')]);
+});
+
+describe('a connection of which Node does not know', () => {
+  /** It, and its socket in the server. */
+  async function known(): Promise<{ readonly raw: RawHttp; readonly accepted: Socket }> {
+    const accepted: Socket[] = [];
+    const take = (message: unknown): void => {
+      accepted.push((message as { readonly socket: Socket }).socket);
+    };
+    subscribe('net.server.socket', take);
+    const raw = open();
+    await until(() => accepted.length > 0, 'it is accepted');
+    unsubscribe('net.server.socket', take);
+    const [first] = accepted;
+    if (first === undefined) throw new Error('none');
+    await until(() => first.listenerCount('timeout') > 0, 'it is served');
+    return { raw, accepted: first };
+  }
+
+  it('is told that nothing came in time', async () => {
+    const { raw, accepted } = await known();
+    expect(accepted.timeout).toBe(5000);
+    accepted.emit('timeout');
+    expect(await raw.rest()).toMatch(/^HTTP\/1\.1 408 [^]*ERR_HTTP_TIMEOUT/);
+  });
+
+  it('is closed without a word if its next request does not come in time', async () => {
+    const { raw, accepted } = await known();
+    await exchange(raw, 'one');
+    expect(accepted.timeout).toBe(76_000);
+    accepted.emit('timeout');
+    expect(await raw.rest()).toMatch(/<one>$/);
+  });
+
+  it('ends with its server', async () => {
+    const { raw } = await known();
+    await exchange(raw, 'one');
+    const silent = await known();
+    await Promise.all([server.close(), raw.closed, silent.raw.closed]);
+    expect(holdings.bytes).toBe(0);
+  });
+
+  it('is served by Node from the first request on that is for Node, and then again without', async () => {
+    const { raw } = await known();
+    const parsed = 'X:\ty\r\n';
+    await exchange(raw, 'one');
+    await exchange(raw, 'two', parsed);
+    await exchange(raw, 'three', parsed);
+    await exchange(raw, 'four');
+    await exchange(raw, 'five', parsed);
+    expect([apart, repeated]).toEqual([['one', 'two', 'four', 'five'], ['three']]);
+  });
 });

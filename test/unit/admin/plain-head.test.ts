@@ -58,11 +58,12 @@ async function byNode(bytes: Buffer): Promise<(ByNode | string)[]> {
   const socket = new Duplex({ read: () => undefined, write: (_chunk, _coding, done) => done() });
   socket.on('error', () => undefined);
   server.emit('connection', Object.assign(socket, { setTimeout: () => socket }));
+  const closed = new Promise((resolve) => socket.once('close', resolve));
   socket.push(bytes);
   await new Promise(setImmediate);
   await new Promise(setImmediate);
   socket.push(null);
-  await new Promise((resolve) => socket.once('close', resolve));
+  await closed;
   await Promise.all(waits);
   return read;
 }
