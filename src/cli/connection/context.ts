@@ -10,8 +10,7 @@ import type { Command } from 'commander';
 
 import { codeOf } from '../../core/errors.js';
 import { namesNode, NODE_URL } from './endpoints.js';
-import { usage } from '../common/options.js';
-import type { BrokerOptions } from './options.js';
+import { type ConfigOptions, usage } from '../common/options.js';
 
 const VARIABLE = 'MAJORDOMO_CONTEXT';
 const OWNER_ONLY = 0o600;
@@ -92,8 +91,11 @@ export function contextNamed({ contexts }: Contexts, name: string): Context {
   throw usage(`there is no context '${name}'; known: ${names}`);
 }
 
-interface Given extends BrokerOptions {
+interface Given extends ConfigOptions {
   readonly context?: string;
+  readonly endpoint?: readonly string[];
+  readonly admin?: string;
+  readonly token?: string;
 }
 
 /**
@@ -119,7 +121,7 @@ export function applyContext(command: Command): void {
   if (name === null) return;
   const { url, ...others } = contextNamed(known, name);
   process.env[NODE_URL] = url;
-  // These three are for the broker that the environment names, or for none.
+  // They are for the broker that the environment names, or for none.
   delete process.env['MAJORDOMO_ENDPOINT'];
   delete process.env['MAJORDOMO_TOKEN'];
   delete process.env['MAJORDOMO_TOKEN_FILE'];

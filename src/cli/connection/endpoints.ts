@@ -4,7 +4,6 @@ import type { MajordomoError } from '../../core/errors.js';
 import { hasLogin, shownUrl } from '../../core/web-address.js';
 import { isAdminUrl, parseAdminAddress } from './admin-address.js';
 import { type ConfigOptions, usage } from '../common/options.js';
-import type { BrokerOptions } from './options.js';
 
 interface NodeUrl {
   /** `tcp://…`, `ipc://…` */
@@ -65,7 +64,9 @@ export function namesNode({ config, set }: ConfigOptions): boolean {
  * The endpoints given by options or environment; `null`: none.
  * @throws ERR_USAGE if one cannot be dialled, or `MAJORDOMO_URL` is not an address
  */
-export function checkEndpoints({ endpoint: given }: BrokerOptions): readonly string[] | null {
+export function checkEndpoints({
+  endpoint: given,
+}: Readonly<{ endpoint?: readonly string[] }>): readonly string[] | null {
   if (given !== undefined) return checked(given.flatMap(listOf), '--endpoint');
   const listed = listOf(process.env['MAJORDOMO_ENDPOINT'] ?? '');
   if (listed.length > 0) return checked(listed, 'MAJORDOMO_ENDPOINT');
