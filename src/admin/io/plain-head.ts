@@ -12,7 +12,7 @@ const HEAD_END = '\r\n\r\n';
 const LINE_END = '\r\n';
 /** The path of RFC 3986, with a query: Node takes more. */
 const FIRST_LINE = /^(GET|POST|DELETE) (\/[\w.~!$&'()*+,;=:@/?%-]*) HTTP\/1\.1\r\n/;
-const FIELD = /([\w-]+): *([!-~](?:[ -~]*[!-~])?)\r\n/y;
+const FIELD = /(?<=\n)([\w-]+): *([!-~](?:[ -~]*[!-~])?)\r\n/y;
 /** A longer body has hardly arrived with its head. */
 const LENGTH = /^\d{1,5}$/;
 const KEPT = /^keep-alive$/i;
