@@ -91,7 +91,7 @@ describeWithPostgres('a database that a broker cannot use', () => {
     {
       what: 'is away',
       // A connection may hear of it before another is refused.
-      told: /connection refused|ECONNRESET/,
+      told: /connection refused|ECONNRESET|is shutting down/,
       begins: () => server.stop('immediate'),
       ends: () => server.start(),
     },

@@ -4,6 +4,7 @@ import { TOKEN_GONE, wrongToken } from '../http/guard.js';
 import type { HeaderValues, Incoming } from '../http/route.js';
 import { readBytes, tooLarge } from './body.js';
 import type { DirectRequest } from './direct.js';
+import { valuesOf } from './header-values.js';
 
 /** Where a request came from; `null`: a local socket. */
 export function addressOf({ socket }: IncomingMessage): string | null {
@@ -24,7 +25,7 @@ export function incomingOf(
 ): Incoming {
   return {
     address: addressOf(request),
-    headers: request.headersDistinct,
+    headers: valuesOf(request),
     bytes: async (bytesMax, keep, placeFor) => {
       const kept = (more: number): boolean => {
         if (response.headersSent) return false;

@@ -22,6 +22,7 @@ import type { Holdings, MemoryAccount } from '../../core/holdings.js';
 import { kindOf, type Shortcut, shortcuts } from '../../core/shortcut.js';
 import { TurnQueue, type Waiting } from '../../core/turn-queue.js';
 import type { HeaderValues } from '../http/route.js';
+import { valuesOf } from './header-values.js';
 import type { Repeatable } from './repeated-head.js';
 
 /** Budget of a turn for data that just arrived, and once more for the line. */
@@ -354,7 +355,10 @@ export class FedSocket extends Duplex implements Waiting {
   repeat(known: Repeatable): void {
     if (this.#head.length === 0) return;
     this.#isShown = this.#isResponseShown();
-    if (this.#isShown) this.direct.keep(known, this.#head, this.#current?.headersDistinct ?? {});
+    const current = this.#current;
+    if (this.#isShown) {
+      this.direct.keep(known, this.#head, current === null ? {} : valuesOf(current));
+    }
   }
 
   /** Whether Node shows here the response to the current request, and so looks here as well. */

@@ -24,6 +24,7 @@ import { discardBody, hasBody, linger, readBody } from './body.js';
 import { ConnectionSlots } from './connection-slots.js';
 import { type DirectHost, DirectRequest, DirectRequests } from './direct.js';
 import { type FedHost, FedSocket, ParserTurns } from './parser-turns.js';
+import { valuesOf } from './header-values.js';
 import { addressOf, directIncoming, incomingOf } from './incoming.js';
 import type { PlainHead } from './plain-head.js';
 import { writeFailure } from './raw-answer.js';
@@ -197,7 +198,7 @@ export class Shell implements Answering {
     const { host, authorization } = headers;
     const head = {
       ...{ method, target, httpVersion, host, authorization, address: addressOf(request) },
-      values: (header: string) => request.headersDistinct[header] ?? [],
+      values: (header: string) => valuesOf(request)[header] ?? [],
     };
     const reception = this.#turns.timed(() => this.#front.receive(head));
     if (reception.kind === 'refused') {

@@ -5,6 +5,7 @@ import { Duplex } from 'node:stream';
 import fc from 'fast-check';
 
 import { ambiguityOf } from '../../../src/admin/io/ambiguity.js';
+import { valuesOf } from '../../../src/admin/io/header-values.js';
 import { type PlainHead, plainHeadIn } from '../../../src/admin/io/plain-head.js';
 
 const FIRST =
@@ -32,7 +33,8 @@ async function byNode(bytes: Buffer): Promise<(ByNode | string)[]> {
   server.maxHeadersCount = 0;
   const waits: Promise<unknown>[] = [];
   const taken = (request: IncomingMessage, isKept: boolean): void => {
-    const { method, url: target, headersDistinct } = request;
+    const { method, url: target } = request;
+    const headers = { ...valuesOf(request) };
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     const ended = new Promise((resolve) => request.once('close', resolve).once('end', resolve));
@@ -40,7 +42,7 @@ async function byNode(bytes: Buffer): Promise<(ByNode | string)[]> {
       ended.then(() => {
         const body = Buffer.concat(chunks).toString('latin1');
         const ambiguity = ambiguityOf(request);
-        read.push({ method, target, headers: { ...headersDistinct }, body, isKept, ambiguity });
+        read.push({ method, target, headers, body, isKept, ambiguity });
       }),
     );
   };

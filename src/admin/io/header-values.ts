@@ -1,0 +1,16 @@
+import type { IncomingMessage } from 'node:http';
+
+import type { HeaderValues } from '../http/route.js';
+
+/**
+ * The values of each header field, by its name in lower case: those of Node's `headersDistinct`, which the oldest
+ * supported Node cannot make of every request.
+ */
+export function valuesOf({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>): HeaderValues {
+  const values = Object.create(null) as Record<string, string[]>;
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    const name = (rawHeaders[at] ?? '').toLowerCase();
+    (values[name] ??= []).push(rawHeaders[at + 1] ?? '');
+  }
+  return values;
+}
