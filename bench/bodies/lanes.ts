@@ -41,7 +41,8 @@ export const PROXY = '`zmq_proxy`';
 export const OURS = 'Majordomo';
 const SETS: readonly string[] = [
   'limits.messageBytes=64MiB',
-  'limits.outputBytes=256MiB',
+  // A client with 100 outstanding may be sent the replies faster than it reads them.
+  'limits.outputBytes=2GiB',
   'limits.queuedBytes=2GiB',
   'limits.memoryBytes=4GiB',
 ];
