@@ -571,7 +571,7 @@ class ClientCore:
         self._pump(now)
 
     def _close(self, line: Line, now: float) -> None:
-        del self._lines[line]
+        self._lines.pop(line, None)
         line.cancels.end()
         line.link.close()
         for call in list(line.out.values()):
