@@ -15,7 +15,7 @@ import { countedBytes, noRoomFor } from './unread.js';
 
 /** The longest request that is read here. */
 const REQUEST_BYTES_MAX = 16_384;
-/** Of heads that no other has repeated, so many are kept in a row, and after that one in so many. */
+/** So many heads that no other repeats are kept in a row, and after that every sixteenth: keeping one takes time. */
 const TRIES = 4;
 const TRIES_APART = 16;
 /** What a client has more time than it is told, as after a response of Node. */
@@ -35,7 +35,7 @@ export interface DirectHost {
     head: PlainHead,
     body: Buffer,
   ) => Promise<Answer | Stream> | null;
-  /** Its answer is a stream. */
+  /** The answer of the request is a stream. */
   readonly streams: (request: DirectRequest, stream: Stream) => void;
   /** @returns false: the request has to be judged anew */
   readonly repeats: (request: DirectRequest, known: Repeatable) => boolean;
@@ -136,7 +136,7 @@ export class DirectRequest implements Connected, Streamed {
   readonly fed: FedSocket;
   readonly #host: DirectHost;
   #isWaiting = true;
-  /** Its answer has been sent, or its client has gone. */
+  /** The answer has been sent, or the client has gone. */
   #hasLeft = false;
   /** The answer waits to be read. */
   #isSlow = false;
@@ -145,7 +145,7 @@ export class DirectRequest implements Connected, Streamed {
   #held = 0;
   #sentAll: (() => void) | null = null;
   #closed: (() => void) | null = null;
-  /** Its answer is a stream. */
+  /** The answer is a stream. */
   headersSent = false;
   /** All of that was written. */
   writableEnded = false;

@@ -14,3 +14,12 @@ export function valuesOf({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>): H
   }
   return values;
 }
+
+/**
+ * Makes a function that reads the values of a request's headers at its first call. (Not within the function that answers:
+ * whoever keeps a closure of that keeps all its variables, and so the answer.)
+ */
+export function valuesOnce(request: IncomingMessage): () => HeaderValues {
+  let values: HeaderValues | null = null;
+  return () => (values ??= valuesOf(request));
+}

@@ -4,7 +4,6 @@ import { TOKEN_GONE, wrongToken } from '../http/guard.js';
 import type { HeaderValues, Incoming } from '../http/route.js';
 import { readBytes, tooLarge } from './body.js';
 import type { DirectRequest } from './direct.js';
-import { valuesOf } from './header-values.js';
 
 /** Where a request came from; `null`: a local socket. */
 export function addressOf({ socket }: IncomingMessage): string | null {
@@ -12,6 +11,7 @@ export function addressOf({ socket }: IncomingMessage): string | null {
 }
 
 /**
+ * @param headersOf reads the values of its headers, at the first call
  * @param goOn sends 100 Continue to a client that waits for it
  * @param repeats see `Incoming.repeats`
  * @param copied see `readBytes`
@@ -19,13 +19,16 @@ export function addressOf({ socket }: IncomingMessage): string | null {
 export function incomingOf(
   request: IncomingMessage,
   response: ServerResponse,
+  headersOf: () => HeaderValues,
   goOn: () => void,
   repeats: Incoming['repeats'],
   copied: (bytes: number) => void,
 ): Incoming {
   return {
     address: addressOf(request),
-    headers: valuesOf(request),
+    get headers() {
+      return headersOf();
+    },
     bytes: async (bytesMax, keep, placeFor) => {
       const kept = (more: number): boolean => {
         if (response.headersSent) return false;

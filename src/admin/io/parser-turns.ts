@@ -22,7 +22,6 @@ import type { Holdings, MemoryAccount } from '../../core/holdings.js';
 import { kindOf, type Shortcut, shortcuts } from '../../core/shortcut.js';
 import { TurnQueue, type Waiting } from '../../core/turn-queue.js';
 import type { HeaderValues } from '../http/route.js';
-import { valuesOf } from './header-values.js';
 import type { Repeatable } from './repeated-head.js';
 
 /** Budget of a turn for data that just arrived, and once more for the line. */
@@ -66,7 +65,7 @@ export interface FedHost {
    * @param isNew no request of it was answered
    */
   silent(fed: FedSocket, isNew: boolean): void;
-  /** It has ended without Node. */
+  /** The connection has ended without Node. */
   gone(fed: FedSocket): void;
   /** More waits here than its identity may hold. */
   overflow(fed: FedSocket): void;
@@ -193,7 +192,7 @@ export class FedSocket extends Duplex implements Waiting {
   #isDirect = false;
   /** Node does not know this connection. */
   #isOwn = true;
-  /** One of its requests was answered directly. */
+  /** A request of this connection was answered directly. */
   #hasAnswered = false;
   /** Node shows here the response that is being written. */
   #isShown = false;
@@ -350,15 +349,13 @@ export class FedSocket extends Duplex implements Waiting {
   }
 
   /**
-   * Further requests of this connection may begin without Node, as the current one, which Node has read, has begun.
+   * Lets further requests of this connection begin without Node, as the current one, which Node has read, has begun.
+   * @param found what was read in its head
    */
-  repeat(known: Repeatable): void {
+  repeat(known: Repeatable, found: HeaderValues): void {
     if (this.#head.length === 0) return;
     this.#isShown = this.#isResponseShown();
-    const current = this.#current;
-    if (this.#isShown) {
-      this.direct.keep(known, this.#head, current === null ? {} : valuesOf(current));
-    }
+    if (this.#isShown) this.direct.keep(known, this.#head, found);
   }
 
   /** Whether Node shows here the response to the current request, and so looks here as well. */
@@ -377,7 +374,7 @@ export class FedSocket extends Duplex implements Waiting {
   }
 
   /**
-   * It waits for its next request for so long.
+   * The connection waits for its next request for so long.
    * @param isAnew it had another time meanwhile
    */
   idles(ms: number, isAnew: boolean): void {

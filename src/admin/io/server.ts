@@ -15,7 +15,13 @@ import { type Answer, COMMON_HEADERS, failure, type Stream } from '../http/answe
 import { httpCodeOf, httpError } from '../http/errors.js';
 import { type Admitted, Front, refusal } from '../http/front.js';
 import { type Guard, type ValidSecret, TOKEN_GONE, wrongToken } from '../http/guard.js';
-import { actorName, type HttpRequest, type Incoming, type Route } from '../http/route.js';
+import {
+  actorName,
+  type HeaderValues,
+  type HttpRequest,
+  type Incoming,
+  type Route,
+} from '../http/route.js';
 import { Router } from '../http/router.js';
 import { shownUuid, uuidBytes } from '../http/uuids.js';
 import { ambiguityOf } from './ambiguity.js';
@@ -24,7 +30,7 @@ import { discardBody, hasBody, linger, readBody } from './body.js';
 import { ConnectionSlots } from './connection-slots.js';
 import { type DirectHost, DirectRequest, DirectRequests } from './direct.js';
 import { type FedHost, FedSocket, ParserTurns } from './parser-turns.js';
-import { valuesOf } from './header-values.js';
+import { valuesOnce } from './header-values.js';
 import { addressOf, directIncoming, incomingOf } from './incoming.js';
 import type { PlainHead } from './plain-head.js';
 import { writeFailure } from './raw-answer.js';
@@ -196,9 +202,10 @@ export class Shell implements Answering {
       return;
     }
     const { host, authorization } = headers;
+    const headersOf = valuesOnce(request);
     const head = {
       ...{ method, target, httpVersion, host, authorization, address: addressOf(request) },
-      values: (header: string) => valuesOf(request)[header] ?? [],
+      values: (header: string) => headersOf()[header] ?? [],
     };
     const reception = this.#turns.timed(() => this.#front.receive(head));
     if (reception.kind === 'refused') {
@@ -217,7 +224,7 @@ export class Shell implements Answering {
     const mayChange = how !== 'GET' && access === 'changer';
     // Whoever changes something learns what became of it.
     if (secret !== null && !mayChange) this.#ofSecrets.set(response, secret);
-    const answer = await this.#handle(admitted, request, response);
+    const answer = await this.#handle(admitted, request, response, headersOf);
     if (response.headersSent) return;
     request.socket.setTimeout(this.#server.timeout);
     if (mayChange && !('changesNothing' in answer)) this.#tell(admitted, request, answer);
@@ -354,6 +361,7 @@ export class Shell implements Answering {
     { route, parts, query, caller, actor, secret }: Admitted,
     request: IncomingMessage,
     response: ServerResponse,
+    headersOf: () => HeaderValues,
   ): Promise<Answer | Stream> {
     const goOn = (): void => response.writeContinue();
     const fed = fedOf(request);
@@ -361,9 +369,11 @@ export class Shell implements Answering {
       if (secret === null || !response.shouldKeepAlive || request.httpVersion !== '1.1') return;
       // Each such request waits for `100 Continue`.
       if (request.headers.expect !== undefined) return;
-      fed.repeat({ secret, admission: this.#admission, begin, mayDiffer });
+      fed.repeat({ secret, admission: this.#admission, begin, mayDiffer }, headersOf());
     };
-    const incoming = incomingOf(request, response, goOn, repeats, (bytes) => fed.copied(bytes));
+    const incoming = incomingOf(request, response, headersOf, goOn, repeats, (bytes) =>
+      fed.copied(bytes),
+    );
     const given = { parts, query, caller, ...actor, incoming };
     const handled = (body: HttpRequest['body']): ReturnType<Route['handle']> =>
       this.#turns.timed(() => route.handle({ ...given, body }));

@@ -187,7 +187,7 @@ describe('a request that is begun without Node', () => {
     fed.once('data', () => {
       // As Node does.
       Reflect.set(fed, '_httpMessage', 'shown' in node ? node.shown : response);
-      fed.enter(request, response, () => fed.repeat({} as never));
+      fed.enter(request, response, () => fed.repeat({} as never, {}));
     });
     fed.on('data', (slice: Buffer) => slices.push(String(slice)));
     fed.read();
