@@ -5,7 +5,7 @@ import { Duplex } from 'node:stream';
 import fc from 'fast-check';
 
 import { ambiguityOf } from '../../../src/admin/io/ambiguity.js';
-import { valuesOf } from '../../../src/admin/io/header-values.js';
+import { valuesOnce } from '../../../src/admin/io/header-values.js';
 import { type PlainHead, plainHeadIn } from '../../../src/admin/io/plain-head.js';
 
 const FIRST =
@@ -34,7 +34,7 @@ async function byNode(bytes: Buffer): Promise<(ByNode | string)[]> {
   const waits: Promise<unknown>[] = [];
   const taken = (request: IncomingMessage, isKept: boolean): void => {
     const { method, url: target } = request;
-    const headers = { ...valuesOf(request) };
+    const headers = { ...valuesOnce(request)() };
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     const ended = new Promise((resolve) => request.once('close', resolve).once('end', resolve));
