@@ -3,7 +3,7 @@
  * outstanding, alternately without and with a group that has tens of thousands waiting. Prints how long the others wait.
  *
  *     npm run bench:groups                      # two minutes
- *     npm run bench:groups -- --store postgresql://majordomo@db/majordomo
+ *     npm run bench:groups -- --postgres        # durable ones in a PostgreSQL of its own
  *     npm run bench:groups -- --rounds 1 --groups 100 --flood 5000 --seconds 2
  */
 import { performance } from 'node:perf_hooks';
@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
 import { Client } from '../src/sdk/client.js';
 import { Worker } from '../src/sdk/worker.js';
 import { type Daemon, removeDaemons, startDaemon } from '../test/support/daemon.js';
+import { Cluster } from '../test/support/postgres-cluster.js';
 import { machineFacts } from './machine-facts.js';
 import { countOthers, othersText } from './others.js';
 
@@ -28,7 +29,7 @@ const { values } = parseArgs({
     groups: { type: 'string', default: '1000' },
     flood: { type: 'string', default: '50000' },
     seconds: { type: 'string', default: '6' },
-    store: { type: 'string' },
+    postgres: { type: 'boolean', default: false },
   },
 });
 const [rounds = NaN, groups = NaN, flood = NaN, seconds = NaN] = [
@@ -81,7 +82,7 @@ async function pour(client: Client, kind: Kind): Promise<void> {
 async function measure(kind: Kind, isFlooded: boolean): Promise<number> {
   const sets = [
     `limits.queuedRequestsPerService=${2 * flood}`,
-    ...(values.store === undefined ? [] : [`titanic.store=${values.store}`]),
+    ...(server === null ? [] : [`titanic.store=${server.url(await server.database())}`]),
   ];
   const daemon = await startDaemon({ sets });
   const options = { endpoints: daemon.endpoint, timeoutMs: Infinity, maxOutstanding: 2 * flood };
@@ -123,9 +124,11 @@ async function compare(kind: Kind): Promise<void> {
   say(`${kind}: ratio ${median.toFixed(2)} (at most ${BOUND})${median > BOUND ? '  MISSED' : ''}`);
 }
 
+const server = values.postgres ? await Cluster.make() : null;
 const othersUntilNow = countOthers();
 for (const fact of machineFacts()) say(fact);
 say(`${WORKERS} workers, ${groups} groups, one of which has ${flood} requests waiting`);
-await compare('plain');
+if (server === null) await compare('plain');
 await compare('durable');
+await server?.remove();
 say(othersText(othersUntilNow()));

@@ -122,6 +122,7 @@ const embedded: DeliveryPort = {
   room: () => Math.max(0, capacity - out.length),
   window: () => Infinity,
   groupRule: () => null,
+  fullGroups: () => [],
   mayPrepare: () => true,
   whyHeld: () => null,
   served: () => [],

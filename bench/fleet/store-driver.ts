@@ -6,18 +6,19 @@ import { join } from 'node:path';
 import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import { openPostgresStore } from '../../src/extensions/postgres/postgres-store.js';
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.js';
-import type {
-  Change,
-  ChangeResult,
-  ClaimedRequest,
-  ClaimStore,
-  Completion,
-  Hint,
-  Recovered,
-  RequestUuid,
-  Store,
-  StoredContent,
-  StoreFailure,
+import {
+  type Change,
+  type ChangeResult,
+  type ClaimedRequest,
+  type ClaimStore,
+  type Completion,
+  type Hint,
+  NO_TURNS,
+  type Recovered,
+  type RequestUuid,
+  type Store,
+  type StoredContent,
+  type StoreFailure,
 } from '../../src/store/store.js';
 
 function ignored(): void {}
@@ -97,7 +98,8 @@ export class StoreDriver {
   }
 
   async claim(service: Buffer, most: number): Promise<readonly ClaimedRequest[]> {
-    const order = { wanted: [{ service, isSchedules: false, most }], released: [], known: null };
+    const wanted = [{ service, isSchedules: false, most, turns: NO_TURNS }];
+    const order = { wanted, released: [], known: null };
     return await outcomeOf<readonly ClaimedRequest[]>((completion) => {
       this.#shared.claim(order, completion);
     });

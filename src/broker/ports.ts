@@ -283,6 +283,8 @@ export interface DeliveryPort {
    * that may have changed.
    */
   mayPrepare(service: Buffer, group: Buffer, prepared: number): boolean;
+  /** Some groups of a service of which nothing may start now; `groupRoomAt` follows for each as for `mayPrepare`. */
+  fullGroups(service: Buffer, most: number): Buffer[];
   /** The names of all services that have workers here. */
   served(): readonly Buffer[];
   /** The workers of a service, here and at other brokers. */

@@ -514,7 +514,22 @@ export interface ClaimedRequest {
   readonly claim: number;
   /** `null`: it is large, and is to be loaded when it is sent. */
   readonly content: StoredContent | null;
+  /** Requests of its service have groups: see `ClaimedTurns`. */
+  readonly isTurn: boolean;
 }
+
+/** Which requests are claimed of a service that has requests of groups (D118): of each group in turn. */
+export interface ClaimedTurns {
+  /** What the requests of the group have of their own whose turn was the last one; empty: those without a group. */
+  readonly after: Buffer;
+  /** How many of each group; 0: any number. */
+  readonly each: number;
+  /** The groups of which none is claimed, by what their requests have of their own. */
+  readonly held: readonly Buffer[];
+}
+
+/** Of a service that, as far as is known, has no groups. */
+export const NO_TURNS: ClaimedTurns = { after: Buffer.alloc(0), each: 0, held: [] };
 
 /** How many requests of a service are wanted. */
 export interface Wanted {
@@ -522,6 +537,7 @@ export interface Wanted {
   /** Schedules that are due; otherwise requests and webhooks. */
   readonly isSchedules: boolean;
   readonly most: number;
+  readonly turns: ClaimedTurns;
 }
 
 /** The claim of the broker that accepts a request and claims it at once. */
@@ -554,8 +570,8 @@ export interface Hint {
  */
 export interface ClaimStore extends Store {
   /**
-   * Gives claims back, then claims requests that no broker has, in the order of their dispatch. One call at
-   * a time. After a failure, requests may be claimed that were never reported.
+   * Gives claims back, then claims requests that no broker has, in the order of their dispatch; of a service that has
+   * groups, perhaps only those of the highest priority. One call at a time. After a failure, requests may be claimed that were never reported.
    */
   claim(order: ClaimOrder, completion: Completion<readonly ClaimedRequest[]>): void;
   /** Like `list`, of the schedules and the pauses. */

@@ -7,15 +7,17 @@ import { Client } from 'pg';
 import { assert, present } from '../../src/core/assert.js';
 import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import { openPostgresStore } from '../../src/extensions/postgres/postgres-store.js';
+import { ownOfGroup } from '../../src/store/own-fields.js';
 import { packHint } from '../../src/store/hint-codec.js';
-import type {
-  Change,
-  ChangeResult,
-  ClaimedRequest,
-  ClaimOrder,
-  ClaimStore,
-  Hint,
-  StoreFailure,
+import {
+  type Change,
+  type ChangeResult,
+  type ClaimedRequest,
+  type ClaimOrder,
+  type ClaimStore,
+  type Hint,
+  NO_TURNS,
+  type StoreFailure,
 } from '../../src/store/store.js';
 import { dueWebhook } from '../../src/titanic/machine/webhooks.js';
 import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
@@ -32,11 +34,21 @@ import {
 } from '../support/store-changes.js';
 import { until } from '../support/until.js';
 
+const ECHO = Buffer.from('echo');
 /** Longer than a busy machine stalls. */
 const LEASE_MS = 5000;
 
 function thrown({ message }: StoreFailure): never {
   throw new Error(message);
+}
+
+/** Which of the tests' requests these are. */
+function namesOf(claimed: readonly ClaimedRequest[]): string[] {
+  const known = Array.from({ length: 100 }, (_, n) => uuidOf(n));
+  return claimed.map(({ request }) => {
+    const n = known.findIndex((uuid) => uuid.equals(request.uuid));
+    return n < 0 ? '?' : String(n);
+  });
 }
 
 /** The store of one broker. */
@@ -104,18 +116,19 @@ class Broker {
   }
 
   /** Which of the tests' requests it got, with their claims: `3 (claim 2)`. */
-  async claims(most: number, order: Partial<ClaimOrder> = {}): Promise<string[]> {
-    return (await this.claim(most, order)).map(({ request, claim }) => {
-      const n = Array.from({ length: 100 }, (_, at) => at).find((at) =>
-        uuidOf(at).equals(request.uuid),
-      );
-      return `${n ?? '?'} (claim ${claim})`;
-    });
+  async claims(most: number, order: Partial<ClaimOrder> = {}, turns = NO_TURNS): Promise<string[]> {
+    const claimed = await this.claim(most, order, turns);
+    const names = namesOf(claimed);
+    return claimed.map(({ claim }, at) => `${names[at] ?? ''} (claim ${claim})`);
   }
 
-  async claim(most: number, order: Partial<ClaimOrder> = {}): Promise<readonly ClaimedRequest[]> {
+  async claim(
+    most: number,
+    order: Partial<ClaimOrder> = {},
+    turns = NO_TURNS,
+  ): Promise<readonly ClaimedRequest[]> {
     return await new Promise((done) => {
-      const wanted = most === 0 ? [] : [{ service: Buffer.from('echo'), isSchedules: false, most }];
+      const wanted = most === 0 ? [] : [{ service: ECHO, isSchedules: false, most, turns }];
       const whole = { wanted, released: [], known: null, ...order };
       this.store.claim(whole, { done, failed: thrown });
     });
@@ -159,6 +172,73 @@ describeWithPostgres('claims in a database', () => {
     const [both, rest] = await Promise.all([one.claims(9), other.claims(9)]);
     expect([...both, ...rest].sort()).toEqual(['2 (claim 2)', '4 (claim 2)']);
     expect(await one.claims(9)).toEqual([]);
+  });
+
+  it('come from each group in turn, those without a group being one', async () => {
+    const of = (n: number, group: string | null, priority = 0): ChangeOf<'accept'> =>
+      stored(n, { own: ownOfGroup(group), priority });
+    await one.commit(of(1, 'a'), of(2, 'a'), of(3, 'a'), of(4, null), of(5, null), of(6, 'b'));
+    const taken = await one.claim(2);
+    expect(taken.map(({ isTurn }) => isTurn)).toEqual([true, true]);
+    expect(namesOf(taken)).toEqual(['1', '6']);
+    // Those behind the last group come first.
+    const after = present(taken.at(-1), 'the last one').request.own;
+    expect(await other.claims(2, {}, { ...NO_TURNS, after })).toEqual([
+      '4 (claim 2)',
+      '2 (claim 2)',
+    ]);
+    expect(await one.claims(9, {}, { ...NO_TURNS, after })).toEqual(['5 (claim 2)', '3 (claim 2)']);
+    expect(await one.claims(9)).toEqual([]);
+  });
+
+  it('are not to be had of groups that are named, nor more of each group than are wanted', async () => {
+    const of = (n: number, group: string, priority = 0): ChangeOf<'accept'> =>
+      stored(n, { own: ownOfGroup(group), priority });
+    await one.commit(
+      of(1, 'a', 5),
+      of(2, 'a', 5),
+      of(3, 'b'),
+      of(4, 'b'),
+      of(5, 'c'),
+      of(6, 'c', 5),
+    );
+    const held = [ownOfGroup('a')];
+    // Of one priority at a time.
+    expect(await one.claims(9, {}, { ...NO_TURNS, held, each: 1 })).toEqual(['6 (claim 2)']);
+    const rest = await one.claims(9, {}, { ...NO_TURNS, held, each: 1 });
+    expect(rest).toEqual(['3 (claim 2)', '5 (claim 2)']);
+    expect(await one.claims(9, {}, { ...NO_TURNS, held })).toEqual(['4 (claim 2)']);
+    expect(await one.claims(9, {}, { ...NO_TURNS, held })).toEqual([]);
+    expect(await other.claims(9)).toEqual(['1 (claim 2)', '2 (claim 2)']);
+  });
+
+  it('of a group with few requests are not behind the flood of another one, nor is the flood read', async () => {
+    const server = await cluster();
+    await server.sql(
+      `INSERT INTO majordomo.request (id, seq, service, owner, shared, priority, state, generation,
+         attempts, attempts_ever, max_attempts, accepted_at, not_before, expires_at, body_bytes,
+         reply_bytes, kind, partner, own, outcome, outcome_at)
+       SELECT gen_random_uuid(), n, 'echo', 'anonymous', false, 0, 1, 0,
+         0, 0, 10, 0, 0, 1e15, 1, 0, 0, '', '\\x${ownOfGroup('flood').toString('hex')}', 0, 0
+       FROM generate_series(1, 20000) n`,
+      database,
+    );
+    await one.commit(stored(1, { own: ownOfGroup('a') }), stored(2));
+    const read = async (): Promise<number> => {
+      const [row] = await server.sql(
+        `SELECT sum(idx_tup_read)::int AS read FROM pg_stat_user_indexes WHERE schemaname = 'majordomo'`,
+        database,
+      );
+      return Number(row?.['read']);
+    };
+    const before = await read();
+    expect(await one.claims(3)).toEqual(['1 (claim 2)', '? (claim 2)', '2 (claim 2)']);
+    // Nor with the flood's group named, of which nothing is to be had.
+    const turns = { ...NO_TURNS, held: [ownOfGroup('flood')] };
+    for (let n = 0; n < 10; n++) expect(await one.claims(3, {}, turns)).toEqual([]);
+    await one.store.close();
+    expect((await read()) - before).toBeLessThan(1000);
+    one = await Broker.open(url);
   });
 
   it('bring small bodies along, and not large ones', async () => {
@@ -309,7 +389,9 @@ describeWithPostgres('claims in a database', () => {
     await one.commit(stored(1, { kind: 'kind-9', ...past }), stored(2, { kind: 'webhook' }));
     expect(await other.claims(9)).toEqual(['2 (claim 2)']);
     await one.commit({ kind: 'sweep', now: Date.now() + year, keyUntil: 0, most: 100, kinds: 0 });
-    const schedules = { wanted: [{ service: Buffer.from('echo'), isSchedules: true, most: 9 }] };
+    const schedules = {
+      wanted: [{ service: Buffer.from('echo'), isSchedules: true, most: 9, turns: NO_TURNS }],
+    };
     expect(await other.claims(9, schedules)).toEqual([]);
     expect(await one.commit({ ...close(1, 0) })).toEqual(['done']);
   });

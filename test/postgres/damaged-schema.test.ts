@@ -176,8 +176,8 @@ describeWithPostgres('a store of which something was dropped', () => {
     [
       'a column, and with it its indexes',
       'ALTER TABLE majordomo.request DROP COLUMN delayed',
-      'the column majordomo.request.delayed is missing, the index majordomo.request_claimable is missing, the index majordomo.request_delayed is missing: restore the database from a backup, or go on without what was there: ',
-      'ALTER TABLE majordomo.request ADD COLUMN delayed boolean NOT NULL DEFAULT false; CREATE INDEX request_claimable ON majordomo.request (service, priority DESC, seq) WHERE state = 1 AND session IS NULL AND NOT delayed AND kind IN (0, 3, 1); CREATE INDEX request_delayed ON majordomo.request (not_before) WHERE state = 1 AND session IS NULL AND delayed',
+      'the column majordomo.request.delayed is missing, the index majordomo.request_claimable is missing, the index majordomo.request_delayed is missing, the index majordomo.request_turns is missing: restore the database from a backup, or go on without what was there: ',
+      'ALTER TABLE majordomo.request ADD COLUMN delayed boolean NOT NULL DEFAULT false; CREATE INDEX request_claimable ON majordomo.request (service, priority DESC, seq) WHERE state = 1 AND session IS NULL AND NOT delayed AND kind IN (0, 3, 1); CREATE INDEX request_delayed ON majordomo.request (not_before) WHERE state = 1 AND session IS NULL AND delayed; CREATE INDEX request_turns ON majordomo.request (service, least(length(own), 1), priority DESC, own, seq) WHERE state = 1 AND session IS NULL AND NOT delayed AND kind = 0',
     ],
     [
       'the type of a column',

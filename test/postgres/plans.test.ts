@@ -25,6 +25,7 @@ import {
   ACCEPT_MISSING,
   ATTEMPTED,
   CLAIM,
+  CLAIM_TURNS,
   DIED,
   END,
   FREE_UNKNOWN,
@@ -59,7 +60,19 @@ import { until } from '../support/until.js';
 
 const STATEMENTS = [
   ...[ACCEPT, ACCEPT_KEYED, ACCEPT_MISSING, ATTEMPTED, DIED, END, REPLY, RETRY, SWEEP, LOCK],
-  ...[CLAIM, RELEASE, FREE_UNKNOWN, WAKE, FREE, LIST_KEPT, CLAIMED_OF, LOAD, LOOK_UP, PART],
+  ...[
+    CLAIM,
+    CLAIM_TURNS,
+    RELEASE,
+    FREE_UNKNOWN,
+    WAKE,
+    FREE,
+    LIST_KEPT,
+    CLAIMED_OF,
+    LOAD,
+    LOOK_UP,
+    PART,
+  ],
   UNCLAIMED,
 ];
 const SCAN = /Seq Scan on (request|body|attempt|key)\b/;
@@ -67,7 +80,12 @@ const INDEX_SCAN = /Index (?:Only )?Scan using (\w+) on (?:request|body|attempt|
 /** The first column of each index: below a scan that reads a part only, a condition begins with it. */
 const FIRST_COLUMNS: Readonly<Record<string, string>> = {
   ...{ request_pkey: 'id', body_pkey: 'id', attempt_pkey: 'id', key_pkey: 'service' },
-  ...{ request_claimable: 'service', request_claimed: 'session', request_delayed: 'not_before' },
+  ...{
+    request_claimable: 'service',
+    request_turns: 'service',
+    request_claimed: 'session',
+    request_delayed: 'not_before',
+  },
   ...{ request_listed: 'seq', request_expiry: 'expires_at', request_dead: 'id' },
   ...{ key_remembered: 'until' },
 };

@@ -10,6 +10,7 @@ import {
   type ClaimedRequest,
   type ClaimOrder,
   type ClaimStore,
+  NO_TURNS,
   STATES,
   type StoreCounts,
   type StoredRequest,
@@ -106,7 +107,9 @@ class Both {
     );
     const names = ['echo', 'upper', 'titanic.webhook', 'titanic.schedule'];
     const wanted = names.flatMap((name) =>
-      [true, false].map((isSchedules) => ({ service: Buffer.from(name), isSchedules, most: MANY })),
+      [true, false].map((isSchedules) => ({
+        ...{ service: Buffer.from(name), isSchedules, most: MANY, turns: NO_TURNS },
+      })),
     );
     const claimed = await this.#claim({ wanted, released: [], known: null });
     expect(inOrder(claimed.map(({ request }) => request))).toEqual(

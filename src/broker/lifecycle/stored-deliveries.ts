@@ -75,7 +75,12 @@ export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
     const worker = this.#internalWorkerOf(name);
     if (worker !== null) return service?.isPaused === true ? 0 : worker.room();
     if (service === null || service.isPaused || !this.#canHold) return 0;
-    return Math.max(0, Math.min(service.credit, PREPARED_MAX) - preparedOf(service));
+    const most = Math.min(
+      service.credit,
+      PREPARED_MAX,
+      service.waiting.gate?.lookahead ?? Infinity,
+    );
+    return Math.max(0, most - preparedOf(service));
   }
 
   groupRule(name: Buffer): GroupRule | null {
@@ -90,6 +95,11 @@ export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
 
   mayPrepare(name: Buffer, group: Buffer, prepared: number): boolean {
     return this.#find(name)?.waiting.mayPrepare(group.toString('latin1'), prepared) ?? true;
+  }
+
+  fullGroups(name: Buffer, most: number): Buffer[] {
+    const keys = this.#find(name)?.waiting.fullGroups(most) ?? [];
+    return keys.map((key) => Buffer.from(key, 'latin1'));
   }
 
   window(name: Buffer): number {

@@ -52,6 +52,12 @@ export class Gate {
     return !this.isTimed && this.running < this.limit.running;
   }
 
+  /** How many are enough, waiting, that none that may start is waited for: others may run what is more than that. */
+  get lookahead(): number {
+    const { running, perSecond, burst } = this.limit;
+    return Math.min(running, Math.max(burst, Math.ceil(perSecond)));
+  }
+
   /** When the next one may start, as far as the rate goes. */
   get nextStartAt(): number {
     const { perSecond, burst } = this.limit;

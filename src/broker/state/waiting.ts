@@ -23,6 +23,8 @@ import {
 const GROUP_BYTES = 200;
 /** Maximum number of groups that are looked at for the oldest request. */
 const LOOKS_MAX = 1000;
+/** Maximum number of groups that are looked at for those of which nothing may start. */
+const FULL_LOOKS_MAX = 10_000;
 
 const ENDED_MAX = 1000;
 
@@ -401,6 +403,22 @@ export class Waiting {
     gate.isAwaited = !mayPrepare;
     if (mayPrepare && group.requests === 0 && !this.#isKept(group)) this.#forget(group, number);
     return mayPrepare;
+  }
+
+  /** The names of groups of which nothing may start now: their gates are awaited. */
+  fullGroups(most: number): string[] {
+    const full: string[] = [];
+    let looks = 0;
+    for (const [key, number] of this.#numbers ?? []) {
+      if (full.length >= most || ++looks > FULL_LOOKS_MAX) break;
+      const group = this.#groups.of(number);
+      const gate = group?.gate ?? null;
+      if (group === null || gate === null || gate.free(this.#gates.now) > 0) continue;
+      if (group.requests === 0) this.#gates.reopen(gate);
+      gate.isAwaited = true;
+      full.push(key);
+    }
+    return full;
   }
 
   #groupOf(id: RequestId): Group | null {

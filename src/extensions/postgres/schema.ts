@@ -30,11 +30,20 @@ export const META = `CREATE TABLE IF NOT EXISTS ${SCHEMA}.meta (
   store_id bytea NOT NULL
 )`;
 
-/** The condition of a record that any broker may claim, and of one that waits for its time. */
+/** The condition of a record that any broker may claim, of a request among them, and of one that waits for its time. */
 export const IS_CLAIMABLE = `state = ${PENDING} AND session IS NULL AND NOT delayed AND kind IN (0, 3, 1)`;
+export const IS_TURN = `state = ${PENDING} AND session IS NULL AND NOT delayed AND kind = 0`;
 export const IS_DELAYED = `state = ${PENDING} AND session IS NULL AND delayed`;
 /** The condition of a record that is not sent to workers: each broker knows all of these. */
 export const IS_LISTED = `state = ${PENDING} AND kind NOT IN (0, 3)`;
+
+/**
+ * Whether a request is of a group, which is all that it has of its own: 1 or 0. An index begins with it, so that one look
+ * tells whether any request of a service is.
+ */
+export function isGrouped(own: string): string {
+  return `least(length(${own}), 1)`;
+}
 
 /**
  * The condition of a join that looks a row up by an index, for each value of the other side. Once VACUUM has
@@ -144,6 +153,11 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
       after_id uuid,
       finished boolean NOT NULL DEFAULT false
     )`,
+  ],
+  [
+    // The first request of each group: `CLAIM_TURNS`.
+    `CREATE INDEX request_turns
+      ON ${SCHEMA}.request (service, ${isGrouped('own')}, priority DESC, own, seq) WHERE ${IS_TURN}`,
   ],
 ];
 

@@ -14,11 +14,13 @@ import {
   DEAD,
   IS_CLAIMABLE,
   IS_DELAYED,
+  IS_TURN,
   PENDING,
   REPLIED,
   REQUEST_BODY,
   SCHEMA,
   byIndex,
+  isGrouped,
 } from './schema.js';
 
 const REQUEST = `${SCHEMA}.request`;
@@ -600,16 +602,46 @@ export const SWEEP: Statement = {
   ORDER BY 2`,
 };
 
+/** Whether any request of the service of `i` that may be claimed is of a group. */
+const HAS_GROUPS = `(
+      SELECT g.seq FROM ${REQUEST} g
+      WHERE g.service = i.service AND ${isGrouped('g.own')} = 1 AND ${IS_TURN}
+      ORDER BY g.priority DESC, g.own, g.seq LIMIT 1
+    ) IS NOT NULL`;
+
+/**
+ * Claims the requests of `picked`, and returns them, with their bodies unless they are large.
+ * @param order of the rows
+ * @param returned columns of `picked`, with a comma before each
+ * @param told a column of its own in each row
+ */
+function claimedRows(order: string, returned: string, told: string): string {
+  return `claimed AS (
+    UPDATE ${REQUEST} r SET session = ${MINE}, claim = greatest(r.claim, ${FIRST_CLAIM}) + 1
+    FROM picked p
+    WHERE ${byIndex('r.id', 'p.id')}
+    RETURNING r.*${returned}
+  )
+  SELECT ${IS_FENCED}, ${told}, ${pendingColumns('c')},
+    CASE WHEN c.body_bytes <= ${CLAIMED_BODY_MAX} THEN
+      (SELECT b.frames FROM ${BODY} b WHERE b.id = c.id AND b.kind = ${REQUEST_BODY}) END,
+    c.extra
+  FROM (VALUES (1)) one LEFT JOIN claimed c ON true
+  ORDER BY ${order}`;
+}
+
 /**
  * Parameters: session and fencing token, services, how many of each at most, and whether schedules are meant (1) or
  * requests. What other brokers are just claiming is left to them. Returns the records in the order of their dispatch,
- * with their bodies unless they are large.
+ * and with each the places of the services that have requests of groups, of which nothing is claimed: see
+ * `CLAIM_TURNS`.
  */
 export const CLAIM: Statement = {
   name: 'claim',
   text: `WITH ${FENCE},
   input AS MATERIALIZED (
-    SELECT * FROM unnest($2::bytea[], $3::int8[], $4::int4[]) AS t (service, most, schedules)
+    SELECT i.*, ${HAS_GROUPS} AS has_groups
+    FROM unnest($2::bytea[], $3::int8[], $4::int4[]) WITH ORDINALITY AS i (service, most, schedules, place)
   ),
   picked AS MATERIALIZED (
     SELECT p.id FROM input i, fence, LATERAL (
@@ -617,19 +649,99 @@ export const CLAIM: Statement = {
         AND (r.kind = ${SCHEDULE}) = (i.schedules = 1)
       ORDER BY r.priority DESC, r.seq LIMIT i.most FOR UPDATE OF r SKIP LOCKED
     ) p
+    WHERE NOT i.has_groups
   ),
-  claimed AS (
-    UPDATE ${REQUEST} r SET session = ${MINE}, claim = greatest(r.claim, ${FIRST_CLAIM}) + 1
-    FROM picked p
-    WHERE ${byIndex('r.id', 'p.id')}
-    RETURNING r.*
-  )
-  SELECT ${IS_FENCED}, ${pendingColumns('c')},
-    CASE WHEN c.body_bytes <= ${CLAIMED_BODY_MAX} THEN
-      (SELECT b.frames FROM ${BODY} b WHERE b.id = c.id AND b.kind = ${REQUEST_BODY}) END,
-    c.extra
-  FROM (VALUES (1)) one LEFT JOIN claimed c ON true
-  ORDER BY c.priority DESC, c.seq`,
+  ${claimedRows(
+    'c.priority DESC, c.seq',
+    '',
+    '(SELECT array_agg(i.place::int4) FROM input i WHERE i.has_groups)',
+  )}`,
+};
+
+/**
+ * Columns of claimable requests of the service of `i`, of groups (1) or of none (0), in the order of the index that has
+ * them by group, which no other index gives.
+ */
+function byGroup(columns: string, ofGroups: string, condition: string): string {
+  return `SELECT ${columns} FROM ${REQUEST} r
+          WHERE r.service = i.service AND ${isGrouped('r.own')} = ${ofGroups} AND ${IS_TURN} AND ${condition}
+          ORDER BY r.priority DESC, r.own, r.seq`;
+}
+
+function highest(condition: string): string {
+  const [alone, inGroups] = ['0', '1'].map((of) => byGroup('r.priority', of, condition));
+  return `greatest((${alone} LIMIT 1), (${inGroups} LIMIT 1))`;
+}
+
+/**
+ * The groups of the service of `i` at the priority of `l`, in the order of their turns: those behind the last one that
+ * had a turn, then from the first one on. Those without a group are one together.
+ */
+const GROUPS = `
+      WITH RECURSIVE g(own, again, turn) AS (
+        SELECT i.after, false, 0
+        UNION ALL SELECT x.own, x.again, g.turn + 1 FROM g, LATERAL (
+          SELECT * FROM (
+            (${byGroup('r.own, false AS again', '1', 'r.priority = l.priority AND r.own > g.own AND NOT g.again')}
+              LIMIT 1)
+            UNION ALL
+            (${byGroup('r.own, true', '0', 'r.priority = l.priority AND NOT g.again')} LIMIT 1)
+            UNION ALL
+            (${byGroup(
+              'r.own, true',
+              '1',
+              `r.priority = l.priority AND r.own <= i.after
+                AND r.own > CASE WHEN g.again THEN g.own ELSE ''::bytea END`,
+            )} LIMIT 1)
+          ) u LIMIT 1
+        ) x
+      )
+      SELECT g.own, g.turn FROM g
+      WHERE g.turn > 0 AND (i.place, g.own) NOT IN (SELECT h.place, h.own FROM held h)`;
+
+/**
+ * Groups take turns (D118). Parameters: session and fencing token, services, how many of each at most, how many of
+ * each group (0: any number), what requests of the group have of their own that had the last turn; then places of
+ * services, and what requests of groups of these have that are not claimed. Claims only requests of
+ * the highest priority of which there are some, so fewer than at most do not say that there are no more.
+ * Returns them in the order of their turns.
+ */
+export const CLAIM_TURNS: Statement = {
+  name: 'claim_turns',
+  text: `WITH ${FENCE},
+  input AS MATERIALIZED (
+    SELECT * FROM unnest($2::bytea[], $3::int8[], $4::int8[], $5::bytea[])
+      WITH ORDINALITY AS t (service, most, each, after, place)
+  ),
+  held AS MATERIALIZED (SELECT * FROM unnest($6::int8[], $7::bytea[]) AS t (place, own)),
+  level AS MATERIALIZED (
+    SELECT i.*, l.priority FROM input i, fence, LATERAL (
+      WITH RECURSIVE l(priority) AS (
+        SELECT ${highest('true')}
+        UNION ALL SELECT ${highest('r.priority < l.priority')} FROM l WHERE l.priority IS NOT NULL
+      )
+      SELECT l.priority FROM l WHERE l.priority IS NOT NULL AND EXISTS (${GROUPS}) LIMIT 1
+    ) l
+  ),
+  turn AS MATERIALIZED (
+    SELECT l.*, t.own, t.turn, count(*) OVER (PARTITION BY l.place) AS groups
+    FROM level l, LATERAL (SELECT t.* FROM (SELECT l.*) i, LATERAL (${GROUPS}) t LIMIT l.most) t
+  ),
+  found AS MATERIALIZED (
+    SELECT f.id, i.place, i.most, i.turn,
+      row_number() OVER (PARTITION BY i.place, i.turn ORDER BY f.seq) AS round
+    FROM turn i, LATERAL (
+      ${byGroup('r.id, r.seq', isGrouped('i.own'), 'r.priority = i.priority AND r.own >= i.own AND r.own <= i.own')}
+      LIMIT CASE WHEN i.each > 0 THEN i.each ELSE ceil(i.most::float8 / i.groups)::int8 END
+      FOR UPDATE OF r SKIP LOCKED
+    ) f
+  ),
+  picked AS MATERIALIZED (
+    SELECT * FROM (
+      SELECT f.*, row_number() OVER (PARTITION BY f.place ORDER BY f.round, f.turn) AS n FROM found f
+    ) f WHERE f.n <= f.most
+  ),
+  ${claimedRows('c.place, c.n', ', p.place, p.n', 'NULL::int4[]')}`,
 };
 
 /**

@@ -28,6 +28,7 @@ import type {
   StoredRequest,
   StoreFailure,
   Transaction,
+  ClaimedTurns,
 } from '../store.js';
 import type { Ranked, RankedMerged, TombstoneSizes } from '../ranked.js';
 import { RECORD_COUNTS, type RecordCount } from '../record-kind.js';
@@ -134,12 +135,24 @@ const MERGED = struct<NodeMerged>({
 
 const RELEASES = list(struct<Release>({ uuid: BYTES, claim: NUMBER }));
 const CLAIM_ORDER = struct<ClaimOrder>({
-  wanted: list(struct({ service: BYTES, isSchedules: FLAG, most: NUMBER })),
+  wanted: list(
+    struct({
+      service: BYTES,
+      isSchedules: FLAG,
+      most: NUMBER,
+      turns: struct<ClaimedTurns>({ after: BYTES, each: NUMBER, held: list(BYTES) }),
+    }),
+  ),
   released: RELEASES,
   known: maybe(RELEASES),
 });
 const CLAIMED = list(
-  struct<ClaimedRequest>({ request: REQUEST, claim: NUMBER, content: maybe(CONTENT) }),
+  struct<ClaimedRequest>({
+    request: REQUEST,
+    claim: NUMBER,
+    content: maybe(CONTENT),
+    isTurn: FLAG,
+  }),
 );
 
 /** Straight code, not `struct`: it comes with every commit. */

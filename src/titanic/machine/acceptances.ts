@@ -118,8 +118,8 @@ export class Acceptances {
   /**
    * Whether this broker claims the request, whose batch is about to be sent, at once. If so, `decided` follows.
    */
-  claims({ service, notBefore }: StoredRequest): boolean {
-    return this.#claiming?.takesNew(service, notBefore) === true;
+  claims(request: StoredRequest): boolean {
+    return this.#claiming?.takesNew(request) === true;
   }
 
   /** A request that was claimed is stored, or could not be. */
@@ -183,7 +183,7 @@ export class Acceptances {
     const slot =
       this.#claiming === null
         ? this.#requests.open(request, party, content)
-        : this.#requests.openClaimed({ request, claim: FIRST_CLAIM, content });
+        : this.#requests.openClaimed({ request, claim: FIRST_CLAIM, content, isTurn: false });
     return this.#requests.dispatcher.serviceOf(slot).shown;
   }
 }

@@ -15,7 +15,16 @@ import { ENDED } from './fsm.js';
 import { CLAIM } from './open-index.js';
 import type { OpenRequests } from './open-requests.js';
 import type { Scope } from './scope.js';
-import type { ClaimedRequest, Release, Wanted } from '../../store/store.js';
+import { NO_OWN } from '../../store/fields.js';
+import { groupOf, ownOfGroup } from '../../store/own-fields.js';
+import {
+  type ClaimedRequest,
+  NO_TURNS,
+  type Release,
+  type StoredRequest,
+  type ClaimedTurns,
+  type Wanted,
+} from '../../store/store.js';
 
 /**
  * How often a broker asks for whatever there is. The time varies, or the broker that asks just before
@@ -30,6 +39,8 @@ const SERVICES_MAX = 256;
 const REQUESTS_MAX = 512;
 const SCHEDULES_MAX = 256;
 const RELEASED_MAX = 1000;
+/** Limit of one claim: groups that it names because none of theirs is to be claimed. */
+const HELD_MAX = 2000;
 
 interface ClaimedService {
   readonly name: Buffer;
@@ -39,6 +50,8 @@ interface ClaimedService {
   accepting: number;
   /** A request that no broker has claimed was stored while a claim was under way. */
   hasMore: boolean;
+  /** See `ClaimedTurns`. */
+  after: Buffer;
 }
 
 export class Claiming {
@@ -82,12 +95,17 @@ export class Claiming {
 
   /**
    * Whether a request that is about to be stored is claimed with it. If so, `acceptanceEnded` follows.
-   * @param notBefore wall milliseconds
    */
-  takesNew(service: Buffer, notBefore: number): boolean {
+  takesNew(request: StoredRequest): boolean {
+    const { service, notBefore } = request;
     if (notBefore > this.#context.wall || this.#context.replica.refusal !== null) return false;
     const entry = this.#services.get(service.toString('latin1'));
     if (entry?.isEmpty !== true || this.#freeOf(entry) <= 0) return false;
+    const broker = this.#broker;
+    const { dispatcher } = this.#requests;
+    if (broker?.groupRule(service)?.isLimited === true) {
+      if (!dispatcher.mayPrepareNew(service, groupOf(request), broker)) return false;
+    }
     entry.accepting++;
     return true;
   }
@@ -121,7 +139,13 @@ export class Claiming {
   }
 
   #add(service: Buffer, name: string): ClaimedService {
-    const entry = { name: ownCopy(service), isEmpty: false, accepting: 0, hasMore: false };
+    const entry = {
+      name: ownCopy(service),
+      isEmpty: false,
+      accepting: 0,
+      hasMore: false,
+      after: NO_OWN,
+    };
     this.#services.set(name, entry);
     return entry;
   }
@@ -139,18 +163,25 @@ export class Claiming {
     // It was asked for by a session that has ended.
     if (asked !== this.#asked) return;
     const counts = new Map<string, number>();
+    /** The last ones of services that have groups. */
+    const last = new Map<string, StoredRequest>();
     for (const each of requests) {
-      const { service } = each.request;
-      const name = service.toString('latin1');
+      const { request, isTurn } = each;
+      const name = request.service.toString('latin1');
       counts.set(name, (counts.get(name) ?? 0) + 1);
-      this.#requests.restore(each.request, each);
+      if (isTurn) last.set(name, request);
+      this.#requests.restore(request, each);
     }
-    for (const { service, most } of asked) {
+    for (const { service, most, turns } of asked) {
       const name = service.toString('latin1');
       const entry = this.#services.get(name);
       if (entry === undefined) continue;
-      entry.isEmpty = (counts.get(name) ?? 0) < most && !entry.hasMore;
-      if (!entry.isEmpty) this.#dirty.set(name, null);
+      const turn = last.get(name);
+      // Fewer than wanted, of groups, do not mean that there are no more, nor do those that were not claimed.
+      const mayBeMore = entry.hasMore || turn !== undefined || (counts.get(name) ?? 0) >= most;
+      entry.isEmpty = !mayBeMore && turns.held.length === 0;
+      if (turn !== undefined) entry.after = ownCopy(turn.own);
+      if (mayBeMore) this.#dirty.set(name, null);
     }
     this.#asked = null;
     this.#releasing = [];
@@ -188,7 +219,7 @@ export class Claiming {
     if (now < this.dueAt) return;
     const isPoll = now >= this.#pollAt;
     const released = [...this.#releasing, ...(isPoll ? this.#lookAtAll(broker) : [])];
-    const wanted = this.#wanted(isPoll);
+    const wanted = this.#wanted(isPoll, broker);
     const known = this.#isUncertain ? this.#requests.claimed : null;
     if (wanted.length === 0 && released.length === 0 && known === null) return;
     this.#asked = wanted;
@@ -223,9 +254,13 @@ export class Claiming {
     return POLL_MS_MIN + (POLL_MS_MAX - POLL_MS_MIN) * (bytes.readUInt32BE() / 2 ** 32);
   }
 
-  #wanted(isPoll: boolean): Wanted[] {
+  #wanted(isPoll: boolean, broker: DeliveryPort): Wanted[] {
     const wanted: Wanted[] = [];
-    if (isPoll) wanted.push({ service: SCHEDULE_SERVICE, isSchedules: true, most: SCHEDULES_MAX });
+    if (isPoll) {
+      const service = SCHEDULE_SERVICE;
+      wanted.push({ service, isSchedules: true, most: SCHEDULES_MAX, turns: NO_TURNS });
+    }
+    let held = HELD_MAX;
     let left = REQUESTS_MAX;
     for (const { key: name } of this.#dirty) {
       if (wanted.length >= SERVICES_MAX || left <= 0) break;
@@ -236,9 +271,19 @@ export class Claiming {
       if (most <= 0) continue;
       left -= most;
       entry.hasMore = false;
-      wanted.push({ service: entry.name, isSchedules: false, most });
+      const turns = this.#turnsOf(entry, held, broker);
+      held -= turns.held.length;
+      wanted.push({ service: entry.name, isSchedules: false, most, turns });
     }
     return wanted;
+  }
+
+  /** With limits for each group, one of each at a time: what may not start is left to other brokers. */
+  #turnsOf({ name, after }: ClaimedService, most: number, broker: DeliveryPort): ClaimedTurns {
+    const rule = broker.groupRule(name);
+    if (rule === null || !(rule.isLimited || rule.holds)) return { ...NO_TURNS, after };
+    const held = this.#requests.dispatcher.heldGroups(name, most, broker);
+    return { after, each: 1, held: held.map(ownOfGroup) };
   }
 
   /**
@@ -249,12 +294,14 @@ export class Claiming {
     const { dispatcher } = this.#requests;
     const released: Release[] = [];
     const crowded = new Set<string>();
-    for (const { name, count, most } of dispatcher.ready()) {
-      const over = count - Math.min(most, broker.room(name));
+    for (const { name, count, parked, most } of dispatcher.ready()) {
+      const over = parked + Math.max(0, count - Math.min(most, broker.room(name)));
       if (over <= 0) continue;
       const key = name.toString('latin1');
       crowded.add(key);
       if (!this.#crowded.has(key)) continue;
+      const entry = this.#services.get(key);
+      if (entry !== undefined) entry.isEmpty = false;
       for (const slot of dispatcher.leastUrgent(
         name,
         Math.min(over, RELEASED_MAX - released.length),

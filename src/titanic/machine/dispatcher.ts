@@ -389,10 +389,26 @@ export class Dispatcher {
     }
   }
 
-  /** How many requests of a service are to be sent, and are not with the broker yet. */
+  /** How many requests of a service are to be sent, and are not with the broker yet, as far as their groups may start. */
   aheadOf(name: Buffer): number {
     const service = this.services.find(name);
-    return service === undefined ? 0 : service.ready.size + service.loading;
+    if (service === undefined) return 0;
+    return service.ready.size - service.ready.parked + service.loading;
+  }
+
+  /**
+   * The groups of a service of which none is to be claimed, because of their limits: something of them is here and has
+   * not started, or nothing may start.
+   */
+  heldGroups(name: Buffer, most: number, broker: DeliveryPort): Buffer[] {
+    const ahead = [...(this.services.find(name)?.ready.groupsAhead() ?? [])].slice(0, most);
+    return [...ahead, ...broker.fullGroups(name, most - ahead.length)];
+  }
+
+  /** Whether a new request of a group may be prepared, besides those of it that are here and have not started. */
+  mayPrepareNew(name: Buffer, group: Buffer, broker: DeliveryPort): boolean {
+    if (group.length === 0 || broker.groupRule(name) === null) return true;
+    return broker.mayPrepare(name, group, this.services.find(name)?.ready.aheadOf(group) ?? 0);
   }
 
   /** How many requests of its service are sent before one that is READY, counted up to `most`. */
@@ -407,21 +423,37 @@ export class Dispatcher {
   roomInFlight(name: Buffer): number {
     const service = this.services.find(name);
     if (service === undefined) return this.places.roomFor(NEW_SERVICE);
-    return service.lack === null ? this.places.roomFor(service) - service.ready.size : 0;
+    const { ready, lack } = service;
+    return lack === null ? this.places.roomFor(service) - (ready.size - ready.parked) : 0;
   }
 
-  /** The services with requests that could be sent now, if there are workers, and at most how many. */
-  *ready(): Iterable<{ readonly name: Buffer; readonly count: number; readonly most: number }> {
+  /**
+   * The services with requests that could be sent now, if there are workers, and at most how many; and how many besides
+   * may not, because of their groups.
+   */
+  *ready(): Iterable<{
+    readonly name: Buffer;
+    readonly count: number;
+    readonly parked: number;
+    readonly most: number;
+  }> {
     for (const { name, ready, lack, inFlight } of this.services.all()) {
       // One that has none gets the next place.
       const most = lack === null ? Infinity : inFlight > 0 ? 0 : 1;
-      if (ready.size > 0) yield { name, count: ready.size, most };
+      const { size, parked } = ready;
+      if (size > 0) yield { name, count: size - parked, parked, most };
     }
   }
 
   /** Some requests of a service that could be sent now, not the first ones to be sent. */
   leastUrgent(name: Buffer, most: number): Slot[] {
     return this.services.find(name)?.ready.least(most) ?? [];
+  }
+
+  /** Whether a request holds its group while it waits for its next attempt. */
+  holdsGroup(slot: Slot): boolean {
+    const { holds, ready } = this.serviceOf(slot);
+    return holds && ready.groupOf(slot).length > 0;
   }
 
   serviceOf(slot: Slot): OpenService {
@@ -643,6 +675,7 @@ export class Dispatcher {
     const { hasGroups } = ready;
     const window = hasGroups ? broker.window(service.name) : 0;
     const rule = hasGroups ? broker.groupRule(service.name) : null;
+    service.holds = rule?.holds === true;
     for (let looks = 0; slots.length < LOAD_REQUESTS_MAX && looks < TURN_REQUESTS_MAX; looks++) {
       const slot = ready.peek();
       if (slot === NO_SLOT) break;

@@ -183,14 +183,17 @@ export class Execution {
     const bytes = change.attempt.failure?.length ?? 0;
     const isShared = this.#context.claims !== null;
     const party = this.#dispatcher.partyOf(slot);
+    // In a shared store any broker may try it next, unless it holds its group here.
+    const isReleased = isShared && !this.#dispatcher.holdsGroup(slot);
     // A reply that comes before that is committed is still taken.
-    if (isShared) this.#dispatcher.step(slot, RETURNED);
+    if (isReleased) this.#dispatcher.step(slot, RETURNED);
     else this.#dispatcher.wait(slot, FAILED, now + pauseMs, now);
-    this.#requests.intend(party, change, bytes, {
+    const kept = isShared && !isReleased ? { ...change, keepsClaim: true } : change;
+    this.#requests.intend(party, kept, bytes, {
       committed: ({ kind }) => {
         if (!isShared) return;
         if (kind !== 'done') counters.store.claimsLost++;
-        this.#requests.end(uuid, 'released');
+        if (isReleased || kind !== 'done') this.#requests.end(uuid, 'released');
       },
       failed: () => true,
     });

@@ -36,6 +36,8 @@ export interface OpenService extends PlaceHolder {
   loading: number;
   /** Whether the dispatcher has it in its list of services with requests to send. */
   hasDemand: boolean;
+  /** Whether requests that wait for their next attempt hold their groups, as was known when some were last read. */
+  holds: boolean;
 }
 
 export class OpenServices {
@@ -108,6 +110,7 @@ export class OpenServices {
       inFlightBytes: 0,
       lack: null,
       hasDemand: false,
+      holds: false,
     };
     this.#byName.set(name.toString('latin1'), service);
     this.#byNumber[number] = service;

@@ -70,6 +70,8 @@ export class ReadyRequests {
   /** In order, the highest priority first. */
   readonly #levels: Level[] = [];
   #inGroups = 0;
+  /** Those of them whose groups are parked. */
+  #parked = 0;
   #turns = 0;
   /** As of a group: those without one. */
   #othersTurn = 0;
@@ -90,6 +92,11 @@ export class ReadyRequests {
 
   get size(): number {
     return this.#ungrouped.size + this.#inGroups;
+  }
+
+  /** How many of them may not be prepared now, because of their groups. */
+  get parked(): number {
+    return this.#parked;
   }
 
   /** Whether any open request is of a group. */
@@ -142,6 +149,7 @@ export class ReadyRequests {
       return;
     }
     this.#inGroups++;
+    if (group.isParked) this.#parked++;
     group.push(slot, this.#index, this.#before);
     this.#place(group);
   }
@@ -153,6 +161,7 @@ export class ReadyRequests {
       return;
     }
     this.#inGroups--;
+    if (group.isParked) this.#parked--;
     group.remove(slot, this.#index, this.#before);
     this.#place(group);
   }
@@ -184,6 +193,22 @@ export class ReadyRequests {
     return this.#groupOf(slot)?.prepared ?? this.#othersPrepared;
   }
 
+  /** How many of a group are ready or prepared. */
+  aheadOf(name: Buffer): number {
+    const group = this.#groups.of(this.#numbers?.get(name.toString('latin1')) ?? 0);
+    return group === null ? 0 : group.size + group.prepared;
+  }
+
+  /** The groups of which some are ready or prepared, or wait for their next attempt. */
+  *groupsAhead(): Iterable<Buffer> {
+    for (const number of this.#numbers?.values() ?? []) {
+      const group = this.#groups.of(number);
+      const retrying = group?.retrying?.size ?? 0;
+      if (group === null || group.size + group.prepared + retrying === 0) continue;
+      yield Buffer.from(group.key, 'latin1');
+    }
+  }
+
   /** Another request of its group that waits for its next attempt, or `NO_SLOT`. */
   holderOf(slot: Slot): Slot {
     for (const holder of this.#groupOf(slot)?.retrying ?? []) return holder;
@@ -208,6 +233,7 @@ export class ReadyRequests {
   park(slot: Slot): void {
     const group = this.#groupOf(slot);
     if (group === null) return;
+    if (!group.isParked) this.#parked += group.size;
     group.isParked = true;
     this.#place(group);
   }
@@ -224,6 +250,7 @@ export class ReadyRequests {
   }
 
   #unpark(group: OpenGroup): void {
+    if (group.isParked) this.#parked -= group.size;
     group.isParked = false;
     this.#place(group);
   }
@@ -291,8 +318,26 @@ export class ReadyRequests {
     return Math.min(count, most);
   }
 
-  /** Some of them, not those that are sent first. */
+  /** Some of them, not those that are sent first; before all others, those that may not be prepared now. */
   least(most: number): Slot[] {
+    const parked = this.#parked > 0 ? this.#allParked(most) : [];
+    return [...parked, ...this.#lastOnes(most - parked.length)];
+  }
+
+  #allParked(most: number): Slot[] {
+    const found: Slot[] = [];
+    for (const number of this.#numbers?.values() ?? []) {
+      const group = this.#groups.of(number);
+      if (group?.isParked !== true) continue;
+      for (const slot of group.all(this.#index)) {
+        if (found.length === most) return found;
+        found.push(slot);
+      }
+    }
+    return found;
+  }
+
+  #lastOnes(most: number): Slot[] {
     const { size } = this.#ungrouped;
     const found = Array.from({ length: Math.min(most, size) }, (_, n) =>
       this.#ungrouped.at(size - 1 - n),

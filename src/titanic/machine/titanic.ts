@@ -182,6 +182,7 @@ export class Titanic implements InternalService, InternalClient {
 
   groupRoomAt(service: Buffer, group: Buffer | null): void {
     this.#activation.dispatcher.groupRoomAt(service, group);
+    this.#activation.claiming?.roomAt(service);
   }
 
   tookTurn(service: Buffer, group: Buffer): void {
@@ -279,8 +280,9 @@ export class Titanic implements InternalService, InternalClient {
 
   /** Batches failed with an unknown outcome, and this broker has claimed these requests of them. */
   foundClaimed(requests: readonly StoredRequest[]): void {
+    const claimed = { claim: FIRST_CLAIM, content: null, isTurn: false };
     for (const request of requests) {
-      this.#requests.restore(request, { request, claim: FIRST_CLAIM, content: null });
+      this.#requests.restore(request, { ...claimed, request });
     }
   }
 

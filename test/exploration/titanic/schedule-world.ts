@@ -547,6 +547,7 @@ export class ScheduleWorld implements Explored {
     room: () => 0,
     window: () => 0,
     groupRule: () => null,
+    fullGroups: () => [],
     mayPrepare: () => true,
     whyHeld: () => null,
     served: () => [],
@@ -607,7 +608,12 @@ export class ScheduleWorld implements Explored {
     const name = request.uuid.toString('hex');
     const number = (this.#claims.get(name)?.number ?? 0) + 1;
     this.#claims.set(name, { isOurs: true, number });
-    this.#machine.requests.restore(request, { request, claim: number, content: null });
+    this.#machine.requests.restore(request, {
+      request,
+      claim: number,
+      content: null,
+      isTurn: false,
+    });
   }
 
   /** What this broker has claimed may be claimed by others now. */

@@ -274,7 +274,7 @@ export class World implements Explored {
       return;
     }
     row.claim = ++this.#lastClaim;
-    this.#requests.restore(request, { request, claim: row.claim, content: null });
+    this.#requests.restore(request, { request, claim: row.claim, content: null, isTurn: false });
   }
 
   #facts({ uuid, attempts, generation }: Row): StoredRequest {
@@ -421,6 +421,7 @@ export class World implements Explored {
     room: () => 1 - this.#sent.filter(({ state }) => state === 'queued').length,
     window: () => 1,
     groupRule: () => null,
+    fullGroups: () => [],
     mayPrepare: () => true,
     whyHeld: () => null,
     served: () => [SERVICE],

@@ -38,7 +38,12 @@ function foreign(s: TitanicStage, n: number, claim = 2, isLarge = false): Claime
   const times = { acceptedAt: STAGE_WALL_MS, notBefore: STAGE_WALL_MS };
   const request = requestOf(n, { ...times, bodyBytes: body.length, expiresAt: s.wall + 600_000 });
   s.store.disk.apply({ kind: 'accept', request, body, key: null });
-  return { request, claim, content: isLarge ? null : { body, headers: null, backoff: null } };
+  return {
+    request,
+    claim,
+    content: isLarge ? null : { body, headers: null, backoff: null },
+    isTurn: false,
+  };
 }
 
 /** The next poll of all services; what it wants. */
@@ -293,7 +298,12 @@ describe('a broker that shares its store', () => {
         .map((change) => [change.kind, 'claim' in change ? change.claim : '-'].join(' '));
     expect(stored()).toEqual([]);
     // It has claimed it again.
-    claims.answer({ request: present(request, 'a schedule'), claim: 3, content: null });
+    claims.answer({
+      request: present(request, 'a schedule'),
+      claim: 3,
+      content: null,
+      isTurn: false,
+    });
     s.turn();
     expect(stored()).toEqual(['advance 3', 'accept -']);
   });
@@ -334,7 +344,7 @@ describe('a broker that shares its store', () => {
     s.store.disk.apply({ kind: 'accept', request, body, key: null });
     // The other broker has ended.
     s.after(POLL_MS);
-    claims.answer({ request, claim: 2, content: null });
+    claims.answer({ request, claim: 2, content: null, isTurn: false });
     s.turn();
     expect(s.store.disk.pending.map((each) => each.uuid)).toContainEqual(request.uuid);
     s.after(HOUR_MS);

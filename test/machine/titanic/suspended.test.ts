@@ -19,7 +19,7 @@ function claimed(s: TitanicStage, n: number): ClaimedRequest {
   const times = { acceptedAt: STAGE_WALL_MS, notBefore: STAGE_WALL_MS };
   const request = requestOf(n, { ...times, bodyBytes: body.length, expiresAt: s.wall + 600_000 });
   s.store.disk.apply({ kind: 'accept', request, body, key: null });
-  return { request, claim: 2, content: { body, headers: null, backoff: null } };
+  return { request, claim: 2, content: { body, headers: null, backoff: null }, isTurn: false };
 }
 
 describe('a broker without a session with the store that others use, too', () => {

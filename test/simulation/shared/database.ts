@@ -30,6 +30,7 @@ import {
   type RequestUuid,
   type StoredContent,
   type StoredRequest,
+  type ClaimedTurns,
   uuidsChanged,
   type Wanted,
 } from '../../../src/store/store.js';
@@ -239,7 +240,7 @@ export class SharedDatabase {
     if (!this.#isFenced(fence)) return null;
     const { session } = fence;
     const claimed: ClaimedRequest[] = [];
-    for (const { service, isSchedules, most } of wanted) {
+    for (const { service, isSchedules, most, turns } of wanted) {
       const free = this.pending
         .filter(
           (request) =>
@@ -248,17 +249,19 @@ export class SharedDatabase {
             this.#isClaimable(request),
         )
         .sort(byUrgency);
-      for (const request of free.slice(0, most)) {
+      const isTurn = free.some(({ own }) => !isSchedules && own.length > 0);
+      const picked = isTurn ? inTurns(free, turns) : free;
+      for (const request of picked.slice(0, most)) {
         const row = this.#rowOf(request.uuid);
         row.session = session;
         row.claim = Math.max(row.claim, FIRST_CLAIM) + 1;
         // Every third is too large to come with its claim.
         const isLarge = request.number % 3 === 0;
         const content = isLarge ? null : this.#tables.body(request.uuid);
-        claimed.push({ request, claim: row.claim, content });
+        claimed.push({ request, claim: row.claim, content, isTurn });
       }
     }
-    return claimed.sort((one, other) => byUrgency(one.request, other.request));
+    return claimed;
   }
 
   #isClaimable({ uuid }: StoredRequest): boolean {
@@ -518,6 +521,31 @@ function isPlain({ key, request }: ChangeOf<'accept'>): boolean {
 function hasKey(change: Change): boolean {
   if (change.kind !== 'accept' || change.key === null) return false;
   return change.request.generation === 0 && !isScheduleKey(change.key);
+}
+
+/** Requests of the highest priority, in the order of their urgency: the groups behind the last one come first. */
+function inTurns(
+  free: readonly StoredRequest[],
+  { after, each, held }: ClaimedTurns,
+): StoredRequest[] {
+  const startable = free.filter(({ own }) => !held.some((group) => group.equals(own)));
+  const top = startable.filter(({ priority }) => priority === startable[0]?.priority);
+  const seen = new Map<string, number>();
+  const ranked = top.map((request) => {
+    const key = request.own.toString('hex');
+    const round = (seen.get(key) ?? 0) + 1;
+    seen.set(key, round);
+    return { request, round, isBehind: request.own.compare(after) > 0 };
+  });
+  return ranked
+    .filter(({ round }) => each === 0 || round <= each)
+    .sort(
+      (a, b) =>
+        a.round - b.round ||
+        Number(b.isBehind) - Number(a.isBehind) ||
+        a.request.own.compare(b.request.own),
+    )
+    .map(({ request }) => request);
 }
 
 function byUrgency(one: StoredRequest, other: StoredRequest): number {
