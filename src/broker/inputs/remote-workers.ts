@@ -115,7 +115,9 @@ export class RemoteWorkers implements RemoteWorkersApi {
 
   localCredit(name: Buffer): LocalCredit {
     const service = this.#data.services.find(name, 0, name.length);
-    return service === null ? { free: 0, total: 0, isQueued: false } : localCreditOf(service);
+    return service === null
+      ? { free: 0, total: 0, isQueued: false }
+      : localCreditOf(service, this.#data.gates.now);
   }
 
   #read(frames: Frames): Inbound {
@@ -148,12 +150,18 @@ function endOf(how: RemoteReturn, text: string): DeliveryEnd {
   return how === 'lost' ? lostElsewhere(text) : returned(text);
 }
 
-function localCreditOf({ workers, waiting, isPaused }: Service): LocalCredit {
+function localCreditOf({ workers, waiting, isPaused }: Service, now: number): LocalCredit {
   let free = -waiting.count;
   let total = 0;
   for (const { credit, held, peer } of workers) {
     total += credit;
     if (!peer.full) free += Math.max(0, credit - held.count);
+  }
+  const { gate } = waiting;
+  if (gate !== null) {
+    // What its limit keeps waiting here might start elsewhere.
+    free = Math.min(free, gate.free(now) - waiting.count);
+    total = Math.min(total, gate.limit.running);
   }
   return { free: isPaused ? 0 : Math.max(0, free), total, isQueued: waiting.plainCount > 0 };
 }
