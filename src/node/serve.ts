@@ -5,6 +5,7 @@ import { isatty } from 'node:tty';
 import type { Worker } from 'node:worker_threads';
 
 import type { Loaded } from '../config/io/load.js';
+import { limitsPerBroker } from '../config/limits-per-broker.js';
 import { tell } from '../admin/log/process-events.js';
 import { codeOf, messageOf } from '../core/errors.js';
 import { escapeControls } from '../core/escape.js';
@@ -183,6 +184,9 @@ function reread(node: Node, reload: () => Loaded, supervisor: Supervisor, log: L
 function warnOf(loaded: Loaded, log: Log): void {
   for (const { place, path, message } of loaded.warnings) {
     tell(log, 'config.ignored', { place, path }, `${path}: ${message}`);
+  }
+  for (const { path, message } of limitsPerBroker(loaded.config)) {
+    tell(log, 'limits.per_broker', { path }, `${path}: ${message}`);
   }
 }
 

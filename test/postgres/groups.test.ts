@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { FORMAT } from '../../src/extensions/postgres/schema.js';
+import { run } from '../support/child.js';
 import { clientOf, endAll, serve } from '../support/daemon-users.js';
 import { type Daemon, startDaemon } from '../support/daemon.js';
 import { changedProgram } from '../support/later-program.js';
@@ -48,27 +49,30 @@ describeWithPostgres('groups of requests in a database', () => {
   it('that are full are not claimed and given back, and nobody waits behind their queues', async () => {
     const server = await cluster();
     const database = await server.database();
+    const sets = [
+      `titanic.store=${server.url(database)}`,
+      'broker.services=[{match: work, group: {running: 1}}]',
+      // What workers run is known soon.
+      ...['broker.heartbeatIntervalMs=200', 'broker.heartbeatLiveness=3'],
+    ];
+    const perBroker = expect.stringContaining('each broker counts for itself');
+    const checked = await run(['check', ...sets.flatMap((set) => ['--set', set])]);
+    expect(checked).toMatchObject({ status: 0, stderr: perBroker });
     const start = (name: string): Promise<Daemon> =>
-      startDaemon({
-        sets: [
-          ...[`node.name=${name}`, `titanic.store=${server.url(database)}`],
-          'broker.services=[{match: work, group: {running: 1}}]',
-          // What workers run is known soon.
-          ...['broker.heartbeatIntervalMs=200', 'broker.heartbeatLiveness=3'],
-        ],
-      });
+      startDaemon({ sets: [...sets, `node.name=${name}`] });
     const [one, other] = [await start('one'), await start('other')];
+    expect(one.logged('limits.per_broker')).toMatchObject([{ msg: perBroker }]);
     await flood(one);
     const ended = { flood: 0 };
     const gate = Promise.withResolvers<undefined>();
-    const run = async (text: string): Promise<string> => {
+    const handle = async (text: string): Promise<string> => {
       if (text.startsWith('flood')) {
         await gate.promise;
         ended.flood++;
       }
       return text;
     };
-    for (const broker of [one, other]) serve(broker, 'work', run, { concurrency: 8 });
+    for (const broker of [one, other]) serve(broker, 'work', handle, { concurrency: 8 });
     const claims = async (): Promise<number[]> => {
       const [row] = await server.sql(
         `SELECT sum(claim)::int AS claims, count(session)::int AS held FROM majordomo.request

@@ -70,6 +70,10 @@ export const PROCESS_EVENTS = {
     place: field.string('where it is set'),
     path: field.string('the key'),
   }),
+  'limits.per_broker': info(
+    'each broker of the fleet, or of the database, counts for itself what `broker.services` limits',
+    { path: field.string('the key') },
+  ),
   'http.tls_renewed': info(
     'after SIGHUP: the files of `http.tls` have another certificate, which is in use. It counts in `applied` of `config.reloaded`',
     { fingerprint: field.string('its SHA-256') },

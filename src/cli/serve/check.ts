@@ -5,6 +5,7 @@ import { explain } from '../../config/explain.js';
 import { listenersInFull, refuseExposed } from '../../config/io/exposure.js';
 import { invalid, type Loaded } from '../../config/io/load.js';
 import { sharedNames } from '../../config/io/shared-names.js';
+import { limitsPerBroker } from '../../config/limits-per-broker.js';
 import { withoutPublic } from '../../config/service-listeners.js';
 import { problemLine, type Problem } from '../../config/problem.js';
 import { codeOf, detailsOf } from '../../core/errors.js';
@@ -77,6 +78,7 @@ async function check(options: CheckOptions): Promise<void> {
   warnings.unshift(...loaded.warnings);
   const ofListeners = keys.filter(({ usedBy }) => usedBy.some((user) => user !== PAIR));
   warnings.push(...withoutPublic(loaded.config.broker.listen));
+  warnings.push(...limitsPerBroker(loaded.config));
   warnings.push(...sharedNames(ofListeners.map(({ entries }) => entries)));
   for (const warning of warnings) process.stderr.write(`warning: ${problemLine(warning)}\n`);
   const { written } = loaded;
