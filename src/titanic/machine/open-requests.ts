@@ -457,7 +457,7 @@ export class OpenRequests {
   }
 
   #reopen(record: ListedRequest, ttlMs: number, attempt: Attempt, done: ChangeCallback): void {
-    const { answer, decided } = this.#inTime(done);
+    const { answer, decided } = this.inTime(done);
     const { uuid, generation } = record;
     const { livesFrom, options } = this.#context;
     const { index } = this.dispatcher;
@@ -513,7 +513,7 @@ export class OpenRequests {
     webhook: Acceptance | null = null,
     ends: readonly Change[] = [],
   ): void {
-    const { answer, decided } = this.#inTime(done);
+    const { answer, decided } = this.inTime(done);
     const { isOver, begins } = this.until(answer);
     this.intend('', accept, accept.body.length, {
       isOver,
@@ -542,7 +542,7 @@ export class OpenRequests {
   // ---------------------------------------------------------------- answers in time (D105)
 
   /** An operator's change, which is answered in time like those of clients. */
-  #inTime(done: ChangeCallback): { answer: AnswerNumber; decided: ChangeCallback } {
+  inTime(done: ChangeCallback): { answer: AnswerNumber; decided: ChangeCallback } {
     const { waits } = this.answers;
     const answer = waits.begins((message) => done({ kind: 'busy', message }), true);
     return {
@@ -574,7 +574,7 @@ export class OpenRequests {
     done: ChangeCallback,
     known: { readonly request?: StoredRequest | null; readonly onlyUnclaimed?: boolean } = {},
   ): void {
-    const { answer, decided } = this.#inTime(done);
+    const { answer, decided } = this.inTime(done);
     const { request = null, onlyUnclaimed = false } = known;
     // Of one that may stay, the webhook is made due once it is known that it has ended.
     const only = onlyUnclaimed ? { onlyUnclaimed } : { request };

@@ -185,11 +185,11 @@ export class ScheduleCommands {
 
   list(id: AnswerNumber, asker: Asker, after: string, list: number | null): void {
     const begin = (): void => this.#list(id, asker, after);
-    if (!this.#beginAfter(list, begin)) this.#answer(id, LOADING);
+    if (!this.beginAfter(list, begin)) this.#answer(id, LOADING);
   }
 
   /** @returns false if too many wait */
-  #beginAfter(list: number | null, begin: () => void): boolean {
+  beginAfter(list: number | null, begin: () => void): boolean {
     if (list === null) begin();
     else if (this.#waiting.length < COMMANDS_MAX) this.#waiting.push({ list, begin });
     else return false;
@@ -243,7 +243,7 @@ export class ScheduleCommands {
     const begin = (): void => {
       this.#queues.add(`${owner.length} ${owner}${name}`, { run, answer: command.answer });
     };
-    if (!this.#beginAfter(list, begin)) command.answer(LOADING);
+    if (!this.beginAfter(list, begin)) command.answer(LOADING);
   }
 
   // ---------------------------------------------------------------- titanic.schedule

@@ -9,6 +9,7 @@
  */
 import type { Asker, DeliveryPort, StoredBody } from '../../broker/ports.js';
 import { ownCopy } from '../../core/bytes.js';
+import type { WrittenLimits } from '../../core/run-limits.js';
 import { Frames } from '../../core/frames.js';
 import { pack, packedBytes, unpack } from '../../core/packed.js';
 import { readScheduled, scheduleKey, type TspScheduled, type TspSchedule } from '../../wire/tsp.js';
@@ -64,6 +65,7 @@ const TURN_CORRECTED_MAX = 256;
 const DELAYED_MS = 5000;
 /** How often all schedules of a shared store are listed. */
 const LIST_MS = 5000;
+const TOO_MANY: StoreFailure = { kind: 'busy', message: 'too many commands at once: try again' };
 const ENDING: StoreFailure = { kind: 'busy', message: 'it is being ended or replaced: try again' };
 
 /** What is stored for a time. */
@@ -193,10 +195,36 @@ export class Schedules {
       decided(ENDING);
       return;
     }
-    this.#pauses.set(target, isOn, this.isReady, (result) => {
+    const ended: ChangeCallback = (result) => {
       if (schedule?.state === 'GONE') this.#pauses.ended(schedule.uuid);
       decided(result);
+    };
+    this.#onceListed(ended, () => this.#pauses.set(target, isOn, this.isReady, ended));
+  }
+
+  /** See `OperatorLimits.set`. */
+  setLimits(
+    service: Buffer,
+    written: WrittenLimits | null,
+    by: string,
+    decided: ChangeCallback,
+  ): void {
+    this.#onceListed(decided, () => this.limits.set(service, written, by, this.isReady, decided));
+  }
+
+  /** Has an operator's change made when it is known what other brokers have made and ended. It is answered in time. */
+  #onceListed(decided: ChangeCallback, change: () => void): void {
+    const list = this.#context.claims !== null && this.isReady ? this.#refresh() : null;
+    if (list === null) {
+      change();
+      return;
+    }
+    const { answer, decided: inTime } = this.#requests.inTime(decided);
+    const { waits } = this.#requests.answers;
+    const waitsForIt = this.#commands.beginAfter(list, () => {
+      if (waits.ends(answer) !== null) change();
     });
+    if (!waitsForIt) inTime(TOO_MANY);
   }
 
   /**

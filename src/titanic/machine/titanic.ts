@@ -373,10 +373,7 @@ export class Titanic implements InternalService, InternalClient {
       groupRule: (service) => this.#broker?.groupRule(service) ?? null,
       whyHeld: (service, group) => this.#broker?.whyHeld(service, group) ?? null,
       setPaused: (target, isOn, decided) => present().schedules.setPaused(target, isOn, decided),
-      setLimits: (service, written, by, decided) => {
-        const { limits, isReady } = present().schedules;
-        limits.set(service, written, by, isReady, decided);
-      },
+      setLimits: (...given) => present().schedules.setLimits(...given),
     };
   }
 

@@ -302,4 +302,35 @@ describe('limits that two nodes have set', () => {
     s.after(LIST_MS);
     expect(w.inbox()).toHaveLength(2);
   });
+
+  it('are taken away also at a broker that has not listed them yet, which looks first', () => {
+    const other = titanicStage();
+    const claims = new StageClaims();
+    const s = titanicStage({ claims, disk: other.store.disk });
+    s.after(1);
+    sets(other, { running: 1 });
+    expect(s.store.disk.pending).toHaveLength(1);
+    expect(sets(s, null)).toEqual(DONE);
+    expect(s.store.disk.pending).toEqual([]);
+    sets(other, { running: 2 });
+    // Those that another broker set are replaced.
+    expect(sets(s, { running: 3 })).toEqual(DONE);
+    expect(s.store.disk.pending).toHaveLength(1);
+    expect(shown(s)).toMatchObject({ limits: { running: 3 } });
+  });
+
+  it('are refused in time if the store cannot be listed', () => {
+    const claims = new StageClaims();
+    const s = titanicStage({ claims, leaseMs: 1e9, storeTimeoutMs: 200 });
+    claims.answer();
+    claims.areListsHeld = true;
+    const answered = begins(s, { running: 1 });
+    s.after(100);
+    expect(answered()).toBeNull();
+    s.after(600);
+    expect(answered()).toMatchObject({ kind: 'trouble' });
+    claims.areListsHeld = false;
+    s.after(1000);
+    expect(s.store.disk.pending).toEqual([]);
+  });
 });

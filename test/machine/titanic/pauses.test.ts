@@ -219,6 +219,21 @@ describe('a paused service', () => {
   });
 });
 
+describe('a service that another broker of several paused', () => {
+  it('is resumed by one that has not listed the pause yet', () => {
+    const other = titanicStage();
+    const s = titanicStage({ claims: new StageClaims(), disk: other.store.disk });
+    s.after(1);
+    expect(pauses(other)).toEqual(DONE);
+    expect(pauses(s, false)).toEqual(DONE);
+    expect(s.store.disk.pending).toEqual([]);
+    // Nor does it pause twice.
+    expect(pauses(other)).toEqual(DONE);
+    expect(pauses(s)).toEqual(DONE);
+    expect(s.store.disk.pending).toHaveLength(1);
+  });
+});
+
 describe('a service that this broker of several paused', () => {
   it('goes on when another one has resumed it before this one listed it', () => {
     const claims = new StageClaims();
