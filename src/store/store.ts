@@ -21,7 +21,6 @@ import type { Attempt } from './attempt.js';
 import type { RecordCount, StoredState } from './record-kind.js';
 import {
   ANONYMOUS,
-  type newRequest,
   type Owner,
   type Ownership,
   type RequestUuid,
@@ -78,7 +77,8 @@ export type Change = Step & {
 type Step =
   | {
       readonly kind: 'accept';
-      readonly request: StoredRequest;
+      /** Its number is set when its batch begins. */
+      readonly request: StoredRequest & { number: number };
       readonly body: Buffer;
       /**
        * D16, D70: if its owner has already used the key for the service, nothing is stored and the
@@ -191,11 +191,6 @@ export function uuidsChanged(change: Change): RequestUuid[] {
 /** An acceptance that is being made. */
 export type NewRequest = { -readonly [Field in keyof AcceptStep]: AcceptStep[Field] };
 type AcceptStep = Extract<Change, { readonly kind: 'accept' }>;
-
-/** A request that is to be stored: its number is set when its batch begins. */
-export interface Acceptance extends Omit<NewRequest, 'request'> {
-  readonly request: ReturnType<typeof newRequest>;
-}
 
 /** The result of one change, in the order of the batch. */
 export type ChangeResult =

@@ -97,10 +97,24 @@ export class Execution {
       at: wall,
       expiresAt: livesFrom + options.replyTtlMs,
     };
-    this.#requests.intend(this.#dispatcher.partyOf(slot), change, reply.length, {
-      before,
-      committed: ({ kind }, before) => {
-        this.#requests.reopened(before);
+    this.#requests.commit({
+      ...{ change, before, party: this.#dispatcher.partyOf(slot), bytes: reply.length },
+      ended: (outcome) => {
+        if (outcome.kind === 'failed') return true;
+        if (outcome.kind === 'refused') {
+          const open = index.find(uuid);
+          // In a shared store, it may have been claimed again meanwhile, and run.
+          if (open === NO_SLOT || index.get(open, CLAIM) !== claim) return false;
+          const attempts = index.get(open, ATTEMPTS) + 1;
+          this.#requests.makeDead(open, attempts, 'the store refuses the reply', null);
+          return false;
+        }
+        if (outcome.isDoubtful) {
+          this.#requests.end(uuid, 'changed');
+          return false;
+        }
+        const { kind } = outcome.result;
+        this.#requests.reopened(outcome.before);
         if (kind === 'done') {
           const counts = counters.of(shown);
           increment(counts, STORED.completed);
@@ -110,15 +124,7 @@ export class Execution {
         if (this.#requests.settled(uuid, kind)) {
           this.#requests.answers.sendReplyToWaiters(uuid, reply);
         }
-      },
-      doubtful: () => this.#requests.end(uuid, 'changed'),
-      failed: () => true,
-      refused: () => {
-        const open = index.find(uuid);
-        // In a shared store, it may have been claimed again meanwhile, and run.
-        if (open === NO_SLOT || index.get(open, CLAIM) !== claim) return;
-        const attempts = index.get(open, ATTEMPTS) + 1;
-        this.#requests.makeDead(open, attempts, 'the store refuses the reply', null);
+        return false;
       },
     });
   }
@@ -189,13 +195,16 @@ export class Execution {
     if (isReleased) this.#dispatcher.step(slot, RETURNED);
     else this.#dispatcher.wait(slot, FAILED, now + pauseMs, now);
     const kept = isShared && !isReleased ? { ...change, keepsClaim: true } : change;
-    this.#requests.intend(party, kept, bytes, {
-      committed: ({ kind }) => {
-        if (!isShared) return;
-        if (kind !== 'done') counters.store.claimsLost++;
-        if (isReleased || kind !== 'done') this.#requests.end(uuid, 'released');
+    this.#requests.commit({
+      ...{ change: kept, party, bytes },
+      ended: (outcome) => {
+        if (outcome.kind !== 'made') return true;
+        if (!isShared) return false;
+        const isDone = outcome.result.kind === 'done';
+        if (!isDone) counters.store.claimsLost++;
+        if (isReleased || !isDone) this.#requests.end(uuid, 'released');
+        return false;
       },
-      failed: () => true,
     });
     increment(counts, STORED.retried);
     events.emit({ name: 'titanic.retried', service: shown, reason: harmless });

@@ -7,7 +7,7 @@ import { DURATION_MS_MAX } from '../../core/numbers.js';
 import { NO_BODY } from '../../store/fields.js';
 import type { KnownKind } from '../../store/record-kind.js';
 import { ANONYMOUS, newRequest } from '../../store/request.js';
-import type { Acceptance, RequestUuid, StoredRequest } from '../../store/store.js';
+import type { NewRequest, RequestUuid, StoredRequest } from '../../store/store.js';
 import { UNSENT, type TitanicContext } from './context.js';
 import type { ChangeCallback, OpenRequests } from './open-requests.js';
 import type { Uuids } from './uuid.js';
@@ -93,7 +93,7 @@ export function keptAcceptance(
   uuids: Uuids,
   kind: KnownKind,
   own: Buffer,
-): Acceptance {
+): NewRequest {
   const never = wall + DURATION_MS_MAX;
   const request: StoredRequest = newRequest(uuids.next(wall), NO_BODY.length, {
     ...UNSENT,

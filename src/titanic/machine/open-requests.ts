@@ -48,7 +48,7 @@ import {
   type ClaimedRequest,
   type Closer,
   type Found,
-  type Acceptance,
+  type NewRequest,
   type Release,
   type RequestUuid,
   type StoredContent,
@@ -59,7 +59,8 @@ import {
 import { type AnswerNumber, StoreWaits } from './store-waits.js';
 import { WebhookEnds } from './webhook-ends.js';
 import { dueTtlMs, rearmed } from './webhooks.js';
-import { type Intent, type IntentMaker, Writer } from './writer.js';
+import type { Commit } from './commit.js';
+import { type CommitNumber, Writer } from './writer.js';
 
 /** The change is in this store; it is uncertain whether it is also in the peer's, as was promised. */
 export const DOUBTFUL: StoreFailure = {
@@ -86,9 +87,6 @@ interface Closing {
   readonly request?: StoredRequest | null;
 }
 
-/** What is told when a change is committed or fails. */
-type ToldOutcome = Omit<Intent, 'party' | 'change' | 'bytes'>;
-
 /** How a request stops being open here. */
 type Outcome =
   /** The reply, or that it is dead, is in the store: whoever reports it answers those who wait. */
@@ -109,7 +107,7 @@ interface LastAttempt {
 
 /** Parts that are made later, of which those made before them need something. */
 export interface LaterParts {
-  readonly services: { readonly intentOf: IntentMaker };
+  readonly services: { commitOf(number: CommitNumber): Commit };
   /** Records that are not dispatched (D80): see `OpenRequests.restore`. */
   readonly schedules: {
     restore(request: StoredRequest, claimed: ClaimedRequest | null): void;
@@ -172,11 +170,19 @@ export class OpenRequests {
     );
     this.dispatcher = dispatcher;
     this.webhooks = new WebhookEnds(context, dispatcher, (change) => {
-      const committed = (result: ChangeResult): void => this.reopened([result]);
-      this.intend('', change, 0, { committed, failed: () => true });
+      this.commit({
+        ...{ change, party: '', bytes: 0 },
+        ended: (outcome) => {
+          if (outcome.kind === 'made') this.reopened([outcome.result]);
+          return outcome.kind !== 'made';
+        },
+      });
     });
-    this.writer = new Writer(replica, commits, (number) => later.services.intentOf(number), {
+    this.writer = new Writer(replica, commits, {
+      waits: this.answers.waits,
       now: () => context.now,
+      takeNumber: () => context.takeNumber(),
+      commitOf: (number) => later.services.commitOf(number),
       committed: () => {
         this.#showWithheld();
         this.#heal();
@@ -195,9 +201,8 @@ export class OpenRequests {
     this.answers.waits.abandon();
   }
 
-  /** @param party whose turn the change takes; empty: no asker's */
-  intend(party: string, change: Change, bytes: number, outcome: ToldOutcome): void {
-    this.writer.add({ change, bytes, party, ...outcome }, this.#context.now);
+  commit(commit: Commit): void {
+    this.writer.add(commit, this.#context.now);
   }
 
   // ---------------------------------------------------------------- what can be done now
@@ -470,10 +475,15 @@ export class OpenRequests {
     // A webhook that is retried tells of the same end again.
     const webhook = webhookOf(record);
     const before = webhook === null ? [] : [rearmed(webhook, generation + 1, expiresAt, options)];
-    this.intend('', change, 0, {
-      before,
-      ...this.until(answer),
-      committed: (result, ofWebhook) => {
+    this.commit({
+      ...{ change, before, party: '', bytes: 0, answer },
+      ended: (outcome) => {
+        if (outcome.kind !== 'made') {
+          this.#resume(uuid);
+          decided(outcome.failure);
+          return false;
+        }
+        const { result, before: ofWebhook } = outcome;
         const isDone = result.kind === 'reopened';
         if (isDone) this.#release(uuid);
         else this.#resume(uuid);
@@ -483,10 +493,6 @@ export class OpenRequests {
         const isRearmed = ofWebhook.some(({ kind }) => kind === 'reopened');
         if (isRearmed && !isDone) this.webhooks.ended(uuid);
         decided(isDone ? 'done' : 'passed');
-      },
-      failed: (failure) => {
-        this.#resume(uuid);
-        decided(failure);
         return false;
       },
     });
@@ -507,33 +513,20 @@ export class OpenRequests {
    * @param ends what it takes the place of
    */
   order(
-    accept: Acceptance,
+    accept: NewRequest,
     ended: (result: ChangeResult | null) => void,
     done: ChangeCallback,
-    webhook: Acceptance | null = null,
+    webhook: NewRequest | null = null,
     ends: readonly Change[] = [],
   ): void {
     const { answer, decided } = this.inTime(done);
-    const { isOver, begins } = this.until(answer);
-    this.intend('', accept, accept.body.length, {
-      isOver,
+    this.commit({
+      ...{ change: accept, party: '', bytes: accept.body.length, answer },
       before: webhook === null ? ends : [...ends, webhook],
-      begins: () => {
-        begins();
-        if (webhook !== null) webhook.request.number = this.#context.takeNumber();
-        accept.request.number = this.#context.takeNumber();
-      },
-      committed: (result) => {
-        ended(result);
-        decided('done');
-      },
-      doubtful: (result) => {
-        ended(result);
-        decided(DOUBTFUL);
-      },
-      failed: (failure) => {
-        ended(null);
-        decided(failure);
+      ended: (outcome) => {
+        const isMade = outcome.kind === 'made';
+        ended(isMade ? outcome.result : null);
+        decided(isMade ? (outcome.isDoubtful ? DOUBTFUL : 'done') : outcome.failure);
         return false;
       },
     });
@@ -550,15 +543,6 @@ export class OpenRequests {
       decided: (result) => {
         if (waits.ends(answer) !== null) done(result);
       },
-    };
-  }
-
-  /** What makes a change depend on its answer: once that is given, it is not begun any more. */
-  until(answer: AnswerNumber): Required<Pick<Intent, 'begins' | 'isOver'>> {
-    const { waits } = this.answers;
-    return {
-      begins: () => waits.handsOver(answer),
-      isOver: () => waits.isOver(answer),
     };
   }
 
@@ -619,15 +603,33 @@ export class OpenRequests {
       slot === NO_SLOT
         ? this.webhooks.changesAtClose(request)
         : this.webhooks.changesAtEnd(slot, 'cancelled');
-    this.intend(party, { kind: 'close', uuid, at, keyUntil, by, ...more }, 0, {
-      before,
-      ...this.until(answer),
-      committed: (result, due) => {
+    this.commit({
+      ...{
+        change: { kind: 'close', uuid, at, keyUntil, by, ...more },
+        before,
+        party,
+        bytes: 0,
+        answer,
+      },
+      ended: (outcome) => {
+        if (outcome.kind !== 'made') {
+          report(outcome.failure);
+          // The peer may have closed it, so it is not shown again.
+          const goesOn = this.#context.replica.isPaired && outcome.failure.kind !== 'fatal';
+          if (!goesOn && isFirst) this.#resume(uuid);
+          return goesOn;
+        }
+        if (outcome.isDoubtful) {
+          this.end(uuid, 'changed');
+          report(DOUBTFUL);
+          return false;
+        }
+        const { result, before: due } = outcome;
         const isEnded = isEnd(result);
         if (result.kind === 'denied') {
           // An asker that got a failure gets no second answer.
           if (!report.isCalled()) denied();
-          return;
+          return false;
         }
         this.#context.ended(uuid, 'closed');
         if (isEnded) this.#context.hints?.ended(uuid);
@@ -641,17 +643,7 @@ export class OpenRequests {
         if (by === ANY_OWNER || (isEnded && isOpen)) this.end(uuid, 'unknown');
         else if (isEnded) this.answers.answerWaitersClosed(uuid, by);
         report(isEnded ? 'done' : 'passed');
-      },
-      doubtful: () => {
-        this.end(uuid, 'changed');
-        report(DOUBTFUL);
-      },
-      failed: (failure) => {
-        report(failure);
-        // The peer may have closed it, so it is not shown again.
-        const goesOn = this.#context.replica.isPaired && failure.kind !== 'fatal';
-        if (!goesOn && isFirst) this.#resume(uuid);
-        return goesOn;
+        return false;
       },
     });
   }
@@ -709,11 +701,17 @@ export class OpenRequests {
       expiresAt,
       ...claim,
     };
-    const bytes = last?.attempt.attempt.failure?.length ?? 0;
-    const outcome: ToldOutcome = {
+    this.commit({
+      ...{ change, party, bytes: last?.attempt.attempt.failure?.length ?? 0 },
       before: [...(last === null ? [] : [{ ...last.attempt, ...continuedClaim(claim) }]), ...due],
-      committed: ({ kind }, before) => {
-        this.reopened(before);
+      ended: (outcome) => {
+        if (outcome.kind !== 'made') return true;
+        if (outcome.isDoubtful) {
+          this.end(uuid, 'changed');
+          return false;
+        }
+        const { kind } = outcome.result;
+        this.reopened(outcome.before);
         if (kind === 'done') {
           increment(counters.of(shown), STORED.dead);
           this.#context.ended(uuid, 'dead');
@@ -722,11 +720,9 @@ export class OpenRequests {
         if (this.settled(uuid, kind)) {
           this.answers.answerWaiters(uuid, deadStatusFrame(text), ...detail);
         }
+        return false;
       },
-      doubtful: () => this.end(uuid, 'changed'),
-      failed: () => true,
-    };
-    this.intend(party, change, bytes, outcome);
+    });
   }
 
   /** Ends the request because its time to live is over. */
@@ -738,22 +734,22 @@ export class OpenRequests {
     this.dispatcher.step(slot, EXPIRED);
     const { counters, events, options, wall: at, livesFrom } = this.#context;
     const keyUntil = livesFrom + options.keyTtlMs;
-    this.intend(party, { kind: 'expire', uuid, at, keyUntil, by: ANY_OWNER }, 0, {
-      before,
-      committed: (result, due) => {
-        this.reopened(due);
-        if (!isEnd(result)) {
+    this.commit({
+      ...{ change: { kind: 'expire', uuid, at, keyUntil, by: ANY_OWNER }, before, party, bytes: 0 },
+      ended: (outcome) => {
+        if (outcome.kind !== 'made') return true;
+        if (!outcome.isDoubtful) this.reopened(outcome.before);
+        if (outcome.isDoubtful || !isEnd(outcome.result)) {
           this.end(uuid, 'changed');
-          return;
+          return false;
         }
         increment(counters.of(shown), STORED.expired);
         this.#context.ended(uuid, 'expired');
         this.#context.hints?.ended(uuid);
         events.emit({ name: 'titanic.expired', service: shown });
         this.end(uuid, 'unknown');
+        return false;
       },
-      doubtful: () => this.end(uuid, 'changed'),
-      failed: () => true,
     });
   }
 

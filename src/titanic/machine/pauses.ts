@@ -6,7 +6,7 @@
 import type { DeliveryPort } from '../../broker/ports.js';
 import { ownOf, packOwn } from '../../store/own-fields.js';
 import type {
-  Acceptance,
+  NewRequest,
   Change,
   ChangeResult,
   RequestUuid,
@@ -40,8 +40,6 @@ export interface PauseTarget {
 /** What is stored with a schedule that takes the place of another one. */
 interface MovedPause {
   readonly changes: readonly Change[];
-  /** Their batch is about to be sent. */
-  begins(): void;
   committed(): void;
 }
 
@@ -124,9 +122,6 @@ export class Pauses {
     const { wall } = this.#context;
     return {
       changes: [...known.map((pause) => closeOf(pause, wall)), accept],
-      begins: () => {
-        accept.request.number = this.#context.takeNumber();
-      },
       committed: () => {
         for (const { uuid } of known) this.gone(uuid);
         this.restore(accept.request);
@@ -137,9 +132,12 @@ export class Pauses {
   /** A schedule has ended: its pauses end, too. */
   ended(schedule: RequestUuid): void {
     for (const pause of this.#records.of(keyOf({ kind: 'schedule', of: schedule }))) {
-      this.#requests.intend('', closeOf(pause, this.#context.wall), 0, {
-        committed: () => this.gone(pause.uuid),
-        failed: () => true,
+      this.#requests.commit({
+        ...{ change: closeOf(pause, this.#context.wall), party: '', bytes: 0 },
+        ended: ({ kind }) => {
+          if (kind === 'made') this.gone(pause.uuid);
+          return kind !== 'made';
+        },
       });
     }
   }
@@ -183,7 +181,7 @@ export class Pauses {
     this.#requests.order(accept, ended, over);
   }
 
-  #acceptance(target: PauseTarget): Acceptance {
+  #acceptance(target: PauseTarget): NewRequest {
     return keptAcceptance(this.#context, this.#uuids, 'pause', ownFields(target));
   }
 

@@ -320,25 +320,22 @@ export class ScheduleCommands {
       pause?.committed();
       return this.#made(request, facts, known);
     };
-    const { isOver, begins } = this.#requests.until(answer);
-    this.#requests.intend(asker.identity, change, bytes, {
-      isOver,
+    this.#requests.commit({
+      ...{ change, party: asker.identity, bytes, answer },
       ...(known === null ? {} : { before: [closeOf(known, wall), ...(pause?.changes ?? [])] }),
       begins: () => {
-        begins();
-        pause?.begins();
-        request.number = this.#context.takeNumber();
         request.notBefore = this.#outstanding(known, facts) ?? due;
       },
-      committed: () => decided(STATUS_OK, jsonFrame(shown(made()))),
-      doubtful: () => {
-        made();
-        decided(status(500, DOUBTFUL.message));
-      },
-      failed: (failure) => {
+      ended: (outcome) => {
+        if (outcome.kind === 'made') {
+          const schedule = made();
+          if (outcome.isDoubtful) decided(status(500, DOUBTFUL.message));
+          else decided(STATUS_OK, jsonFrame(shown(schedule)));
+          return false;
+        }
         count(-1);
         if (known !== null) this.#table.step(known, 'resumed');
-        this.#failed(failure, decided);
+        this.#failed(outcome.failure, decided);
         return false;
       },
     });
@@ -409,20 +406,18 @@ export class ScheduleCommands {
       return;
     }
     this.#table.step(known, 'ended');
-    const ended = (): void => this.#host.ended(known, 'unscheduled');
-    this.#requests.intend(asker.identity, closeOf(known, this.#context.wall), 0, {
-      ...this.#requests.until(answer),
-      committed: () => {
-        ended();
-        decided(STATUS_OK, jsonFrame({ removed: true }));
-      },
-      doubtful: () => {
-        ended();
-        decided(status(500, DOUBTFUL.message));
-      },
-      failed: (failure) => {
-        this.#table.step(known, 'resumed');
-        this.#failed(failure, decided);
+    this.#requests.commit({
+      change: closeOf(known, this.#context.wall),
+      ...{ party: asker.identity, bytes: 0, answer },
+      ended: (outcome) => {
+        if (outcome.kind === 'made') {
+          this.#host.ended(known, 'unscheduled');
+          if (outcome.isDoubtful) decided(status(500, DOUBTFUL.message));
+          else decided(STATUS_OK, jsonFrame({ removed: true }));
+        } else {
+          this.#table.step(known, 'resumed');
+          this.#failed(outcome.failure, decided);
+        }
         return false;
       },
     });

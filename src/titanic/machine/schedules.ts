@@ -36,7 +36,7 @@ import { extraOf, NO_PARTNER } from '../../store/fields.js';
 import { numberOfOutcome, type Outcome } from '../../store/outcomes.js';
 import { type OwnOf, ownOf, ownOfGroup, packOwn } from '../../store/own-fields.js';
 import {
-  type Acceptance,
+  type NewRequest,
   type Change,
   type ChangeResult,
   type ClaimedRequest,
@@ -70,9 +70,9 @@ const ENDING: StoreFailure = { kind: 'busy', message: 'it is being ended or repl
 
 /** What is stored for a time. */
 interface Made {
-  readonly accept: Acceptance & { claim?: number };
+  readonly accept: NewRequest & { claim?: number };
   /** What tells its webhook; `null`: it has none. */
-  readonly webhook: Acceptance | null;
+  readonly webhook: NewRequest | null;
   /** Size of the request and its webhook. */
   readonly bytes: number;
 }
@@ -479,9 +479,12 @@ export class Schedules {
   }
 
   #closeOlder(older: Schedule): void {
-    this.#requests.intend(older.owner, closeOf(older, this.#context.wall), 0, {
-      committed: () => this.#ended(older, 'a younger one has its name'),
-      failed: () => true,
+    this.#requests.commit({
+      ...{ change: closeOf(older, this.#context.wall), party: older.owner, bytes: 0 },
+      ended: ({ kind }) => {
+        if (kind === 'made') this.#ended(older, 'a younger one has its name');
+        return kind !== 'made';
+      },
     });
   }
 
@@ -674,8 +677,13 @@ export class Schedules {
 
   #skip(schedule: Schedule, due: number, times: DueTimes, why: 'denied' | 'paused'): void {
     const { change, stepped } = this.#step(schedule, due, times, why);
-    this.#requests.intend(schedule.owner, change, 0, {
-      committed: () => {
+    this.#requests.commit({
+      ...{ change, party: schedule.owner, bytes: 0 },
+      ended: ({ kind }) => {
+        if (kind !== 'made') {
+          this.#putOff(schedule);
+          return false;
+        }
         if (why === 'denied') {
           const { counters, events } = this.#context;
           counters.schedules.denied++;
@@ -683,9 +691,6 @@ export class Schedules {
         }
         this.#follow(schedule, null);
         stepped();
-      },
-      failed: () => {
-        this.#putOff(schedule);
         return false;
       },
     });
@@ -737,15 +742,19 @@ export class Schedules {
       this.#acceptances.count(who, bytes, -1, request.service);
       if (accept.claim !== undefined) this.#acceptances.decided(request);
     };
-    this.#requests.intend(owner, accept, bytes, {
+    this.#requests.commit({
+      ...{ change: accept, party: owner, bytes },
       before: webhook === null ? [step] : [step, webhook],
       begins: () => {
-        if (webhook !== null) webhook.request.number = this.#context.takeNumber();
-        request.number = this.#context.takeNumber();
         if (this.#acceptances.claims(request)) accept.claim = FIRST_CLAIM;
       },
-      committed: (result) => {
+      ended: (outcome) => {
         decided();
+        if (outcome.kind !== 'made') {
+          this.#putOff(schedule);
+          return false;
+        }
+        const { result } = outcome;
         this.#context.counters.schedules.stored++;
         stepped();
         if (schedule.state !== 'GONE') {
@@ -753,10 +762,6 @@ export class Schedules {
         }
         // Perhaps it was stored before, by this node or by the other one of the pair.
         this.#acceptances.stored(accept, webhook, owner, result);
-      },
-      failed: () => {
-        decided();
-        this.#putOff(schedule);
         return false;
       },
     });

@@ -55,7 +55,7 @@ import type { AnswerNumber } from './store-waits.js';
 import type { Uuids } from './uuid.js';
 import { type WaitingNumber, WaitingRequests } from './waiting-requests.js';
 import { acceptWebhook, webhookBytes } from './webhooks.js';
-import type { Intent } from './writer.js';
+import type { Commit } from './commit.js';
 
 /** Services whose requests change nothing. */
 export const ONLY_ASK: readonly string[] = [
@@ -266,8 +266,8 @@ export class TitanicServices {
     if (fault !== null) this.#refuse(id, fault);
   }
 
-  /** Makes the intent of a request whose batch is sent to the store, or that is given up. */
-  intentOf(number: WaitingNumber): Intent {
+  /** Makes the commit of a request whose batch is sent to the store, or that is given up. */
+  commitOf(number: WaitingNumber): Commit {
     const waiting = this.#waiting.take(number);
     const { id, party, owner, memory, body, key, extra, own, saysExisted } = waiting;
     const url = this.#webhooks.get(number);
@@ -290,7 +290,6 @@ export class TitanicServices {
     };
     const change: NewRequest = { kind: 'accept', request, body, key };
     const uuid = Buffer.from(uuidText(request.uuid));
-    const { waits } = this.#requests.answers;
     // D105: whoever is not told whether it is stored can ask.
     const refuse = (text: string): void => {
       const isUnknown = text.startsWith(OUTCOME_UNKNOWN);
@@ -298,41 +297,37 @@ export class TitanicServices {
     };
     if (extra !== null) change.extra = extra;
     return {
-      change,
+      ...{ change, party, bytes: bytes + ofWebhook, answer: id },
       before: webhook === null ? [] : [webhook],
-      party,
-      bytes: bytes + ofWebhook,
-      isOver: () => waits.isOver(id),
       begins: () => {
-        waits.handsOver(id, uuid);
-        if (webhook !== null) webhook.request.number = this.#context.takeNumber();
-        request.number = this.#context.takeNumber();
+        this.#requests.answers.waits.handsOver(id, uuid);
         if (this.#context.clock.isHeld) change.keepsKeys = true;
         if (this.#acceptances.claims(request)) change.claim = FIRST_CLAIM;
       },
-      committed: (result) => {
+      ended: (outcome) => {
         decided();
+        if (outcome.kind !== 'made') {
+          const { failure } = outcome;
+          // After a fatal failure it is uncertain what is on disk: there is no answer, and the
+          // process ends.
+          if (failure.kind !== 'fatal') refuse(this.#requests.failureText(failure));
+          return false;
+        }
+        const { result, isDoubtful } = outcome;
         this.#acceptances.stored(change, webhook, party, result);
+        if (isDoubtful) {
+          refuse(DOUBTFUL.message);
+          return false;
+        }
         if (result.kind === 'another') {
           this.#answer(id, STATUS_ANOTHER);
-          return;
+          return false;
         }
         const known = result.kind === 'known' ? result : null;
         const first = known === null ? uuid : Buffer.from(uuidText(known.uuid));
         const receipt = [first, ...(saysExisted ? [existedFrame(known)] : [])];
         if (caller === null) this.#answer(id, STATUS_OK, ...receipt);
         else this.#goOn(id, caller, known?.uuid ?? request.uuid, receipt);
-      },
-      doubtful: (result) => {
-        decided();
-        this.#acceptances.stored(change, webhook, party, result);
-        refuse(DOUBTFUL.message);
-      },
-      failed: (failure) => {
-        decided();
-        // After a fatal failure it is uncertain what is on disk: there is no answer, and the
-        // process ends.
-        if (failure.kind !== 'fatal') refuse(this.#requests.failureText(failure));
         return false;
       },
     };

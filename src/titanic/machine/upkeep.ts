@@ -67,18 +67,17 @@ export class Upkeep {
     const most = SWEEP_REQUESTS_MAX;
     const until = clock.isHeld ? 0 : wall;
     const change: Change = { kind: 'sweep', now: until, keyUntil, most, kinds: KEPT_KINDS_BITS };
-    this.#requests.intend('', change, 0, {
-      committed: (result) => {
+    this.#requests.commit({
+      ...{ change, party: '', bytes: 0 },
+      ended: (outcome) => {
         this.#isSweeping = false;
-        if (result.kind !== 'swept') return;
+        if (outcome.kind !== 'made' || outcome.result.kind !== 'swept') return false;
+        const { result } = outcome;
         for (const { service, count } of result.services) {
           increment(counters.of(escapeName(service)), STORED.expired, count);
         }
         for (const uuid of result.gone) this.#schedules.gone(uuid);
         if (result.more) this.#sweepAt = -Infinity;
-      },
-      failed: () => {
-        this.#isSweeping = false;
         return false;
       },
     });

@@ -13,7 +13,7 @@ import { extraOf, NO_BODY } from '../../store/fields.js';
 import { numberOfOutcome } from '../../store/outcomes.js';
 import { packOwn } from '../../store/own-fields.js';
 import { newRequest } from '../../store/request.js';
-import type { Acceptance, Change, RequestUuid, StoredRequest } from '../../store/store.js';
+import type { NewRequest, Change, RequestUuid, StoredRequest } from '../../store/store.js';
 import { TITANIC_WEBHOOK, uuidText } from '../../wire/tsp.js';
 import type { TitanicOptions } from './options.js';
 
@@ -76,7 +76,7 @@ export function webhookBytes(url: string, service: Buffer): number {
  * @param request its partner is the uuid of the webhook
  * @param replyTtlMs how long a reply is kept
  */
-export function acceptWebhook(request: StoredRequest, url: string, replyTtlMs: number): Acceptance {
+export function acceptWebhook(request: StoredRequest, url: string, replyTtlMs: number): NewRequest {
   const { owner, isShared, acceptedAt, expiresAt } = request;
   const extra = extraOf(null, BACKOFF);
   return {

@@ -6,9 +6,11 @@
  */
 import { IDENTITY_SHARE } from '../../core/defaults.js';
 import { LATE, OUTCOME_UNKNOWN } from '../../core/failure-words.js';
+import type { Commit, CommitOutcome } from './commit.js';
 import type { Commits } from './commits.js';
 import { FairQueue, type Queued } from '../../core/fair-queue.js';
 import type { Replica } from './replica.js';
+import type { StoreWaits } from './store-waits.js';
 import {
   type Change,
   type ChangeResult,
@@ -16,45 +18,11 @@ import {
   type StoreFailure,
 } from '../../store/store.js';
 
-/** A change, and what to do once it is committed or has failed. */
-export interface Intent {
-  readonly change: Change;
-  /** Changes of the same request that precede it in the same batch: all are committed, or none. */
-  readonly before?: readonly Change[];
-  /** The party whose turn it takes. */
-  readonly party: string;
-  /** Bytes that it carries. */
-  readonly bytes: number;
-  /** @param before the results of `before` */
-  committed(result: ChangeResult, before: readonly ChangeResult[]): void;
-  /** Whoever wanted it has been answered that it failed (D105): it is not made. */
-  isOver?(): boolean;
-  /** The batch is about to be sent: values that depend on the order are set now. */
-  begins?(): void;
-  /**
-   * The change is committed here, but it is uncertain whether the peer has it, as `strict` promises.
-   * Absent: nobody was promised that.
-   */
-  doubtful?(result: ChangeResult): void;
-  /**
-   * The batch was rolled back.
-   * @returns true if it is to be tried again, because no client will repeat it
-   */
-  failed(failure: StoreFailure): boolean;
-  /**
-   * The store does not take it, and would not take it if it were tried again. Absent: as `failed`.
-   */
-  refused?(): void;
-}
-
-/** Stands for an intent while it waits, and takes less memory. */
-export type IntentNumber = number;
-
-/** Makes the intent for a number. Called once for each. */
-export type IntentMaker = (number: IntentNumber) => Intent;
+/** Stands for a commit while it waits, and takes less memory. */
+export type CommitNumber = number;
 
 interface BatchInProgress {
-  readonly intents: readonly Intent[];
+  readonly commits: readonly Commit[];
   readonly bytes: number;
   readonly beganAt: number;
   /** The peer has not confirmed it yet. */
@@ -77,18 +45,30 @@ const EARLY_CHANGES_MIN = 8;
 const WAITING_CHANGES_MAX = 200_000;
 const WAITING_BYTES_MAX = 256 * 1024 * 1024;
 const RETRY_MS = 1000;
-const REFUSED: StoreFailure = { kind: 'busy', message: 'the store refuses it' };
+const REFUSED: CommitOutcome = {
+  kind: 'refused',
+  failure: { kind: 'busy', message: 'the store refuses it' },
+};
 const OVER: StoreFailure = { kind: 'busy', message: LATE };
 const NONE: readonly ChangeResult[] = [];
-const BUSY: StoreFailure = { kind: 'busy', message: 'the store is too busy' };
+const NO_CHANGES: readonly Change[] = [];
+const BUSY: CommitOutcome = {
+  kind: 'failed',
+  failure: { kind: 'busy', message: 'the store is too busy' },
+};
 
-/** What a writer tells of its batches, after their changes were told. */
-interface WriterSink {
+/** What a writer asks for, and what it tells of its batches after the outcomes of their commits. */
+export interface WriterHost {
   /** Monotonic milliseconds. */
   now(): number;
+  /** The number of the next request that is stored. */
+  takeNumber(): number;
+  readonly waits: StoreWaits;
+  /** Makes the commit for a number. Called once for each. */
+  commitOf(number: CommitNumber): Commit;
   committed(): void;
   failed(failure: StoreFailure): void;
-  /** A batch is doubtful (see `BatchOutcome`); before its changes are told. */
+  /** A batch is doubtful (see `BatchOutcome`). Told before the outcomes of its commits. */
   doubted(): void;
   released(isDoubtful: boolean): void;
 }
@@ -96,14 +76,13 @@ interface WriterSink {
 export class Writer {
   readonly #replica: Replica;
   readonly #commits: Commits;
-  readonly #sink: WriterSink;
-  readonly #maker: IntentMaker;
-  readonly #waiting = new FairQueue<Intent | IntentNumber>();
+  readonly #host: WriterHost;
+  readonly #waiting = new FairQueue<Commit | CommitNumber>();
   /** Changes that the store could not make, and when each is tried again: the earliest first. */
-  #postponed: { readonly intent: Intent; readonly at: number }[] = [];
+  #postponed: { readonly commit: Commit; readonly at: number }[] = [];
   #postponedBytes = 0;
   /** The next one: a batch with the store has a change of the same request. */
-  #held: Intent | null = null;
+  #held: Commit | null = null;
   readonly #batches: BatchInProgress[] = [];
   /** Requests of the batches with the store, if it takes several. */
   readonly #underWay = new Set<string>();
@@ -113,11 +92,10 @@ export class Writer {
   /** While the store is in trouble: when to try again. Monotonic milliseconds. */
   #retryAt = -Infinity;
 
-  constructor(replica: Replica, commits: Commits, maker: IntentMaker, sink: WriterSink) {
+  constructor(replica: Replica, commits: Commits, host: WriterHost) {
     this.#replica = replica;
-    this.#sink = sink;
+    this.#host = host;
     this.#commits = commits;
-    this.#maker = maker;
   }
 
   /** D21: `strict` shows no step that is on one disk alone, so it makes none either. */
@@ -175,13 +153,13 @@ export class Writer {
     return Math.min(dueAt, this.#postponed[0]?.at ?? Infinity);
   }
 
-  add(intent: Intent, now: number): void {
-    this.#push(intent);
+  add(commit: Commit, now: number): void {
+    this.#push(commit);
     this.#runEarly(now);
   }
 
-  /** Adds an intent that is made when its batch is sent to the store, or when it is given up. */
-  addNumber(party: string, number: IntentNumber, bytes: number, now: number): void {
+  /** Adds a commit that is made when its batch is sent to the store, or when it is given up. */
+  addNumber(party: string, number: CommitNumber, bytes: number, now: number): void {
     this.#waiting.push(party, number, bytes);
     this.#runEarly(now);
   }
@@ -191,25 +169,25 @@ export class Writer {
     if (this.#waiting.size >= Math.max(EARLY_CHANGES_MIN, half)) this.run(now);
   }
 
-  #push(intent: Intent): void {
-    this.#waiting.push(intent.party, intent, intent.bytes);
+  #push(commit: Commit): void {
+    this.#waiting.push(commit.party, commit, commit.bytes);
   }
 
   /** Starts batches while there are changes to commit and the store takes one more. */
   run(now: number): void {
     this.#resume(now);
-    const over: Intent[] = [];
+    const over: Commit[] = [];
     this.#beginBatches(now, over);
     // They may add others.
-    for (const intent of over) intent.failed(OVER);
+    for (const commit of over) commit.ended({ kind: 'failed', failure: OVER });
   }
 
-  #beginBatches(now: number, over: Intent[]): void {
+  #beginBatches(now: number, over: Commit[]): void {
     while (this.#batches.length < this.#replica.batchesMax && !this.#isEmpty) {
       if (now < this.#retryAt || this.#isHeldBack || !this.#mayWrite) return;
-      const intents = this.#nextBatch(over);
-      if (intents.length === 0) return;
-      this.#begin(intents, now);
+      const commits = this.#nextBatch(over);
+      if (commits.length === 0) return;
+      this.#begin(commits, now);
     }
   }
 
@@ -217,23 +195,23 @@ export class Writer {
   #resume(now: number): void {
     if (this.#postponed.length === 0) return;
     const due = this.#postponed.findIndex(({ at }) => at > now);
-    for (const { intent } of this.#postponed.splice(0, due < 0 ? Infinity : due)) {
-      this.#postponedBytes -= intent.bytes;
-      this.#push(intent);
+    for (const { commit } of this.#postponed.splice(0, due < 0 ? Infinity : due)) {
+      this.#postponedBytes -= commit.bytes;
+      this.#push(commit);
     }
   }
 
-  #begin(intents: readonly Intent[], now: number): void {
-    for (const intent of intents) intent.begins?.();
+  #begin(commits: readonly Commit[], now: number): void {
+    for (const commit of commits) this.#beginOne(commit);
     this.#changesBefore = this.#lastChanges;
-    this.#lastChanges = intents.length;
-    const changes = intents.flatMap(changesOf);
+    this.#lastChanges = commits.length;
+    const changes = commits.flatMap(changesOf);
     if (this.#replica.batchesMax > 1) {
       for (const name of changes.flatMap(namesOf)) this.#underWay.add(name);
     }
-    const bytes = intents.reduce((sum, intent) => sum + intent.bytes, 0);
+    const bytes = commits.reduce((sum, commit) => sum + commit.bytes, 0);
     const batch: BatchInProgress = {
-      intents,
+      commits,
       bytes,
       beganAt: now,
       awaitsPeer: false,
@@ -248,24 +226,40 @@ export class Writer {
     });
   }
 
+  #beginOne(commit: Commit): void {
+    if (commit.answer !== undefined) this.#host.waits.handsOver(commit.answer);
+    for (const change of commit.before ?? NO_CHANGES) this.#number(change);
+    this.#number(commit.change);
+    commit.begins?.();
+  }
+
+  /** Requests are numbered in the order in which they are stored. */
+  #number(change: Change): void {
+    if (change.kind === 'accept') change.request.number = this.#host.takeNumber();
+  }
+
+  #isOver({ answer }: Commit): boolean {
+    return answer !== undefined && this.#host.waits.isOver(answer);
+  }
+
   /** @param over takes those that are not made any more */
-  #nextBatch(over: Intent[]): Intent[] {
-    const intents: Intent[] = [];
+  #nextBatch(over: Commit[]): Commit[] {
+    const commits: Commit[] = [];
     let bytes = 0;
-    while (intents.length < BATCH_CHANGES_MAX && over.length < TURN_OVER_MAX) {
+    while (commits.length < BATCH_CHANGES_MAX && over.length < TURN_OVER_MAX) {
       bytes += this.#held?.bytes ?? this.#waiting.nextBytes;
-      if (intents.length > 0 && bytes > this.#replica.batchBytesMax) break;
+      if (commits.length > 0 && bytes > this.#replica.batchBytesMax) break;
       const next = this.#held ?? this.#waiting.shift();
       if (next === undefined) break;
-      this.#held = this.#intentOf(next);
+      this.#held = this.#commitOf(next);
       if (this.#isHeldBack) break;
-      if (this.#held.isOver?.() === true) {
+      if (this.#isOver(this.#held)) {
         bytes -= this.#held.bytes;
         over.push(this.#held);
-      } else intents.push(this.#held);
+      } else commits.push(this.#held);
       this.#held = null;
     }
-    return intents;
+    return commits;
   }
 
   /** The next one waits for a batch that is with the store. */
@@ -280,69 +274,61 @@ export class Writer {
   #ended(batch: BatchInProgress): void {
     this.#batches.splice(this.#batches.indexOf(batch), 1);
     if (this.#underWay.size === 0) return;
-    for (const name of batch.intents.flatMap(changesOf).flatMap(namesOf)) {
+    for (const name of batch.commits.flatMap(changesOf).flatMap(namesOf)) {
       this.#underWay.delete(name);
     }
   }
 
-  #intentOf(waiting: Intent | IntentNumber): Intent {
-    return typeof waiting === 'number' ? this.#maker(waiting) : waiting;
+  #commitOf(waiting: Commit | CommitNumber): Commit {
+    return typeof waiting === 'number' ? this.#host.commitOf(waiting) : waiting;
   }
 
   #committed(batch: BatchInProgress, results: readonly ChangeResult[]): void {
     if (!this.#batches.includes(batch)) return;
-    const now = this.#sink.now();
-    this.#commits.done(batch.intents.length, now - batch.beganAt);
+    const now = this.#host.now();
+    this.#commits.done(batch.commits.length, now - batch.beganAt);
     this.#retryAt = -Infinity;
     batch.results = results;
     if (!batch.awaitsPeer) this.#complete(batch, results, now);
-    this.#sink.committed();
+    this.#host.committed();
   }
 
   #released(batch: BatchInProgress, isDoubtful: boolean): void {
     if (!this.#batches.includes(batch)) return;
     batch.awaitsPeer = false;
     batch.isDoubtful = isDoubtful;
-    if (isDoubtful) this.#sink.doubted();
-    if (batch.results !== null) this.#complete(batch, batch.results, this.#sink.now());
-    this.#sink.released(isDoubtful);
+    if (isDoubtful) this.#host.doubted();
+    if (batch.results !== null) this.#complete(batch, batch.results, this.#host.now());
+    this.#host.released(isDoubtful);
   }
 
   /** Starts the next batch before it reports the results of this one. */
   #complete(batch: BatchInProgress, results: readonly ChangeResult[], now: number): void {
-    const { intents, isDoubtful } = batch;
+    const { commits, isDoubtful } = batch;
     this.#ended(batch);
     this.run(now);
     let at = 0;
-    for (const intent of intents) {
+    for (const commit of commits) {
       const first = at;
-      at += changesOf(intent).length;
+      at += changesOf(commit).length;
       const result = results[at - 1];
       if (result === undefined) continue;
-      if (result.kind === 'refused') this.#refused(intent, now);
-      else if (result.kind === 'busy') this.#postpone(intent, BUSY, now);
-      else if (isDoubtful && intent.doubtful !== undefined) intent.doubtful(result);
-      else intent.committed(result, at - first === 1 ? NONE : results.slice(first, at - 1));
+      const before = at - first === 1 ? NONE : results.slice(first, at - 1);
+      if (commit.ended(outcomeOf(result, before, isDoubtful))) this.#postpone(commit, now);
     }
   }
 
-  #refused(intent: Intent, now: number): void {
-    if (intent.refused !== undefined) intent.refused();
-    else this.#postpone(intent, REFUSED, now);
-  }
-
-  /** Has a change tried again later, unless a client can repeat it. */
-  #postpone(intent: Intent, failure: StoreFailure, now: number): void {
-    if (!intent.failed(failure)) return;
-    this.#postponed.push({ intent, at: now + RETRY_MS });
-    this.#postponedBytes += intent.bytes;
+  /** Has a commit tried again later. */
+  #postpone(commit: Commit, now: number): void {
+    this.#postponed.push({ commit, at: now + RETRY_MS });
+    this.#postponedBytes += commit.bytes;
   }
 
   /** Takes out all that waits, in its order. */
-  #drain(): Queued<Intent | IntentNumber>[] {
+  #drain(): Queued<Commit | CommitNumber>[] {
     const held = this.#held;
     this.#held = null;
-    const before = this.#postponed.map(({ intent }) => intent);
+    const before = this.#postponed.map(({ commit }) => commit);
     this.#postponed = [];
     this.#postponedBytes = 0;
     const first = held === null ? before : [...before, held];
@@ -355,39 +341,39 @@ export class Writer {
     this.#giveUp(this.#drain(), failure);
   }
 
-  #giveUp(queued: readonly Queued<Intent | IntentNumber>[], failure: StoreFailure): void {
+  #giveUp(queued: readonly Queued<Commit | CommitNumber>[], failure: StoreFailure): void {
     for (const { item } of queued) {
-      const intent = this.#intentOf(item);
-      if (intent.failed(failure)) this.#push(intent);
+      const commit = this.#commitOf(item);
+      if (commit.ended({ kind: 'failed', failure })) this.#push(commit);
     }
   }
 
   /** Gives up all changes, both waiting and with the store, and ignores later results. */
   abandon(failure: StoreFailure): void {
     this.#retryAt = Infinity;
-    const inProgress = this.#batches.splice(0).flatMap(({ intents }) => intents);
+    const inProgress = this.#batches.splice(0).flatMap(({ commits }) => commits);
     const waiting = this.#drain();
     this.#underWay.clear();
-    for (const intent of inProgress) intent.failed(failure);
-    for (const { item } of waiting) this.#intentOf(item).failed(failure);
+    const all = [...inProgress, ...waiting.map(({ item }) => item)];
+    for (const item of all) this.#commitOf(item).ended({ kind: 'failed', failure });
   }
 
   #failed(batch: BatchInProgress, failure: StoreFailure): void {
     if (!this.#batches.includes(batch)) return;
     this.#ended(batch);
     // After a fatal failure, the store is not written to any more.
-    this.#retryAt = failure.kind === 'fatal' ? Infinity : this.#sink.now() + RETRY_MS;
-    const again = batch.intents.filter((intent) => intent.failed(failure));
+    this.#retryAt = failure.kind === 'fatal' ? Infinity : this.#host.now() + RETRY_MS;
+    const again = batch.commits.filter((commit) => commit.ended({ kind: 'failed', failure }));
     // Those that wait would wait for another try, too, and that one for a store that is away.
     const isAway = this.#replica.silence !== null;
     if (again.length > 0 || isAway) {
       // Puts them back in their order, before those that arrived since.
       const since = this.#drain();
-      for (const intent of again) this.#push(intent);
+      for (const commit of again) this.#push(commit);
       if (isAway) this.#giveUp(since, ofUnsent(failure));
       else for (const { party, item, bytes } of since) this.#waiting.push(party, item, bytes);
     }
-    this.#sink.failed(failure);
+    this.#host.failed(failure);
   }
 }
 
@@ -396,7 +382,16 @@ function ofUnsent(failure: StoreFailure): StoreFailure {
   return failure.message.startsWith(OUTCOME_UNKNOWN) ? OVER : failure;
 }
 
-function changesOf({ before, change }: Intent): readonly Change[] {
+function outcomeOf(
+  result: ChangeResult,
+  before: readonly ChangeResult[],
+  isDoubtful: boolean,
+): CommitOutcome {
+  if (result.kind === 'refused') return REFUSED;
+  return result.kind === 'busy' ? BUSY : { kind: 'made', result, before, isDoubtful };
+}
+
+function changesOf({ before, change }: Commit): readonly Change[] {
   if (before === undefined || before.length === 0) return [change];
   return [...before.map((each): Change => ({ ...each, withNext: true })), change];
 }

@@ -204,7 +204,7 @@ export class ScheduleWorld implements Explored {
     const dispatcher = new Dispatcher(context, scope, seededRandom(1));
     const requests = new OpenRequests(context, scope, dispatcher, {
       services: {
-        intentOf: () => {
+        commitOf: () => {
           throw new Fault('nothing is submitted here');
         },
       },

@@ -177,7 +177,7 @@ export class World implements Explored {
       throw new Fault('nothing is accepted here');
     };
     const later = {
-      services: { intentOf: none },
+      services: { commitOf: none },
       schedules: {
         restore: none,
         restorePause: none,

@@ -1,7 +1,9 @@
 import { DISK_BATCH_BYTES } from '../../../src/core/defaults.js';
 import type { BatchOutcome, Replica } from '../../../src/titanic/machine/replica.js';
 import type { Change, ChangeResult, StoreFailure } from '../../../src/store/store.js';
-import { type Intent, type IntentNumber, Writer } from '../../../src/titanic/machine/writer.js';
+import type { Commit } from '../../../src/titanic/machine/commit.js';
+import { StoreWaits } from '../../../src/titanic/machine/store-waits.js';
+import { type CommitNumber, Writer } from '../../../src/titanic/machine/writer.js';
 import { Commits } from '../../../src/titanic/machine/commits.js';
 import { accept, attempt, close, reply } from '../../support/store-changes.js';
 
@@ -20,7 +22,7 @@ interface Written {
 function writerOn(
   began: (changes: readonly Change[]) => void,
   more: { readonly batchesMax?: number; readonly awaitsPeer?: boolean } = {},
-  made: (number: IntentNumber) => Intent = noNumbers,
+  made: (number: CommitNumber) => Commit = noNumbers,
 ): Written {
   const outcomes: BatchOutcome<readonly ChangeResult[]>[] = [];
   const { batchesMax = 1, awaitsPeer = false } = more;
@@ -35,9 +37,11 @@ function writerOn(
   };
   const clock = { now: 0 };
   const ignored = (): void => undefined;
-  const writer = new Writer(replica, new Commits(), made, {
+  const now = (): number => clock.now;
+  const writer = new Writer(replica, new Commits(), {
+    ...{ waits: new StoreWaits(Infinity, now), commitOf: made, takeNumber: () => 1 },
     ...{
-      now: () => clock.now,
+      now,
       committed: ignored,
       failed: ignored,
       doubted: ignored,
@@ -56,8 +60,34 @@ function writerOn(
   };
 }
 
-function noNumbers(): Intent {
-  throw new Error('no intent waits as a number');
+function noNumbers(): Commit {
+  throw new Error('no commit waits as a number');
+}
+
+/**
+ * Takes the outcomes of a commit by their kinds.
+ * @param failed returns whether it is tried again
+ * @param refused absent: as `failed`
+ * @param doubtful absent: as `made`
+ */
+function takes(
+  made: () => void,
+  failed: (failure: StoreFailure) => boolean,
+  refused?: () => void,
+  doubtful: () => void = made,
+): Pick<Commit, 'ended'> {
+  return {
+    ended: (outcome) => {
+      if (outcome.kind === 'made') {
+        if (outcome.isDoubtful) doubtful();
+        else made();
+        return false;
+      }
+      if (outcome.kind === 'failed' || refused === undefined) return failed(outcome.failure);
+      refused();
+      return false;
+    },
+  };
 }
 
 describe('group commit in a strict pair', () => {
@@ -65,24 +95,21 @@ describe('group commit in a strict pair', () => {
     const told: string[] = [];
     const store = writerOn(() => undefined, { awaitsPeer: true });
     const { writer, replica } = store;
-    const intent = (name: string, change: Change): Intent => ({
-      change,
-      party: 'one',
-      bytes: 0,
-      committed: () => {
-        told.push(`${name} done`);
-      },
-      doubtful: () => {
-        told.push(`${name} doubtful`);
-      },
-      failed: () => {
-        told.push(`${name} failed`);
-        return false;
-      },
+    const commit = (name: string, change: Change): Commit => ({
+      ...{ change, party: 'one', bytes: 0 },
+      ...takes(
+        () => told.push(`${name} done`),
+        () => {
+          told.push(`${name} failed`);
+          return false;
+        },
+        undefined,
+        () => told.push(`${name} doubtful`),
+      ),
     });
-    writer.add(intent('first', close(1)), 0);
+    writer.add(commit('first', close(1)), 0);
     writer.run(0);
-    writer.add(intent('second', close(2)), 0);
+    writer.add(commit('second', close(2)), 0);
     store.committed(1, [DONE], 1);
     expect(told).toEqual([]);
     // The peer is gone: nobody waits for it any more, and nothing is written without it.
@@ -105,12 +132,14 @@ describe('a change that the store does not take', () => {
       writer.add(
         {
           ...{ change, party: 'one', bytes: 0 },
-          committed: () => told.push(`${name} done`),
-          failed: ({ message }) => {
-            told.push(`${name}: ${message}`);
-            return isAgain;
-          },
-          ...(refused === undefined ? {} : { refused }),
+          ...takes(
+            () => told.push(`${name} done`),
+            ({ message }) => {
+              told.push(`${name}: ${message}`);
+              return isAgain;
+            },
+            refused,
+          ),
         },
         0,
       );
@@ -143,12 +172,14 @@ describe('a change that the store cannot make now', () => {
       writer.add(
         {
           ...{ change: close(told.length + 1), party: 'one', bytes: 100 },
-          committed: () => told.push(`${name} done`),
-          failed: ({ message }) => {
-            told.push(`${name}: ${message}`);
-            return isAgain;
-          },
-          refused: () => told.push(`${name} refused`),
+          ...takes(
+            () => told.push(`${name} done`),
+            ({ message }) => {
+              told.push(`${name}: ${message}`);
+              return isAgain;
+            },
+            () => told.push(`${name} refused`),
+          ),
         },
         now,
       );
@@ -182,11 +213,13 @@ describe('a change that the store cannot make now', () => {
     writer.add(
       {
         ...{ change, party: 'one', bytes: 100 },
-        committed: () => told.push('done'),
-        failed: ({ message }) => {
-          told.push(message);
-          return true;
-        },
+        ...takes(
+          () => told.push('done'),
+          ({ message }) => {
+            told.push(message);
+            return true;
+          },
+        ),
       },
       0,
     );
@@ -210,7 +243,7 @@ describe('group commit', () => {
   }
 
   function add(writer: Writer, count: number): void {
-    const nothing = { party: 'one', bytes: 0, committed: () => undefined, failed: () => false };
+    const nothing = { party: 'one', bytes: 0, ended: () => false };
     for (let n = 0; n < count; n++) writer.add({ change: close(n), ...nothing }, 0);
   }
 
@@ -233,10 +266,10 @@ describe('group commit', () => {
     expect(batches).toEqual([8, 56, 28, 36, 18, 46, 23, 41]);
   });
 
-  function changesOf(party: string, count: number, bytes = 0): Intent[] {
+  function changesOf(party: string, count: number, bytes = 0): Commit[] {
     return Array.from({ length: count }, (_, n) => ({
       ...{ change: close(n), party, bytes },
-      ...{ committed: () => undefined, failed: () => true },
+      ended: ({ kind }) => kind !== 'made',
     }));
   }
 
@@ -254,9 +287,9 @@ describe('group commit', () => {
 
   it('who stores little is in the next batch, however much another stores (D75)', () => {
     const { writer, begun, next } = parties();
-    const add = (intents: readonly Intent[]): void => {
-      for (const intent of intents) {
-        writer.add({ ...intent, begins: () => begun.push(intent.party) }, 0);
+    const add = (commits: readonly Commit[]): void => {
+      for (const commit of commits) {
+        writer.add({ ...commit, begins: () => begun.push(commit.party) }, 0);
       }
     };
     add(changesOf('flooder', 100_000));
@@ -274,8 +307,8 @@ describe('group commit', () => {
     const { writer, begun, next } = parties();
     const sizes = [5, 3, 2, 1].map((mib) => mib * 1024 * 1024);
     for (const bytes of sizes) {
-      const [intent] = changesOf('one', 1, bytes);
-      if (intent) writer.add({ ...intent, begins: () => begun.push(String(bytes >> 20)) }, 0);
+      const [commit] = changesOf('one', 1, bytes);
+      if (commit) writer.add({ ...commit, begins: () => begun.push(String(bytes >> 20)) }, 0);
     }
     writer.run(0);
     expect(begun).toEqual(['5']);
@@ -284,7 +317,7 @@ describe('group commit', () => {
 
   it('one party alone does not use up all that may wait', () => {
     const { writer } = parties();
-    for (const intent of changesOf('flooder', 190_000)) writer.add(intent, 0);
+    for (const commit of changesOf('flooder', 190_000)) writer.add(commit, 0);
     expect(writer.isFullFor('flooder')).toBe(true);
     expect(writer.isFullFor('quiet')).toBe(false);
   });
@@ -299,9 +332,8 @@ describe('group commit', () => {
         note('made');
         return {
           ...{ change: close(made), party: 'one', bytes: 3, begins: () => note('begins') },
-          committed: () => note('committed'),
-          failed: () => {
-            note('failed');
+          ended: ({ kind }) => {
+            note(kind);
             return false;
           },
         };
@@ -334,10 +366,10 @@ describe('group commit', () => {
 
   it('what is tried again goes first, in its order', () => {
     const { writer, begun, next, failed } = parties();
-    const named = (n: number): Intent => {
-      const [intent] = changesOf('one', 1);
-      if (intent === undefined) throw new Error('one');
-      return { ...intent, begins: () => begun.push(String(n)) };
+    const named = (n: number): Commit => {
+      const [commit] = changesOf('one', 1);
+      if (commit === undefined) throw new Error('one');
+      return { ...commit, begins: () => begun.push(String(n)) };
     };
     writer.add(named(1), 0);
     writer.add(named(2), 0);
@@ -385,10 +417,10 @@ describe('two batches at a time', () => {
       add: (...changes) => {
         for (const [name, change] of changes) {
           names.set(change, name);
-          const outcome = {
-            committed: () => told.push(name),
-            failed: () => true,
-          };
+          const outcome = takes(
+            () => told.push(name),
+            () => true,
+          );
           writer.add({ change, party: 'one', bytes: 10, ...outcome }, 0);
         }
         writer.run(0);
@@ -426,7 +458,7 @@ describe('two batches at a time', () => {
 
   it('also what is done in the same step with another change', () => {
     const { writer, batches, ends } = stage();
-    const nothing = { party: 'one', bytes: 0, committed: () => undefined, failed: () => false };
+    const nothing = { party: 'one', bytes: 0, ended: () => false };
     writer.add({ change: accept(2), before: [attempt(1, 1)], ...nothing }, 0);
     writer.run(0);
     writer.add({ change: close(1), ...nothing }, 0);
