@@ -11,7 +11,7 @@ import { Worker } from 'node:worker_threads';
 
 import { openSqliteStore } from '../src/store/sqlite/sqlite-store.js';
 import { Standalone } from '../src/bstar/replication/standalone.js';
-import type { BatchOutcome } from '../src/titanic/machine/replica.js';
+import type { BatchOutcome } from '../src/titanic/machine/requests/replica.js';
 import type {
   Change,
   ChangeResult,

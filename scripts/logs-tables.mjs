@@ -9,7 +9,7 @@ const SECTIONS = {
   ],
   '## Events of the broker': ['broker/events.js', 'BROKER_EVENTS'],
   '## Events of operators': ['admin/events.js', 'ADMIN_EVENTS'],
-  '## Events of durable requests': ['titanic/machine/events.js', 'TITANIC_EVENTS'],
+  '## Events of durable requests': ['titanic/machine/requests/events.js', 'TITANIC_EVENTS'],
   '## Events of the pair': ['bstar/events.js', 'PAIR_EVENTS'],
   '## Events of the stream': ['stream/events.js', 'STREAM_EVENTS'],
   '## Events of the map': ['extensions/map/machine/events.js', 'MAP_EVENTS'],
@@ -18,7 +18,7 @@ const SECTIONS = {
 };
 const STEPS = {
   '### Steps of a plain request': ['broker/request-trace.js', 'REQUEST_STEPS'],
-  '### Steps of a durable request': ['titanic/machine/events.js', 'TITANIC_STEPS'],
+  '### Steps of a durable request': ['titanic/machine/requests/events.js', 'TITANIC_STEPS'],
 };
 
 /** The tables of all events and steps: of each the module and the name. */

@@ -1,7 +1,7 @@
 import type { Reason } from '../admin/api/node-answers.js';
 import type { Health } from '../admin/ports.js';
 import type { PairView } from './pair-view.js';
-import type { TitanicEvent, TitanicEvents } from '../titanic/machine/events.js';
+import type { TitanicEvent, TitanicEvents } from '../titanic/machine/requests/events.js';
 
 type Phase = 'starting' | 'serving' | 'draining';
 

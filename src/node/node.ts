@@ -35,7 +35,7 @@ import { Holdings } from '../core/holdings.js';
 import { keepFree } from '../core/piece.js';
 import { randomName, secureRandom } from '../core/random.js';
 import { Mmi } from '../mmi/mmi.js';
-import { TITANIC_EVENTS, type TitanicEvent } from '../titanic/machine/events.js';
+import { TITANIC_EVENTS, type TitanicEvent } from '../titanic/machine/requests/events.js';
 import type { AllBrokersStatus } from '../wire/mmi.js';
 import type { BrokerStatus } from '../wire/mmi-answers.js';
 import type { ListenerOptions, Transport } from '../zmtp/port.js';

@@ -1,4 +1,4 @@
-import type { TitanicEvent, TitanicEvents } from '../titanic/machine/events.js';
+import type { TitanicEvent, TitanicEvents } from '../titanic/machine/requests/events.js';
 
 /**
  * Passes on what happens to the store, each cause once: while the database is lost, no session can be

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { verifyStore } from '../../src/store/sqlite/records/verify.js';
 import { ATTEMPTS_RETAINED, type ServiceCount } from '../../src/store/store.js';
 import { RequestCounters } from '../../src/broker/request-counters.js';
-import { StoredServices } from '../../src/titanic/machine/stored-services.js';
+import { StoredServices } from '../../src/titanic/machine/requests/stored-services.js';
 import { MemoryDisk } from '../support/memory-disk.js';
 import { sqliteContent } from '../support/sqlite-content.js';
 import { randomBatches } from '../support/random-changes.js';

@@ -19,7 +19,7 @@ import {
   NO_TURNS,
   type StoreFailure,
 } from '../../src/store/store.js';
-import { dueWebhook } from '../../src/titanic/machine/webhooks.js';
+import { dueWebhook } from '../../src/titanic/machine/requests/webhooks.js';
 import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
 import { acceptWithWebhook, unitOf } from '../support/record-kinds.js';
 import {

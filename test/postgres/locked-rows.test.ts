@@ -2,7 +2,7 @@
 import { present } from '../../src/core/assert.js';
 
 import type { StoreReport } from '../../src/extensions/postgres/postgres-store.js';
-import { dueWebhook } from '../../src/titanic/machine/webhooks.js';
+import { dueWebhook } from '../../src/titanic/machine/requests/webhooks.js';
 import { scheduleKey, TITANIC_SCHEDULE, uuidText } from '../../src/wire/tsp.js';
 import { atEnd, endAll } from '../support/daemon-users.js';
 import type { Cluster } from '../support/postgres-cluster.js';

@@ -3,8 +3,8 @@ import { SILENT } from './logs.js';
 import { noCounts } from '../../src/store/record-kind.js';
 import { Holdings } from '../../src/core/holdings.js';
 import { Metrics, type MetricSources } from '../../src/admin/metrics/metrics.js';
-import { Commits } from '../../src/titanic/machine/commits.js';
-import { TitanicCounters } from '../../src/titanic/machine/counters.js';
+import { Commits } from '../../src/titanic/machine/requests/commits.js';
+import { TitanicCounters } from '../../src/titanic/machine/requests/counters.js';
 import type { Broker } from '../../src/broker/broker.js';
 
 export interface Family {

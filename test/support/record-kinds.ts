@@ -17,7 +17,7 @@ import {
   dueWebhook,
   rearmed,
   type WebhookOutcome,
-} from '../../src/titanic/machine/webhooks.js';
+} from '../../src/titanic/machine/requests/webhooks.js';
 import { scheduleKey, TITANIC_SCHEDULE } from '../../src/wire/tsp.js';
 import {
   accept,
@@ -42,7 +42,7 @@ export const LATER_KIND = 'kind-9';
 const NEVER = NOON + 2 ** 40 - 1;
 const URL = 'https://hooks.shop.example/done';
 const REPLY_TTL_MS = DAY_MS;
-/** See `GENERATIONS` in titanic/machine/webhooks.ts. */
+/** See `GENERATIONS` in titanic/machine/requests/webhooks.ts. */
 const WEBHOOK_GENERATIONS = 1000;
 
 const LINE = {

@@ -1,6 +1,6 @@
 /** The claims of a store that other brokers use, too: a script answers them. */
 import { isWork } from '../../src/store/record-kind.js';
-import type { TitanicClaims } from '../../src/titanic/machine/context.js';
+import type { TitanicClaims } from '../../src/titanic/machine/requests/context.js';
 import type {
   ClaimedRequest,
   ClaimOrder,

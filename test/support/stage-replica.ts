@@ -1,7 +1,7 @@
 /** The pair around Titanic on a stage: a peer that confirms at once, or when the script says so. */
 import { present } from '../../src/core/assert.js';
 import { DISK_BATCH_BYTES } from '../../src/core/defaults.js';
-import type { BatchOutcome, Replica } from '../../src/titanic/machine/replica.js';
+import type { BatchOutcome, Replica } from '../../src/titanic/machine/requests/replica.js';
 import type { Change, ChangeResult, Store, Transaction } from '../../src/store/store.js';
 
 /** A batch that was sent to the peer. */

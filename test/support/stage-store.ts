@@ -17,7 +17,7 @@ import type {
   StoreFailure,
   Transaction,
 } from '../../src/store/store.js';
-import type { TitanicReads } from '../../src/titanic/machine/context.js';
+import type { TitanicReads } from '../../src/titanic/machine/requests/context.js';
 import type { Entry } from '../../src/testing/memory-rows.js';
 import { MemoryNodeTables } from './memory-node-tables.js';
 

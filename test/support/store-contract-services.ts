@@ -1,5 +1,5 @@
 import { RequestCounters } from '../../src/broker/request-counters.js';
-import { StoredServices } from '../../src/titanic/machine/stored-services.js';
+import { StoredServices } from '../../src/titanic/machine/requests/stored-services.js';
 import type { Change, ServiceCount, StoreCounts } from '../../src/store/store.js';
 import {
   accept,

@@ -2,8 +2,8 @@
  * A `Stage` whose broker hosts Titanic, wired as in the daemon, with a store that answers between
  * turns, or when the script says so.
  */
-import type { TitanicEvent } from '../../src/titanic/machine/events.js';
-import type { TitanicOptions } from '../../src/titanic/machine/options.js';
+import type { TitanicEvent } from '../../src/titanic/machine/requests/events.js';
+import type { TitanicOptions } from '../../src/titanic/machine/requests/options.js';
 import type {
   OperatorResult,
   ScheduleCursor,

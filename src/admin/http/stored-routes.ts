@@ -11,7 +11,7 @@ import type {
   ShownRequest,
   ShownSchedule,
 } from '../../titanic/operator/operator-api.js';
-import type { PauseTarget } from '../../titanic/machine/pauses.js';
+import type { PauseTarget } from '../../titanic/machine/schedules/pauses.js';
 import { SHOWN_ROWS } from '../../store/request.js';
 import type { Owner } from '../../store/store.js';
 import { KEPT_ROWS, type KeptOptions } from '../../wire/job-option-table.js';

@@ -11,7 +11,7 @@ import {
   type NamedEvent,
   textOf,
 } from '../../core/event-table.js';
-import type { TitanicStep } from '../../titanic/machine/events.js';
+import type { TitanicStep } from '../../titanic/machine/requests/events.js';
 import type { Log } from './log.js';
 import type { Throttle } from './throttle.js';
 

@@ -3,7 +3,7 @@ import { oneLine } from '../../core/escape.js';
 import { OldestFirst } from '../../core/oldest-first.js';
 import type { BrokerEvent, BrokerEvents } from '../../broker/events.js';
 import type { PairEvent, PairEvents } from '../../bstar/events.js';
-import type { TitanicEvent, TitanicEvents } from '../../titanic/machine/events.js';
+import type { TitanicEvent, TitanicEvents } from '../../titanic/machine/requests/events.js';
 
 export interface RefusalRecord {
   /** Counted from the start of the process. */

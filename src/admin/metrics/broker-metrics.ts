@@ -1,6 +1,6 @@
 import type { BrokerLoad } from '../../broker/broker.js';
 import type { BrokerCounters } from '../../broker/counters.js';
-import type { TitanicCounters } from '../../titanic/machine/counters.js';
+import type { TitanicCounters } from '../../titanic/machine/requests/counters.js';
 import { histogramsOf, labelled, perService, perServiceBy, type Writing } from './by-service.js';
 import { type Exposition, labelText } from './exposition.js';
 import type { MetricName } from './metric-table.js';

@@ -2,7 +2,7 @@
 import type { RequestCounters } from '../../broker/request-counters.js';
 import { sumOf } from '../../core/counts.js';
 import type { Histogram } from '../../core/histogram.js';
-import type { TitanicCounters } from '../../titanic/machine/counters.js';
+import type { TitanicCounters } from '../../titanic/machine/requests/counters.js';
 import type { DurableRates, Latencies, PlainFigures } from '../../wire/mmi-answers.js';
 
 /** The fewest requests that have a p99: the slowest hundredth of fewer is one or two, and jumps with each of them. */

@@ -7,7 +7,7 @@ import type { CountedService, CountedServices } from '../../core/counted-service
 import { type Counts, difference } from '../../core/counts.js';
 import type { ServiceHistory } from '../api/node-answers.js';
 import type { SampleBlock } from '../ports.js';
-import type { TitanicCounters } from '../../titanic/machine/counters.js';
+import type { TitanicCounters } from '../../titanic/machine/requests/counters.js';
 import type { DurableRates, PlainFigures } from '../../wire/mmi-answers.js';
 import type { BrokerSource } from './broker-metrics.js';
 import { durableRates, plainFigures, rounded } from './rates.js';

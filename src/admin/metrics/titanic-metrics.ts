@@ -1,5 +1,5 @@
-import type { Commits } from '../../titanic/machine/commits.js';
-import type { TitanicCounters } from '../../titanic/machine/counters.js';
+import type { Commits } from '../../titanic/machine/requests/commits.js';
+import type { TitanicCounters } from '../../titanic/machine/requests/counters.js';
 import type { OwnerCount, StoreCounts } from '../../store/store.js';
 import { OTHER_COUNTS, type OtherCount, type RecordCount } from '../../store/record-kind.js';
 import type { DurableCounts } from '../../wire/mmi-answers.js';

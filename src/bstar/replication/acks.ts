@@ -1,5 +1,5 @@
 import { OldestFirst } from '../../core/oldest-first.js';
-import type { BatchOutcome } from '../../titanic/machine/replica.js';
+import type { BatchOutcome } from '../../titanic/machine/requests/replica.js';
 
 /** A batch whose outcome waits for the peer. */
 export type Held = Pick<BatchOutcome<unknown>, 'released'>;

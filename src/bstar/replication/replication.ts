@@ -11,7 +11,7 @@ import { present } from '../../core/assert.js';
 import { DISK_BATCH_BYTES } from '../../core/defaults.js';
 import { packPartBatch } from '../../store/chunk-codec.js';
 import { packBatch } from '../../store/batch-codec.js';
-import type { BatchOutcome, Replica } from '../../titanic/machine/replica.js';
+import type { BatchOutcome, Replica } from '../../titanic/machine/requests/replica.js';
 import type { NodeMerged } from '../../store/node-store.js';
 import type { Ranked, RankedOutcome, RankedReplica } from '../../store/ranked.js';
 import {

@@ -2,7 +2,7 @@
  * For a store that other brokers may use as well: this one may write to it only while its session
  * lasts, which is judged by its own clock (D19).
  */
-import type { BatchOutcome, Replica } from '../../titanic/machine/replica.js';
+import type { BatchOutcome, Replica } from '../../titanic/machine/requests/replica.js';
 import type { Change, ChangeResult, Store } from '../../store/store.js';
 import { Standalone } from './standalone.js';
 

@@ -1,7 +1,7 @@
 /** For a store that belongs to no pair: numbers its transactions, of Titanic and of extensions. */
 import { DISK_BATCH_BYTES } from '../../core/defaults.js';
 import type { RankedReplica, RankedStore } from '../../store/ranked.js';
-import type { BatchOutcome, Replica } from '../../titanic/machine/replica.js';
+import type { BatchOutcome, Replica } from '../../titanic/machine/requests/replica.js';
 import type { Change, ChangeResult, Store, Transaction } from '../../store/store.js';
 
 export class Standalone implements Replica {

@@ -10,7 +10,7 @@ import { escapeName } from '../../core/escape.js';
 import type { Attached, Host, ServedPart } from '../../node/extension.js';
 import { NOTHING, type Rights, updateRights, type WrittenRights } from '../../node/key-rights.js';
 import type { StoreFailure } from '../../store/store.js';
-import { WEBHOOKS } from '../../titanic/machine/webhooks.js';
+import { WEBHOOKS } from '../../titanic/machine/requests/webhooks.js';
 import { shownAddress } from '../../zmtp/identity.js';
 import type { OpenRouter } from '../../zmtp/several.js';
 import { Callers, keyOfToken } from './callers.js';

@@ -1,5 +1,5 @@
 /** The receivers of webhooks that take none at present, for the metrics. */
-import { PAUSE_MAX_MS } from '../../titanic/machine/webhooks.js';
+import { PAUSE_MAX_MS } from '../../titanic/machine/requests/webhooks.js';
 
 /** Clients choose hosts below a `.DOMAIN`; of further ones nothing is told. */
 const HOSTS_MAX = 100;

@@ -1,6 +1,6 @@
 /**
  * Sends webhooks: the worker of the stored requests that tell of the end of others
- * (titanic/machine/webhooks.ts). Titanic stores them, tries again and gives up; here each is sent once, when there
+ * (titanic/machine/requests/webhooks.ts). Titanic stores them, tries again and gives up; here each is sent once, when there
  * is a place for its receiver.
  */
 import type { InternalWorker } from '../../broker/ports.js';
@@ -11,7 +11,7 @@ import type { OperatorResult, ShownHistory } from '../../titanic/operator/operat
 import type { RequestUuid } from '../../store/store.js';
 import type { Host } from '../../node/extension.js';
 import type { TitanicHost } from '../../node/stored.js';
-import { PAUSE_MAX_MS, webhookId, WEBHOOKS } from '../../titanic/machine/webhooks.js';
+import { PAUSE_MAX_MS, webhookId, WEBHOOKS } from '../../titanic/machine/requests/webhooks.js';
 import { FailingHosts } from './failing-hosts.js';
 import { pauseAfter } from './webhook-answer.js';
 import { bodyOf, type Ended, signedHeaders } from './webhook-message.js';

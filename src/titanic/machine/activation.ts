@@ -5,19 +5,19 @@
 import type { BrokerHost, DeliveryPort } from '../../broker/ports.js';
 import type { RandomFill } from '../../core/random.js';
 import type { Completion, StoredRequest, StoreFailure } from '../../store/store.js';
-import { Acceptances } from './acceptances.js';
-import { Claiming } from './claiming.js';
-import type { TitanicContext } from './context.js';
-import { Dispatcher } from './dispatcher.js';
-import { Execution } from './execution.js';
-import { NO_SLOT } from './open-index.js';
-import { type LaterParts, OpenRequests } from './open-requests.js';
-import { Progress } from './progress.js';
-import { Schedules } from './schedules.js';
-import { Scope } from './scope.js';
+import { Acceptances } from './requests/acceptances.js';
+import { Claiming } from './requests/claiming.js';
+import type { TitanicContext } from './requests/context.js';
+import { Dispatcher } from './requests/dispatcher.js';
+import { Execution } from './requests/execution.js';
+import { NO_SLOT } from './requests/open-index.js';
+import { type LaterParts, OpenRequests } from './requests/open-requests.js';
+import { Progress } from './requests/progress.js';
+import { Schedules } from './schedules/schedules.js';
+import { Scope } from './requests/scope.js';
 import { TitanicServices } from './services.js';
 import { Upkeep } from './upkeep.js';
-import type { Uuids } from './uuid.js';
+import type { Uuids } from './requests/uuid.js';
 
 /** Delay after a read that failed. */
 const READ_RETRY_MS = 1000;

@@ -2,11 +2,11 @@
 import { increment } from '../../core/counts.js';
 import type { DurableCounts } from '../../wire/mmi-answers.js';
 import type { OwnerCount, StoreCounts } from '../../store/store.js';
-import type { Commits } from './commits.js';
-import type { TitanicContext } from './context.js';
-import { STORED, type TitanicCounters } from './counters.js';
-import type { Dispatcher, OpenFigures } from './dispatcher.js';
-import type { StoredServices } from './stored-services.js';
+import type { Commits } from './requests/commits.js';
+import type { TitanicContext } from './requests/context.js';
+import { STORED, type TitanicCounters } from './requests/counters.js';
+import type { Dispatcher, OpenFigures } from './requests/dispatcher.js';
+import type { StoredServices } from './requests/stored-services.js';
 
 const STATES = ['pending', 'dispatched', 'replied', 'dead'] as const;
 

@@ -1,10 +1,10 @@
-import type { FireCallback } from './schedules.js';
+import type { FireCallback } from './schedules/schedules.js';
 import type { GroupRule, ServiceWorkers } from '../../broker/ports.js';
 import type { WrittenLimits } from '../../core/run-limits.js';
-import type { TitanicContext } from './context.js';
-import type { ChangeCallback, OpenRequests } from './open-requests.js';
-import type { PauseTarget } from './pauses.js';
-import type { Schedule } from './schedule-table.js';
+import type { TitanicContext } from './requests/context.js';
+import type { ChangeCallback, OpenRequests } from './requests/open-requests.js';
+import type { PauseTarget } from './schedules/pauses.js';
+import type { Schedule } from './schedules/schedule-table.js';
 import type { RequestUuid } from '../../store/store.js';
 
 /** What the commands of operators (operator/operator.ts) use of the machine. */

@@ -31,15 +31,15 @@ import {
   uuidText,
   WAIT_MS_MAX,
 } from '../../wire/tsp.js';
-import type { Acceptances } from './acceptances.js';
-import { status, STATUS_OK } from './answers.js';
-import { keyDigest } from './key-digest.js';
-import { chosenBy } from './options.js';
-import { mayAccess, ownerOf } from './ownership.js';
-import type { TitanicContext } from './context.js';
-import { NO_SLOT } from './open-index.js';
-import type { Schedules } from './schedules.js';
-import { type ChangeCallback, DOUBTFUL, type OpenRequests } from './open-requests.js';
+import type { Acceptances } from './requests/acceptances.js';
+import { status, STATUS_OK } from './requests/answers.js';
+import { keyDigest } from './requests/key-digest.js';
+import { chosenBy } from './requests/options.js';
+import { mayAccess, ownerOf } from './requests/ownership.js';
+import type { TitanicContext } from './requests/context.js';
+import { NO_SLOT } from './requests/open-index.js';
+import type { Schedules } from './schedules/schedules.js';
+import { type ChangeCallback, DOUBTFUL, type OpenRequests } from './requests/open-requests.js';
 import { newRequest } from '../../store/request.js';
 import { extraOf, NO_PARTNER } from '../../store/fields.js';
 import { ownOfGroup } from '../../store/own-fields.js';
@@ -49,13 +49,13 @@ import {
   type NewRequest,
   type RequestUuid,
 } from '../../store/store.js';
-import { cursorOf } from './parts.js';
-import type { Progress } from './progress.js';
-import type { AnswerNumber } from './store-waits.js';
-import type { Uuids } from './uuid.js';
-import { type WaitingNumber, WaitingRequests } from './waiting-requests.js';
-import { acceptWebhook, webhookBytes } from './webhooks.js';
-import type { Commit } from './commit.js';
+import { cursorOf } from './requests/parts.js';
+import type { Progress } from './requests/progress.js';
+import type { AnswerNumber } from './requests/store-waits.js';
+import type { Uuids } from './requests/uuid.js';
+import { type WaitingNumber, WaitingRequests } from './requests/waiting-requests.js';
+import { acceptWebhook, webhookBytes } from './requests/webhooks.js';
+import type { Commit } from './requests/commit.js';
 
 /** Services whose requests change nothing. */
 export const ONLY_ASK: readonly string[] = [

@@ -31,17 +31,17 @@ import {
   type StoreFailure,
 } from '../../store/store.js';
 import { Activation } from './activation.js';
-import { TitanicContext, type TitanicClaims, type TitanicReads } from './context.js';
-import type { TitanicEvents, TitanicTrace } from './events.js';
+import { TitanicContext, type TitanicClaims, type TitanicReads } from './requests/context.js';
+import type { TitanicEvents, TitanicTrace } from './requests/events.js';
 import { Figures } from './figures.js';
-import type { Slot } from './open-index.js';
-import type { OpenRequests } from './open-requests.js';
+import type { Slot } from './requests/open-index.js';
+import type { OpenRequests } from './requests/open-requests.js';
 import type { OperatorHost } from './operator-host.js';
-import type { TitanicOptions } from './options.js';
-import type { Replica } from './replica.js';
+import type { TitanicOptions } from './requests/options.js';
+import type { Replica } from './requests/replica.js';
 import { ONLY_ASK } from './services.js';
-import { Uuids } from './uuid.js';
-import type { WebhookRule } from './webhooks.js';
+import { Uuids } from './requests/uuid.js';
+import type { WebhookRule } from './requests/webhooks.js';
 
 /**
  * The machine of stored requests. Its members are of three kinds, in this order:

@@ -1,12 +1,12 @@
 /** What ends by time: open requests that expire, and entries in the store whose time is over. */
 import { escapeName } from '../../core/escape.js';
 import { increment } from '../../core/counts.js';
-import { STORED } from './counters.js';
-import type { TitanicContext } from './context.js';
-import { isBeingDecided } from './fsm.js';
-import { NO_SLOT, STATE } from './open-index.js';
-import type { OpenRequests } from './open-requests.js';
-import type { Schedules } from './schedules.js';
+import { STORED } from './requests/counters.js';
+import type { TitanicContext } from './requests/context.js';
+import { isBeingDecided } from './requests/fsm.js';
+import { NO_SLOT, STATE } from './requests/open-index.js';
+import type { OpenRequests } from './requests/open-requests.js';
+import type { Schedules } from './schedules/schedules.js';
 import { KEPT_KINDS_BITS } from '../../store/record-kind.js';
 import type { Change } from '../../store/store.js';
 

@@ -9,9 +9,9 @@ import {
   type StoredRequest,
   type StoredState,
 } from '../../store/store.js';
-import { isBeingDecided } from '../machine/fsm.js';
-import { NO_SLOT, STATE } from '../machine/open-index.js';
-import type { ChangeCallback } from '../machine/open-requests.js';
+import { isBeingDecided } from '../machine/requests/fsm.js';
+import { NO_SLOT, STATE } from '../machine/requests/open-index.js';
+import type { ChangeCallback } from '../machine/requests/open-requests.js';
 import type { OperatorHost } from '../machine/operator-host.js';
 import { BulkRun } from './bulk.js';
 import type {

@@ -4,7 +4,7 @@
  */
 import type { BulkResult, OperatorResult } from './operator-api.js';
 import type { ListedRequest, RequestPage, Selection, StoreQueries } from '../../store/queries.js';
-import type { ChangeCallback } from '../machine/open-requests.js';
+import type { ChangeCallback } from '../machine/requests/open-requests.js';
 import type { StoreFailure } from '../../store/store.js';
 
 export interface BulkJob {

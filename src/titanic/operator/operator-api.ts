@@ -9,7 +9,7 @@ import type { Bodies } from '../../store/bodies.js';
 import type { GroupPage, ListedRequest, RequestHistory, Scan } from '../../store/queries.js';
 import type { RecordKind } from '../../store/record-kind.js';
 import type { Owner, RequestUuid, StoredState } from '../../store/store.js';
-import type { PauseTarget } from '../machine/pauses.js';
+import type { PauseTarget } from '../machine/schedules/pauses.js';
 import type { Grouping, RowFilter, StoredFilter } from '../../store/stored-filter.js';
 
 /**

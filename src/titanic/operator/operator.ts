@@ -5,10 +5,10 @@
 import { escapeName } from '../../core/escape.js';
 import { limitsText, type WrittenLimits } from '../../core/run-limits.js';
 import { groupOf } from '../../store/own-fields.js';
-import { retriesOf } from '../machine/webhooks.js';
+import { retriesOf } from '../machine/requests/webhooks.js';
 import { ownText } from './own-text.js';
 import { BulkCommands, Reopening, selected } from './bulk-commands.js';
-import { type Delivery, storedWorker } from '../machine/dispatcher.js';
+import { type Delivery, storedWorker } from '../machine/requests/dispatcher.js';
 import type { OperatorHost } from '../machine/operator-host.js';
 import type {
   BulkAct,
@@ -31,11 +31,11 @@ import type {
   ShownSchedule,
 } from './operator-api.js';
 import { waitingOf } from './waiting.js';
-import { DELAYED, RETURNING, SETTLING } from '../machine/fsm.js';
-import { NO_SLOT, STATE } from '../machine/open-index.js';
-import type { ChangeCallback } from '../machine/open-requests.js';
-import type { PauseTarget } from '../machine/pauses.js';
-import type { Schedule } from '../machine/schedule-table.js';
+import { DELAYED, RETURNING, SETTLING } from '../machine/requests/fsm.js';
+import { NO_SLOT, STATE } from '../machine/requests/open-index.js';
+import type { ChangeCallback } from '../machine/requests/open-requests.js';
+import type { PauseTarget } from '../machine/schedules/pauses.js';
+import type { Schedule } from '../machine/schedules/schedule-table.js';
 import type { GroupPage, ListedRequest, StoreQueries } from '../../store/queries.js';
 import { outcomeOfNumber } from '../../store/outcomes.js';
 import { isWork } from '../../store/record-kind.js';

@@ -1,5 +1,5 @@
 /** Why a pending request is not at a worker, from what the machine knows of it. */
-import { DELAYED, isBeingDecided, READY } from '../machine/fsm.js';
+import { DELAYED, isBeingDecided, READY } from '../machine/requests/fsm.js';
 import {
   ATTEMPTS,
   GENERATION,
@@ -7,9 +7,9 @@ import {
   NOT_BEFORE,
   type Slot,
   STATE,
-} from '../machine/open-index.js';
+} from '../machine/requests/open-index.js';
 import type { OperatorHost } from '../machine/operator-host.js';
-import { isDueWebhook } from '../machine/webhooks.js';
+import { isDueWebhook } from '../machine/requests/webhooks.js';
 import { isWork, knownKind } from '../../store/record-kind.js';
 import type { StoredRequest } from '../../store/store.js';
 import type { Waiting } from './operator-api.js';

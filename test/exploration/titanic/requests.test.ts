@@ -17,7 +17,7 @@ import {
   type Table,
   TABLE,
   TRANSITIONS,
-} from '../../../src/titanic/machine/fsm.js';
+} from '../../../src/titanic/machine/requests/fsm.js';
 import { search } from './search.js';
 import { type Setting, World } from './world.js';
 

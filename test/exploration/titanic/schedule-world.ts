@@ -24,22 +24,25 @@ import { numberOfOutcome } from '../../../src/store/outcomes.js';
 import { ownOf, packOwn } from '../../../src/store/own-fields.js';
 import { isWork } from '../../../src/store/record-kind.js';
 import { MemoryNodeTables } from '../../support/memory-node-tables.js';
-import { Acceptances } from '../../../src/titanic/machine/acceptances.js';
-import { SCHEDULE_SERVICE, TitanicContext } from '../../../src/titanic/machine/context.js';
-import { Dispatcher } from '../../../src/titanic/machine/dispatcher.js';
-import { OpenRequests } from '../../../src/titanic/machine/open-requests.js';
-import type { BatchOutcome } from '../../../src/titanic/machine/replica.js';
+import { Acceptances } from '../../../src/titanic/machine/requests/acceptances.js';
+import { SCHEDULE_SERVICE, TitanicContext } from '../../../src/titanic/machine/requests/context.js';
+import { Dispatcher } from '../../../src/titanic/machine/requests/dispatcher.js';
+import { OpenRequests } from '../../../src/titanic/machine/requests/open-requests.js';
+import type { BatchOutcome } from '../../../src/titanic/machine/requests/replica.js';
 import {
   HELD,
   isOusted,
   isStoring,
   type Table,
-} from '../../../src/titanic/machine/schedule-fsm.js';
-import { type Schedule, ScheduleTable } from '../../../src/titanic/machine/schedule-table.js';
-import { Schedules } from '../../../src/titanic/machine/schedules.js';
-import { Scope } from '../../../src/titanic/machine/scope.js';
+} from '../../../src/titanic/machine/schedules/schedule-fsm.js';
+import {
+  type Schedule,
+  ScheduleTable,
+} from '../../../src/titanic/machine/schedules/schedule-table.js';
+import { Schedules } from '../../../src/titanic/machine/schedules/schedules.js';
+import { Scope } from '../../../src/titanic/machine/requests/scope.js';
 import { Upkeep } from '../../../src/titanic/machine/upkeep.js';
-import { Uuids } from '../../../src/titanic/machine/uuid.js';
+import { Uuids } from '../../../src/titanic/machine/requests/uuid.js';
 import { readTspSchedule } from '../../../src/wire/tsp.js';
 import { asker } from '../../support/asker.js';
 import { seededRandom } from '../../support/stage-random.js';

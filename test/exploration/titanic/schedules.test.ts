@@ -1,5 +1,5 @@
 import { present } from '../../../src/core/assert.js';
-import { type State, TABLE } from '../../../src/titanic/machine/schedule-fsm.js';
+import { type State, TABLE } from '../../../src/titanic/machine/schedules/schedule-fsm.js';
 import { ScheduleWorld, type Setting } from './schedule-world.js';
 import { type Action, type Result, search } from './search.js';
 

@@ -17,9 +17,9 @@ import type {
   StoredRequest,
 } from '../../../src/store/store.js';
 import { newRequest } from '../../../src/store/request.js';
-import { TitanicContext } from '../../../src/titanic/machine/context.js';
-import { Dispatcher } from '../../../src/titanic/machine/dispatcher.js';
-import { Execution } from '../../../src/titanic/machine/execution.js';
+import { TitanicContext } from '../../../src/titanic/machine/requests/context.js';
+import { Dispatcher } from '../../../src/titanic/machine/requests/dispatcher.js';
+import { Execution } from '../../../src/titanic/machine/requests/execution.js';
 import {
   DELAYED,
   isBeingDecided,
@@ -30,7 +30,7 @@ import {
   RETURNING,
   STATES,
   type Table,
-} from '../../../src/titanic/machine/fsm.js';
+} from '../../../src/titanic/machine/requests/fsm.js';
 import {
   ATTEMPTS,
   BROKER_ID,
@@ -41,11 +41,11 @@ import {
   NOT_BEFORE,
   type Slot,
   STATE,
-} from '../../../src/titanic/machine/open-index.js';
-import { OpenRequests } from '../../../src/titanic/machine/open-requests.js';
-import { Progress } from '../../../src/titanic/machine/progress.js';
-import type { BatchOutcome, Replica } from '../../../src/titanic/machine/replica.js';
-import { Scope } from '../../../src/titanic/machine/scope.js';
+} from '../../../src/titanic/machine/requests/open-index.js';
+import { OpenRequests } from '../../../src/titanic/machine/requests/open-requests.js';
+import { Progress } from '../../../src/titanic/machine/requests/progress.js';
+import type { BatchOutcome, Replica } from '../../../src/titanic/machine/requests/replica.js';
+import { Scope } from '../../../src/titanic/machine/requests/scope.js';
 import { Upkeep } from '../../../src/titanic/machine/upkeep.js';
 import { asker } from '../../support/asker.js';
 import { type Explored, Fault, hold } from './search.js';

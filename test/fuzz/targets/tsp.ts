@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 import { Frames } from '../../../src/core/frames.js';
 import { ownOf, packOwn } from '../../../src/store/own-fields.js';
-import { firstDue, readDueTimes } from '../../../src/titanic/machine/due-times.js';
+import { firstDue, readDueTimes } from '../../../src/titanic/machine/schedules/due-times.js';
 import { decodeHeaders } from '../../../src/wire/headers.js';
 import {
   readScheduled,

@@ -4,7 +4,7 @@ import { type ClaimedRequest, ANY_OWNER } from '../../../src/store/store.js';
 import type { WorkerActor } from '../../support/stage-peers.js';
 import { StageClaims } from '../../support/stage-claims.js';
 import { requestOf } from '../../support/store-changes.js';
-import type { TitanicOptions } from '../../../src/titanic/machine/options.js';
+import type { TitanicOptions } from '../../../src/titanic/machine/requests/options.js';
 import {
   endTitanicStages,
   STAGE_WALL_MS,

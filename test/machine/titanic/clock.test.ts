@@ -1,6 +1,6 @@
 /** The wall clock is set, or is behind the store (D110). */
-import { CronDays } from '../../../src/titanic/machine/cron-days.js';
-import { Schedules } from '../../../src/titanic/machine/schedules.js';
+import { CronDays } from '../../../src/titanic/machine/schedules/cron-days.js';
+import { Schedules } from '../../../src/titanic/machine/schedules/schedules.js';
 import {
   endTitanicStages,
   STAGE_WALL_MS,

@@ -1,6 +1,6 @@
 /** A store that does not answer, or may not be written to: every client is answered in time (D105). */
 import { Holdings, QUERY_BYTES } from '../../../src/core/holdings.js';
-import { StoreWaits } from '../../../src/titanic/machine/store-waits.js';
+import { StoreWaits } from '../../../src/titanic/machine/requests/store-waits.js';
 import { StageClaims } from '../../support/stage-claims.js';
 import { endTitanicStages, type TitanicStage, titanicStage } from '../../support/titanic-stage.js';
 

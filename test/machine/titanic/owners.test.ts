@@ -2,9 +2,9 @@
 import { NO_QUOTAS, type Quotas } from '../../../src/broker/quotas.js';
 import { present } from '../../../src/core/assert.js';
 import { Holdings } from '../../../src/core/holdings.js';
-import { Answers } from '../../../src/titanic/machine/answers.js';
-import type { LookUp } from '../../../src/titanic/machine/lookups.js';
-import { StoreWaits } from '../../../src/titanic/machine/store-waits.js';
+import { Answers } from '../../../src/titanic/machine/requests/answers.js';
+import type { LookUp } from '../../../src/titanic/machine/requests/lookups.js';
+import { StoreWaits } from '../../../src/titanic/machine/requests/store-waits.js';
 import type { Found } from '../../../src/store/store.js';
 import { asker } from '../../support/asker.js';
 import type { ClientActor } from '../../support/stage-peers.js';

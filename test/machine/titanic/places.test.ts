@@ -1,6 +1,6 @@
 /** Which services have requests in flight: titanic.maxInFlight and titanic.inFlightBytes. */
 import type { ShownHistory, Waiting } from '../../../src/titanic/operator/operator-api.js';
-import type { TitanicOptions } from '../../../src/titanic/machine/options.js';
+import type { TitanicOptions } from '../../../src/titanic/machine/requests/options.js';
 import { scrape } from '../../support/metrics.js';
 import { endTitanicStages, type TitanicStage, titanicStage } from '../../support/titanic-stage.js';
 

@@ -4,7 +4,7 @@ import { Frames } from '../../../src/core/frames.js';
 import type { ShownHistory } from '../../../src/titanic/operator/operator-api.js';
 import { outcomeOfNumber } from '../../../src/store/outcomes.js';
 import { ownOf } from '../../../src/store/own-fields.js';
-import { retriesOf, WEBHOOKS } from '../../../src/titanic/machine/webhooks.js';
+import { retriesOf, WEBHOOKS } from '../../../src/titanic/machine/requests/webhooks.js';
 import { TestKey } from '../../support/rights.js';
 import { StageReplica } from '../../support/stage-replica.js';
 import {

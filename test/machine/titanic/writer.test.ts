@@ -1,10 +1,10 @@
 import { DISK_BATCH_BYTES } from '../../../src/core/defaults.js';
-import type { BatchOutcome, Replica } from '../../../src/titanic/machine/replica.js';
+import type { BatchOutcome, Replica } from '../../../src/titanic/machine/requests/replica.js';
 import type { Change, ChangeResult, StoreFailure } from '../../../src/store/store.js';
-import type { Commit } from '../../../src/titanic/machine/commit.js';
-import { StoreWaits } from '../../../src/titanic/machine/store-waits.js';
-import { type CommitNumber, Writer } from '../../../src/titanic/machine/writer.js';
-import { Commits } from '../../../src/titanic/machine/commits.js';
+import type { Commit } from '../../../src/titanic/machine/requests/commit.js';
+import { StoreWaits } from '../../../src/titanic/machine/requests/store-waits.js';
+import { type CommitNumber, Writer } from '../../../src/titanic/machine/requests/writer.js';
+import { Commits } from '../../../src/titanic/machine/requests/commits.js';
 import { accept, attempt, close, reply } from '../../support/store-changes.js';
 
 const DONE: ChangeResult = { kind: 'done' };

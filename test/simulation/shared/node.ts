@@ -13,7 +13,7 @@ import type { OtherSession } from '../../../src/extensions/postgres/session.js';
 import type { Tables } from '../../../src/extensions/postgres/tables.js';
 import type { Recovered } from '../../../src/store/store.js';
 import { ThreadStore, type ThreadStoreEvents } from '../../../src/store/thread/thread-store.js';
-import type { TitanicOptions } from '../../../src/titanic/machine/options.js';
+import type { TitanicOptions } from '../../../src/titanic/machine/requests/options.js';
 import { Titanic } from '../../../src/titanic/machine/titanic.js';
 import type { Change, ClaimedRequest, ClaimStore } from '../../../src/store/store.js';
 import type { Tally } from '../actors/tally.js';

@@ -1,7 +1,7 @@
 /** The part of a world that stored requests play: clients, spies and workers, and what was promised to them. */
 import type { Entry } from '../../../src/testing/memory-rows.js';
 import type { Found, RequestUuid } from '../../../src/store/store.js';
-import type { TitanicOptions } from '../../../src/titanic/machine/options.js';
+import type { TitanicOptions } from '../../../src/titanic/machine/requests/options.js';
 import type { Actor, Surroundings } from '../actors/line.js';
 import { SimWorker } from '../actors/worker.js';
 import type { SimClock } from '../world/clock.js';

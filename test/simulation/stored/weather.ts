@@ -1,6 +1,6 @@
 /** The kind of world of stored requests that a seed makes. */
 import type { BrokerLimits, BrokerOptions } from '../../../src/broker/options.js';
-import type { TitanicOptions } from '../../../src/titanic/machine/options.js';
+import type { TitanicOptions } from '../../../src/titanic/machine/requests/options.js';
 import type { SimRandom } from '../world/random.js';
 import type { NodeWeather } from '../world/node.js';
 import { rules } from '../../support/rights.js';

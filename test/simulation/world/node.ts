@@ -22,9 +22,9 @@ import type { NodeRecovered, NodeStore, NodeStoreEvents } from '../../../src/sto
 import { MAP_PART } from '../../../src/extensions/map/part.js';
 import { mapStorage } from '../../../src/extensions/map/storage.js';
 import type { RankedReplica } from '../../../src/store/ranked.js';
-import type { Replica } from '../../../src/titanic/machine/replica.js';
+import type { Replica } from '../../../src/titanic/machine/requests/replica.js';
 import type { StoreCounts, StoreFailure } from '../../../src/store/store.js';
-import type { TitanicOptions } from '../../../src/titanic/machine/options.js';
+import type { TitanicOptions } from '../../../src/titanic/machine/requests/options.js';
 import { Titanic } from '../../../src/titanic/machine/titanic.js';
 import type { BrokerStatus } from '../../../src/wire/mmi-answers.js';
 import type { StoreCall, StoreFault } from '../../../src/testing/memory-store.js';

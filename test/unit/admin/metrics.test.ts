@@ -3,7 +3,7 @@ import { gunzipSync } from 'node:zlib';
 import { Histogram } from '../../../src/core/histogram.js';
 import { Holdings } from '../../../src/core/holdings.js';
 import { Exposition, labelText } from '../../../src/admin/metrics/exposition.js';
-import { STORED } from '../../../src/titanic/machine/counters.js';
+import { STORED } from '../../../src/titanic/machine/requests/counters.js';
 import { MetricsPage, metricsOf, scrape } from '../../support/metrics.js';
 import { endStages, stage } from '../../support/stage.js';
 import { until } from '../../support/until.js';

@@ -1,5 +1,5 @@
 import { StoreCauses } from '../../../src/node/store-causes.js';
-import type { TitanicEvent } from '../../../src/titanic/machine/events.js';
+import type { TitanicEvent } from '../../../src/titanic/machine/requests/events.js';
 
 const LOST: TitanicEvent = { name: 'store.lost', text: 'no answer' };
 const RETURNED: TitanicEvent = { name: 'store.returned', host: 'db1:5432', awayMs: 1 };

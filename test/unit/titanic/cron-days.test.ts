@@ -1,9 +1,9 @@
 /** The days of a cron line: those that the parser finds, without its search. */
 import { Cron } from 'croner';
 
-import { CronDays, type YearRange } from '../../../src/titanic/machine/cron-days.js';
-import { readFields } from '../../../src/titanic/machine/cron-fields.js';
-import { firstDue, readDueTimes } from '../../../src/titanic/machine/due-times.js';
+import { CronDays, type YearRange } from '../../../src/titanic/machine/schedules/cron-days.js';
+import { readFields } from '../../../src/titanic/machine/schedules/cron-fields.js';
+import { firstDue, readDueTimes } from '../../../src/titanic/machine/schedules/due-times.js';
 import { SimRandom } from '../../simulation/world/random.js';
 
 const DAY_MS = 86_400_000;

@@ -1,7 +1,7 @@
 /** What may stand in a cron line: what another program for cron lines takes. */
 import { Cron } from 'croner';
 
-import { readFields } from '../../../src/titanic/machine/cron-fields.js';
+import { readFields } from '../../../src/titanic/machine/schedules/cron-fields.js';
 import { SimRandom } from '../../simulation/world/random.js';
 
 const PIECES = [

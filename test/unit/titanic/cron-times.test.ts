@@ -1,7 +1,11 @@
 /** The times of the day of a cron line: those that the parser finds. */
 import { Cron } from 'croner';
 
-import { type CronFields, readFields, timeFrom } from '../../../src/titanic/machine/cron-fields.js';
+import {
+  type CronFields,
+  readFields,
+  timeFrom,
+} from '../../../src/titanic/machine/schedules/cron-fields.js';
 import { SimRandom } from '../../simulation/world/random.js';
 
 const DAY_MS = 86_400_000;

@@ -2,8 +2,12 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-import { type DueTimes, firstDue, readDueTimes } from '../../../src/titanic/machine/due-times.js';
-import { zoneTimes } from '../../../src/titanic/machine/zone-times.js';
+import {
+  type DueTimes,
+  firstDue,
+  readDueTimes,
+} from '../../../src/titanic/machine/schedules/due-times.js';
+import { zoneTimes } from '../../../src/titanic/machine/schedules/zone-times.js';
 
 /** Bytes of the heap that something holds. */
 function usedBytes(): number {

@@ -8,8 +8,8 @@ import {
   PLACE,
   PRIORITY,
   STATE,
-} from '../../../src/titanic/machine/open-index.js';
-import { Uuids } from '../../../src/titanic/machine/uuid.js';
+} from '../../../src/titanic/machine/requests/open-index.js';
+import { Uuids } from '../../../src/titanic/machine/requests/uuid.js';
 import { seededRandom } from '../../support/stage-random.js';
 
 const MANY = 200_000;

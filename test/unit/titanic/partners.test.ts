@@ -1,4 +1,4 @@
-import { Partners } from '../../../src/titanic/machine/partners.js';
+import { Partners } from '../../../src/titanic/machine/requests/partners.js';
 import { requestOf, uuidOf } from '../../support/store-changes.js';
 
 const [R, W, OTHER] = [uuidOf(1), uuidOf(2), uuidOf(3)];

@@ -1,9 +1,14 @@
 /** Whose turn it is among the ready requests of a service, against lists that say the same plainly. */
 import fc from 'fast-check';
 
-import { NUMBER, OpenIndex, PRIORITY, type Slot } from '../../../src/titanic/machine/open-index.js';
-import { OpenServices } from '../../../src/titanic/machine/open-services.js';
-import type { ReadyRequests } from '../../../src/titanic/machine/ready-requests.js';
+import {
+  NUMBER,
+  OpenIndex,
+  PRIORITY,
+  type Slot,
+} from '../../../src/titanic/machine/requests/open-index.js';
+import { OpenServices } from '../../../src/titanic/machine/requests/open-services.js';
+import type { ReadyRequests } from '../../../src/titanic/machine/requests/ready-requests.js';
 
 interface Row {
   readonly slot: Slot;

@@ -8,7 +8,7 @@ import {
   type WaitingNumber,
   type WaitingRequest,
   WaitingRequests,
-} from '../../../src/titanic/machine/waiting-requests.js';
+} from '../../../src/titanic/machine/requests/waiting-requests.js';
 import { readTspSubmit } from '../../../src/wire/tsp.js';
 
 const holdings = new Holdings();

@@ -1,7 +1,7 @@
 /**
  * The ports to the store: how the map commits its changes, reads its records, and is told what became of
  * them. In a pair, another store holds them as well; how they get there is not the map's business. (As
- * `titanic/machine/replica.ts`; `../storage.ts` has what is behind them.)
+ * `titanic/machine/requests/replica.ts`; `../storage.ts` has what is behind them.)
  */
 import type { RankedOutcome } from '../../../store/ranked.js';
 import type { Completion } from '../../../store/store.js';

@@ -22,7 +22,7 @@ import type {
   Tombstones,
   Transaction,
 } from '../../../../src/store/store.js';
-import type { BatchOutcome } from '../../../../src/titanic/machine/replica.js';
+import type { BatchOutcome } from '../../../../src/titanic/machine/requests/replica.js';
 import type { PeerMessage } from '../../../../src/wire/pair.js';
 import { close } from '../../../support/store-changes.js';
 
