@@ -130,22 +130,26 @@ export function next(state: State, event: Event, table: Table): State {
   return to;
 }
 
+const STORING: readonly State[] = ['STORING', 'STORING_ENDING', 'STORING_OUSTED'];
+const ENDING: readonly State[] = ['ENDING', 'STORING_ENDING'];
+const OUSTED: readonly State[] = ['OUSTED', 'STORING_OUSTED'];
+
 /** What it is due for is being committed. */
 export function isStoring(state: State): boolean {
-  return state.startsWith('STORING');
+  return STORING.includes(state);
 }
 
 /** What becomes of it is being committed: a list of all schedules says nothing of it. */
 export function isBeingDecided(state: State): boolean {
-  return /STORING|ENDING|OUSTED/.test(state);
+  return isStoring(state) || isEnding(state) || isOusted(state);
 }
 
 /** A command ends or replaces it. */
 export function isEnding(state: State): boolean {
-  return state.endsWith('ENDING');
+  return ENDING.includes(state);
 }
 
 /** A younger schedule has the name. */
 export function isOusted(state: State): boolean {
-  return state.endsWith('OUSTED');
+  return OUSTED.includes(state);
 }
