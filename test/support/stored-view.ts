@@ -16,6 +16,8 @@ export interface StoredView {
   readonly schedules: Named;
   /** The services that are paused. */
   readonly paused: readonly string[];
+  /** By service: those that operators have set. Absent: a version that had none. */
+  readonly limits?: Named;
   /** By key; empty: the node serves no map. */
   readonly map: Named;
 }
@@ -42,11 +44,20 @@ export async function storedView(daemon: Daemon, hasMap = false): Promise<Stored
     const at = `titanic/requests/${String(uuid)}`;
     requests[String(uuid)] = { ...(await get(at)), bodies: await get(`${at}/bodies`) };
   }
-  const paused = (await items('services?limit=1000')).filter((each) => each['paused'] === true);
+  const services = await items('services?limit=1000');
+  const paused = services.filter((each) => each['paused'] === true);
+  const limited = services.filter(({ limitsSet = null }) => limitsSet !== null);
   return {
     requests,
     schedules: byName(await items('titanic/schedules?limit=1000'), 'uuid'),
     paused: paused.map(({ service }) => String(service)),
+    limits: Object.fromEntries(
+      limited.map(({ service, limits, limitsSet }) => {
+        // How many run, and what is held, differ with the time that has passed.
+        const { runs: _runs, held: _held, ...set } = limits as Item;
+        return [String(service), { ...set, limitsSet }];
+      }),
+    ),
     map: hasMap ? byName(await items('map?limit=1000'), 'key') : {},
   };
 }
