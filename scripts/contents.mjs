@@ -1,6 +1,6 @@
 /**
  * The page, with the headings of its two highest levels below `## Contents`: a line for each chapter, with its sections
- * behind it.
+ * behind it. Sections of single alerts are left out: each alert has the link to its own.
  */
 export function withContents(page) {
   const [before, after] = page.split('\n## Contents\n');
@@ -10,7 +10,7 @@ export function withContents(page) {
   for (const [, level, heading] of prose.matchAll(/^(##|###) (.+)$/gm)) {
     const link = `[${heading}](#${anchorOf(heading)})`;
     if (level === '##') lines.push([link]);
-    else lines.at(-1).push(link);
+    else if (!/^Majordomo[A-Z]/.test(heading)) lines.at(-1).push(link);
   }
   const list = lines.map(([chapter, ...sections]) =>
     sections.length === 0 ? `- ${chapter}` : `- ${chapter}: ${sections.join(', ')}`,
