@@ -255,7 +255,7 @@ export const BROKER_EVENTS = {
     (event) => `a client that does not read was disconnected (${whoseOf(event)})`,
     { reason: field.oneOf({ slow_client: '' }), key, address },
     {
-      when: 'the broker closed a client that does not read: `limits.outputBytes` were waiting for it',
+      when: 'the broker closed a client that does not read: more than `limits.outputBytes` were waiting for it',
       who: peerOf,
     },
   ),

@@ -37,7 +37,7 @@ const keys = () => ({
   outputBytes: size('1KiB', '16GiB')
     .meta({ none: '`limits.outputBytes`' })
     .describe(
-      'Bytes of output that the identity has not read, over all its connections. Answers that are kept for the `Idempotency-Key`s of a token may take as much again.',
+      'Bytes of output that the identity has not read, over all its connections; more is allowed as long as it reads, as for `limits.outputBytes`. Answers that are kept for the `Idempotency-Key`s of a token may take as much again.',
     ),
   requestsPerSecond: count(1, 100_000_000)
     .meta({ none: 'unlimited' })

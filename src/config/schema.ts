@@ -160,7 +160,9 @@ const PARTS = {
     outputBytes: size('1KiB', '16GiB')
       .prefault('64MiB')
       .meta(LIVE)
-      .describe('Bytes of output that may wait for one peer to read them.'),
+      .describe(
+        'Bytes of output that may wait for one peer. A client over it is closed once it has not read for a second; one that reads a sixteenth of it each second is served, until what waits for its identity reaches half of `limits.memoryBytes`. With `transport: libzmq` it is closed at once.',
+      ),
     connections: count(1, 1_000_000)
       .prefault(10_000)
       .meta(LIVE)

@@ -30,7 +30,10 @@ type HeldKind = (typeof HELD_KINDS)[number];
 const HARD_LIMIT = 1.125;
 /** Closing stalled connections, and those with incomplete messages, ends at this part of the limit. */
 const RELIEVED = 0.875;
-/** Up to this part of the limit in all, workers get copies of requests that wait to be read. */
+/**
+ * Up to this part of the limit in all, workers get copies of requests that wait to be read, and so much may wait for one
+ * identity that reads.
+ */
 const DISPATCH_SHARE = 0.5;
 /**
  * The part of the limit, or for one identity of its equal share, that is too little output and input to
@@ -58,6 +61,8 @@ const NOBODY: MemoryAccount[] = [];
 export const QUERY_BYTES = 1024;
 /** A peer that has not read for this long counts as stalled. */
 export const STALLED_MS = 1000;
+/** Whoever reads this part of its quota in that time is served, although more than the quota waits for it. */
+const READING_SHARE = 1 / 16;
 const UNTIMED = -1;
 /** Milliseconds between two searches for stalled connections: each visits all connections. */
 export const RELIEF_PAUSE_MS = 250;
@@ -75,6 +80,8 @@ export class MemoryAccount {
   http = 0;
   /** Quota of its unread output, in bytes. */
   outputMax: number;
+  /** Bytes of output that it has read, or that were dropped. */
+  readBytes = 0;
   /** Number of connections and clients that refer to it. */
   users = 0;
   readonly #all: Holdings;
@@ -110,7 +117,7 @@ export class MemoryAccount {
   /** @param change bytes; negative when they are released */
   add(kind: HeldKind, change: number): void {
     // Separate fields: access by a computed property name costs several times as much.
-    if (kind === 'output') this.output += change;
+    if (kind === 'output') this.#addOutput(change);
     else if (kind === 'requests') this.requests += change;
     else if (kind === 'input') this.#addInput(change);
     else if (kind === 'dispatched') this.dispatched += change;
@@ -119,6 +126,11 @@ export class MemoryAccount {
     else if (kind === 'contracts') this.contracts += change;
     else this.http += change;
     this.#all.changed(this, change);
+  }
+
+  #addOutput(change: number): void {
+    this.output += change;
+    if (change < 0) this.readBytes -= change;
   }
 
   #addInput(change: number): void {
@@ -146,8 +158,8 @@ export class Holdings {
   inputBytes = 0;
   #bytes = 0;
   readonly #accounts = new Map<string, MemoryAccount>();
-  /** Accounts whose output is over its quota, and when that was first seen. */
-  readonly #overQuota = new Map<MemoryAccount, number>();
+  /** Accounts whose output is over its quota: since when they are watched, and what they had read then. */
+  readonly #overQuota = new Map<MemoryAccount, { readonly at: number; readonly read: number }>();
   /** Someone was refused since `beginRelief` last looked, at `#relievedAt`. */
   #isRefusing = false;
   #relievedAt = -Infinity;
@@ -288,17 +300,21 @@ export class Holdings {
   }
 
   /**
-   * Accounts whose output has been over its quota for a second; a peer that reads is below it again
-   * by then.
+   * Accounts whose output has been over its quota for a second in which they have read little; and those for which more
+   * waits than one identity may have of the whole.
    * @param now monotonic milliseconds
    */
   stalled(now: number): MemoryAccount[] {
     if (this.#overQuota.size === 0) return NOBODY;
     const deaf: MemoryAccount[] = [];
-    for (const [account, since] of this.#overQuota) {
+    for (const [account, { at, read }] of this.#overQuota) {
+      const { readBytes, outputMax, output, dispatched } = account;
       if (!account.isOverOutput) this.#overQuota.delete(account);
-      else if (since === UNTIMED) this.#overQuota.set(account, now);
-      else if (now - since >= STALLED_MS) deaf.push(account);
+      else if (at === UNTIMED) this.#overQuota.set(account, { at: now, read: readBytes });
+      else if (output + dispatched > this.limit * DISPATCH_SHARE) deaf.push(account);
+      else if (now - at < STALLED_MS) continue;
+      else if (readBytes - read < outputMax * READING_SHARE) deaf.push(account);
+      else this.#overQuota.set(account, { at: now, read: readBytes });
     }
     return deaf;
   }
@@ -311,7 +327,7 @@ export class Holdings {
   changed(account: MemoryAccount, change: number): void {
     this.#bytes += change;
     if (account.isOverOutput && !this.#overQuota.has(account)) {
-      this.#overQuota.set(account, UNTIMED);
+      this.#overQuota.set(account, { at: UNTIMED, read: 0 });
     }
     if (change < 0) this.#forgetIfUnused(account);
   }

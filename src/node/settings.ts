@@ -20,6 +20,7 @@ export function routerLimits(config: Config, { rightsOf }: Keys): RouterLimits {
     messageBytesMax: limits.messageBytes,
     framesMax: limits.frames,
     outputBytesMax: limits.outputBytes,
+    sparesReaders: true,
     connectionsMax: limits.connections,
     connectionsPerIdentityMax: quotasOf(config, null).connections,
     connectionsPerKeyMax: (listener, key) =>

@@ -95,6 +95,7 @@ const ROUTER_LIMITS = {
   messageBytesMax: LIMITS.messageBytes,
   framesMax: LIMITS.frames,
   outputBytesMax: 64 * MIB,
+  sparesReaders: true,
   connectionsMax: 10_000,
   connectionsPerIdentityMax: 10_000,
   connectionsPerKeyMax: () => 10_000,

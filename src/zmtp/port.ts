@@ -212,6 +212,11 @@ export interface RouterLimits extends TransportLimits {
   readonly receiveBytesMax: number;
   /** What that limit is called, for people. */
   readonly receiveLimit?: string;
+  /**
+   * A client over `outputBytesMax` is full only when it has not read for `STALLED_MS`: what waits for those who read is
+   * bounded by the quotas of their identities (`Holdings.stalled`). Not every engine does so.
+   */
+  readonly sparesReaders?: boolean;
 }
 
 /** A listener of a ROUTER. */

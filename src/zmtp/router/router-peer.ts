@@ -262,7 +262,9 @@ export class RouterPeer
     if (this.outgoingBytes === 0 && roomBytes > 0) this.#readAt = monotonicMs();
     this.#router.count(this, this.incomingBytes, roomBytes);
     if (this.isFull || this.isGone) return;
-    if (this.shell.waitingBytes <= this.#router.limits.outputBytesMax) return;
+    const { outputBytesMax, sparesReaders = false } = this.#router.limits;
+    if (this.shell.waitingBytes <= outputBytesMax) return;
+    if (sparesReaders && !this.isWorker && monotonicMs() - this.#readAt < STALLED_MS) return;
     this.isFull = true;
     this.#router.events.outputFull(this.id);
   }

@@ -140,4 +140,22 @@ describe('what peers make a node hold (D77)', () => {
     peer.add('dispatched', 1);
     expect([all.stalled(7000), all.stalled(7999)]).toEqual([[], []]);
   });
+
+  it('is served while it reads a sixteenth of its quota each second, up to half of the limit', () => {
+    const all = new Holdings(2000);
+    const peer = all.use('peer');
+    peer.outputMax = 160;
+    const reads = (bytes: number): void => peer.add('output', -bytes);
+    peer.add('output', 900);
+    expect(all.stalled(0)).toEqual([]);
+    reads(10);
+    expect(all.stalled(1000)).toEqual([]);
+    // What it read before that second does not count.
+    reads(9);
+    expect(all.stalled(2000)).toEqual([peer]);
+    reads(1);
+    expect(all.stalled(2001)).toEqual([]);
+    peer.add('output', 200);
+    expect(all.stalled(2002)).toEqual([peer]);
+  });
 });

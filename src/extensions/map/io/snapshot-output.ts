@@ -39,5 +39,6 @@ export function snapshotLimits(limits: RouterLimits): RouterLimits {
     ...limits,
     ...QUESTION_LIMITS,
     outputBytesMax: Math.min(OUTPUT_BYTES_MAX, limits.outputBytesMax),
+    sparesReaders: false,
   };
 }
