@@ -3,7 +3,7 @@ import type { LookupAddress } from 'node:dns';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import { createServer as createSocketServer, type Socket } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 import { parseWebhookHosts } from '../../../src/config/webhook-hosts.js';
@@ -16,7 +16,6 @@ import { endOf } from '../../../src/extensions/programs/webhook-outcome.js';
 import { postWebhook } from '../../../src/extensions/programs/webhook-post.js';
 import { WebhookTargets } from '../../../src/extensions/programs/webhook-target.js';
 import { numberOfOutcome } from '../../../src/store/outcomes.js';
-import { blocksOf } from '../../support/blocks.js';
 import { makeCertificate } from '../../support/certificate.js';
 import { removeDaemons, temporaryDirectory } from '../../support/daemon.js';
 import { listening } from '../../support/free-ports.js';
@@ -97,15 +96,9 @@ describe('the secrets of webhooks', () => {
 
   itWithTool(
     'python3-zmq',
-    'sign so that the programs of docs/http.md accept it, with each of two, and no other',
+    'sign so that the examples accept it, with each of two, and no other',
     async () => {
       const secrets = [newSecret(), newSecret()];
-      const directory = temporaryDirectory();
-      const [js] = blocksOf('docs/http.md', 'js');
-      const [python] = blocksOf('docs/http.md', 'python');
-      const program = join(directory, js?.name ?? '');
-      writeFileSync(program, js?.text ?? '');
-      writeFileSync(join(directory, python?.name ?? ''), python?.text ?? '');
       const body = bodyOf({
         ...{ uuid: Buffer.alloc(16), service: Buffer.from('é'), outcome: 'dead', code: 'bad' },
         ...{ reason: 'Ü', acceptedAt: 0, endedAt: 1 },
@@ -120,7 +113,8 @@ describe('the secrets of webhooks', () => {
         [headers, `${body} `, secrets[0] ?? '', false],
         [late, body, secrets[0] ?? '', false],
       ];
-      const { isFromBroker } = (await import(pathToFileURL(program).href)) as {
+      const program = pathToFileURL(resolve('examples/verify-webhook.ts'));
+      const { isFromBroker } = (await import(program.href)) as {
         isFromBroker: (...given: unknown[]) => boolean;
       };
       for (const [given, text, secret, is] of cases) {
@@ -129,7 +123,7 @@ describe('the secrets of webhooks', () => {
           'import json, sys, verify_webhook as v; h, b, s = json.load(sys.stdin); ' +
           'print(v.is_from_broker(h, b.encode(), s))';
         const input = JSON.stringify([given, text, secret]);
-        const said = execFileSync(PYTHON, ['-c', script], { cwd: directory, input });
+        const said = execFileSync(PYTHON, ['-c', script], { cwd: 'examples', input });
         expect(said.toString().trim()).toBe(is ? 'True' : 'False');
       }
     },
