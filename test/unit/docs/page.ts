@@ -29,6 +29,17 @@ export function rowsBelow(text: string, heading: string): string[][] {
   return rows;
 }
 
+/** The items of the lists below a heading, up to the next heading, each on one line. */
+export function itemsBelow(text: string, heading: string): string[] {
+  const from = text.indexOf(`\n${heading}\n`);
+  if (from < 0) throw new Error(`no heading ${heading}`);
+  const [below = ''] = text.slice(from + heading.length + 2).split(/^#/m);
+  return below
+    .split(/\n(?=- )|\n\n/)
+    .filter((part) => part.startsWith('- '))
+    .map((part) => part.slice('- '.length).replaceAll(/\s+/g, ' ').trim());
+}
+
 /** The words in backticks. */
 export function words(cell: string | undefined): string[] {
   return Array.from((cell ?? '').matchAll(/`([^`]+)`/g), ([, word = '']) => word);

@@ -10,7 +10,7 @@ import { Worker } from '../../../src/sdk/worker.js';
 import * as mmi from '../../../src/wire/mmi.js';
 import type { BrokerStatus } from '../../../src/wire/mmi-answers.js';
 import { literals, sourceFile } from './declared.js';
-import { page, rowsBelow, words } from './page.js';
+import { itemsBelow, page, words } from './page.js';
 
 const PAGE = page('protocol.md');
 
@@ -44,10 +44,10 @@ afterEach(async () => {
   rmSync(directory, { recursive: true });
 });
 
-/** The first cells of a table, without backticks. */
-function firstCells(heading: string): string[] {
-  return rowsBelow(PAGE, heading)
-    .map(([cell]) => words(cell)[0] ?? '')
+/** What the items below a heading are about, without backticks: each begins with names and a colon. */
+function namesBelow(heading: string): string[] {
+  return itemsBelow(PAGE, heading)
+    .flatMap((item) => words(item.split(': ')[0]))
     .sort();
 }
 
@@ -63,31 +63,29 @@ describe('docs/protocol.md', () => {
   it.each(['mmi.services', 'mmi.workers'])('has the keys that %s answers with', async (service) => {
     const items = (await ask(service)) as unknown[];
     expect(items).toHaveLength(1);
-    expect(keysOf(items[0])).toEqual(firstCells(`### ${service}`));
+    expect(keysOf(items[0])).toEqual(namesBelow(`### ${service}`));
   });
 
   it('has the keys, limits and extensions that mmi.broker answers with', async () => {
     const status = (await ask('mmi.broker')) as BrokerStatus;
-    expect(keysOf(status)).toEqual(firstCells('### mmi.broker'));
+    expect(keysOf(status)).toEqual(namesBelow('### mmi.broker'));
     const [, limits = ''] = /### limits\n([^#]*)/.exec(PAGE) ?? [];
     expect(keysOf(status.limits)).toEqual(words(limits.split(':')[1]).sort());
-    const [, extensions] =
-      rowsBelow(PAGE, '### mmi.broker').find(([key]) => key === '`extensions`') ?? [];
-    expect([...status.extensions].sort()).toEqual(words(extensions).sort());
+    const item = itemsBelow(PAGE, '### mmi.broker').find((each) => each.startsWith('`extensions`'));
+    expect(['extensions', ...status.extensions].sort()).toEqual(words(item).sort());
   });
 
   it('has the services of MMI that are answered, and no others', async () => {
     const names = Object.values(mmi).filter(
       (name) => typeof name === 'string' && name !== mmi.MMI_REFUSED && name !== mmi.MMI_FAILED,
     );
-    const table = firstCells('## Asking the broker: MMI').filter((name) => name.startsWith('mmi.'));
-    expect(table).toEqual([...names].sort());
+    expect(namesBelow('## Asking the broker: MMI')).toEqual([...names].sort());
     const unknown = await client.request('mmi.unknown', '');
     expect(unknown.text()).toBe('501');
   });
 
   it('has every status of a refusal (D11), and no others', () => {
     const statuses = literals([sourceFile('src/wire/mmi.ts')], 'RefusalStatus');
-    expect(firstCells('## Refusals')).toEqual(statuses.sort());
+    expect(namesBelow('## Refusals')).toEqual(statuses.sort());
   });
 });
