@@ -21,8 +21,9 @@ export class Gate {
   running = 0;
   /** When the bucket of starts is full again, in monotonic milliseconds. */
   fullAt: number;
-  /** Until then nothing starts; with `isTimed`. */
+  /** When it is to be told of, with a place in the heap. */
   opensAt = 0;
+  /** Nothing starts until then. */
   isTimed = false;
   /** The gate is to be told of, because it may have opened. */
   isListed = false;
@@ -120,8 +121,7 @@ export class Gates {
     for (const gate of this.#byNumber) {
       if (gate === null) continue;
       gate.fullAt = Math.max(gate.fullAt, this.#firstFullAt(gate.limit));
-      if (gate.isIdle) this.#setTime(gate, gate.fullAt);
-      else this.#time(gate);
+      this.#time(gate);
     }
   }
 
@@ -140,20 +140,25 @@ export class Gates {
   }
 
   remove(gate: Gate): void {
-    if (gate.place >= 0) this.#timed.removeAt(gate.place);
-    gate.isTimed = false;
+    this.#untime(gate);
     this.#idles(gate, false);
     this.#memory.add('requests', -GATE_BYTES);
     this.#byNumber[gate.number] = null;
     this.#free.push(gate.number);
   }
 
-  /** Sets another limit. What runs is to be counted again. */
+  /** Sets another limit. What runs is to be counted again; starts that were taken come back at the new rate. */
   change(gate: Gate, limit: RunLimit): void {
     const { perSecond } = gate.limit;
+    const perStart = 1000 / limit.perSecond;
+    const takenMs =
+      perSecond === Infinity ? 0 : (gate.fullAt - this.now) * (perSecond / limit.perSecond);
     gate.limit = limit;
     gate.running = 0;
-    if (perSecond === Infinity) gate.fullAt = this.#firstFullAt(limit);
+    gate.fullAt = Math.max(
+      this.#firstFullAt(limit),
+      this.now + Math.min(takenMs, limit.burst * perStart),
+    );
     this.#time(gate);
     this.#list(gate);
   }
@@ -184,8 +189,7 @@ export class Gates {
     while (this.#changed.length < most) {
       const gate = this.#at(this.#timed.peek());
       if (gate === null || gate.opensAt > now) break;
-      this.#timed.removeAt(gate.place);
-      gate.isTimed = false;
+      this.#untime(gate);
       this.#list(gate);
     }
     if (this.#changed.length === 0) return this.#changed;
@@ -203,7 +207,7 @@ export class Gates {
   keepIdle(gate: Gate): boolean {
     if (!this.isUsed(gate) || (!gate.isIdle && this.#idle >= IDLE_MAX)) return false;
     this.#idles(gate, true);
-    this.#setTime(gate, gate.fullAt);
+    this.#time(gate);
     return true;
   }
 
@@ -225,22 +229,20 @@ export class Gates {
     this.#time(gate);
   }
 
-  /** Has it shut until the time from which the next one may start. */
+  /** Has it shut until the time from which the next one may start; an idle one is told of when its bucket is full, too. */
   #time(gate: Gate): void {
+    this.#untime(gate);
     const hasSpan = gate.limit.running < Infinity;
     const at = Math.max(gate.nextStartAt, hasSpan ? this.#unknownUntil : -Infinity);
-    if (at > this.now) this.#setTime(gate, at);
-    else if (gate.isTimed) {
-      this.#timed.removeAt(gate.place);
-      gate.isTimed = false;
-    }
+    gate.isTimed = at > this.now;
+    if (!gate.isTimed && !(gate.isIdle && this.isUsed(gate))) return;
+    gate.opensAt = gate.isTimed ? at : gate.fullAt;
+    this.#timed.push(gate.number);
   }
 
-  #setTime(gate: Gate, at: number): void {
+  #untime(gate: Gate): void {
     if (gate.place >= 0) this.#timed.removeAt(gate.place);
-    gate.opensAt = at;
-    gate.isTimed = true;
-    this.#timed.push(gate.number);
+    gate.isTimed = false;
   }
 
   #list(gate: Gate): void {

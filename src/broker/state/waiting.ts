@@ -189,7 +189,8 @@ export class Waiting {
   /** Whether a group is kept that has no requests here. */
   #isKept({ gate }: Group): boolean {
     if (gate === null) return false;
-    if (gate.running > 0 || gate.isAwaited) return true;
+    // Where nothing is to come that could open it, it is awaited in vain: it is open.
+    if (gate.running > 0 || (gate.isAwaited && (gate.isTimed || gate.isListed))) return true;
     return this.#gates.keepIdle(gate);
   }
 
@@ -401,7 +402,7 @@ export class Waiting {
     const least = group.count > prepared ? 1 : 0;
     const mayPrepare = prepared < Math.max(least, gate.free(this.#gates.now));
     gate.isAwaited = !mayPrepare;
-    if (mayPrepare && group.requests === 0 && !this.#isKept(group)) this.#forget(group, number);
+    if (group.requests === 0 && !this.#isKept(group)) this.#forget(group, number);
     return mayPrepare;
   }
 
@@ -414,7 +415,6 @@ export class Waiting {
       const group = this.#groups.of(number);
       const gate = group?.gate ?? null;
       if (group === null || gate === null || gate.free(this.#gates.now) > 0) continue;
-      if (group.requests === 0) this.#gates.reopen(gate);
       gate.isAwaited = true;
       full.push(key);
     }
