@@ -4,7 +4,10 @@ import { sdkError } from '../../src/sdk/errors.js';
 import { NOT_BEGUN } from '../../src/wire/mdp.js';
 import type { ResumeState } from '../../src/wire/mmi.js';
 import { firstFailure } from './actors/first-failure.js';
-import type { SessionFault, SessionsWeather } from './sessions/weather.js';
+import type { ServiceLimits } from '../../src/broker/options.js';
+import { groupOf } from './sessions/groups.js';
+import { ONE_EACH, type SessionFault, type SessionsWeather } from './sessions/weather.js';
+import type { NodeProcess } from './world/broker-node.js';
 import type { Heard } from './sessions/wire.js';
 import { type SessionsSabotage, SessionsWorld } from './sessions/world.js';
 
@@ -37,6 +40,39 @@ function onceWith(what: SessionFault) {
     workers: weather.workers.map((worker) => ({ ...worker, serveMaxMs: 400 })),
   });
 }
+
+/** Many requests of two groups, at workers that take their time. */
+function grouped(
+  limits: ServiceLimits | null,
+  what: SessionFault | null = null,
+  groups: SessionsWeather['clients'][0]['groups'] = ['a', 'b'],
+) {
+  return (weather: SessionsWeather): SessionsWeather => ({
+    ...weather,
+    limits,
+    isCalm: false,
+    brokers: 1,
+    faults: what === null ? [] : [{ at: 3000, what }],
+    clients: weather.clients.map((client) => ({
+      ...client,
+      requests: 12,
+      window: 6,
+      gapMaxMs: 50,
+      groups,
+    })),
+    workers: weather.workers.map((worker) => ({ ...worker, serveMaxMs: 6000 })),
+  });
+}
+
+const TWO_EACH: ServiceLimits = {
+  ...ONE_EACH,
+  group: { running: 2, perSecond: Infinity, burst: 1 },
+};
+const FAST: ServiceLimits = {
+  service: { running: Infinity, perSecond: 5, burst: 1 },
+  group: null,
+  holds: false,
+};
 
 describe('the simulation finds', () => {
   it.each<[string, RegExp, () => SessionsSabotage]>([
@@ -148,6 +184,52 @@ describe('the simulation finds', () => {
       }),
     ],
     [
+      'a broker that does not hold a limit of what runs',
+      /are out, of which 1 may/,
+      () => ({ weather: grouped(ONE_EACH), process: (process) => withLimits(process, TWO_EACH) }),
+    ],
+    [
+      'a broker that does not hold a rate',
+      /in its bucket/,
+      () => ({
+        weather: grouped(FAST),
+        process: (process) => withLimits(process, { ...FAST, service: null }),
+      }),
+    ],
+    [
+      'a broker that does not wait for what workers still run',
+      /starts \d+ ms after the broker/,
+      () => ({
+        weather: grouped(ONE_EACH, 'broker ends'),
+        process: (process) => ({
+          ...process,
+          options: { ...process.options, heartbeatLiveness: 1 },
+        }),
+      }),
+    ],
+    [
+      'a worker that does not say what it still runs',
+      /run, of which 1 may/,
+      () => ({
+        weather: grouped(ONE_EACH, 'broker ends'),
+        workerSink: (sink) => ({ ...sink, tellRuns: () => undefined }),
+        isDeaf: true,
+      }),
+    ],
+    [
+      'groups that have no turns',
+      /waits while . has/,
+      () => ({ weather: grouped(null), group: () => 'a' }),
+    ],
+    [
+      'requests of a group out of order',
+      /starts out of order/,
+      () => ({
+        weather: grouped(null, null, ['a']),
+        group: (name) => groupOf(name) + (name.length % 2 === 0 ? '' : '!'),
+      }),
+    ],
+    [
       'a broker that keeps sessions for ever',
       /still holds/,
       () => ({
@@ -163,6 +245,10 @@ describe('the simulation finds', () => {
     );
   });
 });
+
+function withLimits(process: NodeProcess, limits: ServiceLimits | null): NodeProcess {
+  return { ...process, limitsOf: () => limits };
+}
 
 function keepsCancelled(strategy: LazyPirate): void {
   strategy.cancel = () => undefined;

@@ -129,6 +129,7 @@ export class BrokerMachine implements ServerEnd<Sent, Delivered> {
   start(): void {
     this.#note('starts');
     this.#isUp = true;
+    this.#node.reachable();
   }
 
   drain(): void {

@@ -78,6 +78,8 @@ export interface SignalIntent {
 /** 10/FLP */
 export interface PingIntent {
   readonly kind: 'ping';
+  /** The name of the request that it is, for an oracle that follows those. */
+  readonly asks?: string;
 }
 
 export interface MalformedIntent {

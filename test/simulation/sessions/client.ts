@@ -16,6 +16,7 @@ import { RETRY_BASE_MS, RETRY_MAX_MS } from '../freelance/weather.js';
 import { EventLoop } from '../world/event-loop.js';
 import { hold } from '../world/failure.js';
 import type { SimRandom } from '../world/random.js';
+import { groupOf } from './groups.js';
 import type { Runs, Watched } from './runs.js';
 import { type ClientHabits, SERVICE } from './weather.js';
 import * as wire from './wire.js';
@@ -31,6 +32,8 @@ export interface ClientSabotage {
   /** Whether the strategy, and the broker, know that a request is to run once. */
   readonly strategyHearsOnce?: false;
   readonly brokerHearsOnce?: false;
+  /** The group that a request is sent with. @param name of the request, with its group */
+  group?(name: string): string;
 }
 
 type Sends = (readonly [id: number, send: number])[];
@@ -60,6 +63,7 @@ export class SessionClient {
   readonly stalls = new Outages();
   readonly #stage: Stage;
   readonly #random: SimRandom;
+  readonly #ofGroups: SimRandom;
   readonly #machines: readonly BrokerMachine[];
   readonly #runs: Runs;
   readonly #sabotage: ClientSabotage;
@@ -101,6 +105,7 @@ export class SessionClient {
       retryBaseMs: RETRY_BASE_MS,
       retryMaxMs: RETRY_MAX_MS,
     };
+    this.#ofGroups = random.fork(2);
     const own = this.#sink();
     const sink = sabotage.sink?.(own, () => this.#strategy) ?? own;
     const chance = random.fork(1);
@@ -174,7 +179,8 @@ export class SessionClient {
 
   #ask(): void {
     const { onceChance, abortChance, saysTimeChance, timeoutsMs } = this.habits;
-    const name = `${this.name}-${this.#stage.tally.requests++}`;
+    const number = this.#stage.tally.requests++;
+    const name = `${this.name}-${number}@${this.#ofGroups.pick(this.habits.groups)}`;
     const random = this.#random;
     const once = random.chance(onceChance);
     const timeoutMs = random.pick(timeoutsMs);
@@ -227,8 +233,10 @@ export class SessionClient {
   // ---------------------------------------------------------------- what the strategy decides
 
   #sink(): DeliverySink {
-    const write = (link: number, frames: readonly Uint8Array[]): void => {
-      this.#links.get(link)?.link.send({ frames, intent: { kind: 'ping' } });
+    const write = (link: number, frames: readonly Uint8Array[], asks?: string): void => {
+      const intent =
+        asks === undefined ? ({ kind: 'ping' } as const) : ({ kind: 'ping', asks } as const);
+      this.#links.get(link)?.link.send({ frames, intent });
     };
     return {
       open: (link, endpoint) => this.#open(link, endpoint),
@@ -268,7 +276,9 @@ export class SessionClient {
         const { attempt, id } = call;
         this.#note(`sends ${watched.name} #${attempt} as ${id} on ${link} to ${open.endpoint}`);
         if (attempt > 1) this.#stage.tally.fault('request is sent again');
-        write(link, wire.request(call, once, call.leftMs(this.#now)));
+        const { name } = watched;
+        const group = this.#sabotage.group?.(name) ?? groupOf(name);
+        write(link, wire.request(call, once, call.leftMs(this.#now), group), name);
         this.#sent(open.endpoint);
       },
       fail: (call, error) => {

@@ -6,6 +6,8 @@ import type { Intent } from '../model/intent.js';
 import type { Oracle } from '../world/broker-node.js';
 import { hold } from '../world/failure.js';
 import type { Dialled } from '../world/network.js';
+import type { ServiceLimits } from '../../../src/broker/options.js';
+import { GroupWatch } from './groups.js';
 import { WORKERS } from './weather.js';
 
 interface Delivery {
@@ -23,6 +25,22 @@ export class Deliveries implements Oracle {
   readonly #peerOf = new Map<number, number>();
   /** Whose message is read. */
   #reading = -1;
+  readonly #groups: GroupWatch;
+  /** When it was reachable. */
+  beganAt = 0;
+
+  constructor(limits: ServiceLimits | null) {
+    this.#groups = new GroupWatch(limits);
+  }
+
+  begun(now: number): void {
+    this.beganAt = now;
+    this.#groups.begins(now);
+  }
+
+  beginRun(now: number): void {
+    this.#groups.passes(now);
+  }
 
   isOut(token: string): boolean {
     return this.#out.has(token);
@@ -38,13 +56,16 @@ export class Deliveries implements Oracle {
     else this.#workers.delete(peer);
   }
 
-  message(peer: number, intent: Intent): void {
+  message(peer: number, intent: Intent, now: number): void {
     this.#reading = peer;
+    this.#groups.passes(now);
+    if (intent.kind === 'ping' && intent.asks !== undefined) this.#groups.arrives(intent.asks);
     const { kind } = intent;
     if (kind !== 'final' && kind !== 'fail' && kind !== 'return') return;
     const delivery = this.#out.get(intent.token);
     if (delivery?.peer !== peer) return;
     this.#out.delete(intent.token);
+    this.#groups.ended(delivery.name);
     if (kind === 'final') this.#answered.add(delivery.name);
   }
 
@@ -58,6 +79,7 @@ export class Deliveries implements Oracle {
     const isOut = [...this.#out.values()].some((each) => each.name === name);
     hold(!isOut, `${name} is delivered while a delivery of it is out`);
     hold(!this.#answered.has(name), `${name} is delivered again though its worker has answered`);
+    this.#groups.starts(name);
     this.#out.set(token, { name, peer });
   }
 
@@ -66,6 +88,10 @@ export class Deliveries implements Oracle {
     if (event.name !== 'worker.lost') return;
     const peer = this.#peerOf.get(event.worker);
     this.#peerOf.delete(event.worker);
-    for (const [token, each] of this.#out) if (each.peer === peer) this.#out.delete(token);
+    for (const [token, each] of this.#out) {
+      if (each.peer !== peer) continue;
+      this.#out.delete(token);
+      this.#groups.ended(each.name);
+    }
   }
 }

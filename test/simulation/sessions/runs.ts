@@ -3,7 +3,9 @@ import { hold } from '../world/failure.js';
 import type { SimClock } from '../world/clock.js';
 import type { BrokerMachine } from '../freelance/machine.js';
 import type { Outages } from '../freelance/outages.js';
+import type { ServiceLimits } from '../../../src/broker/options.js';
 import type { Deliveries } from './deliveries.js';
+import { groupOf, limitOf } from './groups.js';
 
 /** What a handler does with a request. */
 export interface Run {
@@ -12,6 +14,8 @@ export interface Run {
   readonly endpoint: number;
   readonly process: Deliveries;
   readonly token: string;
+  /** Its broker is another process, which its worker has been connected to in time to say that it runs (D118). */
+  isCounted(): boolean;
   isGoingOn: boolean;
 }
 
@@ -36,8 +40,13 @@ export class Runs {
   readonly #clock: SimClock;
   readonly #machines: readonly BrokerMachine[];
   readonly #all = new Map<string, Watched>();
+  readonly #limits: ServiceLimits | null;
+  #goingOn: Run[] = [];
+  /** How often a run of an earlier process was counted when another one began. */
+  counted = 0;
 
-  constructor(clock: SimClock, machines: readonly BrokerMachine[]) {
+  constructor(clock: SimClock, machines: readonly BrokerMachine[], limits: ServiceLimits | null) {
+    this.#limits = limits;
     this.#clock = clock;
     this.#machines = machines;
   }
@@ -49,12 +58,13 @@ export class Runs {
   }
 
   /** A handler is called. */
-  begins(name: string, worker: string, endpoint: number, process: Deliveries, token: string): Run {
+  begins(name: string, of: Omit<Run, 'request' | 'isGoingOn'>): Run {
+    const { worker, endpoint } = of;
     const request = this.#all.get(name);
     hold(request !== undefined, `${worker} runs ${name}, which nobody asked for`);
     const { once, runs } = request;
     hold(!once || runs.length === 0, `${name} may run once, and runs again at ${worker}`);
-    const run = { request, worker, endpoint, process, token, isGoingOn: true };
+    const run = { ...of, request, isGoingOn: true };
     // A worker that its broker has given up may not know that yet.
     const other = isKnown(run) ? runs.find((each) => isKnown(each)) : undefined;
     if (other !== undefined) {
@@ -64,7 +74,26 @@ export class Runs {
       hold(isAllowed, `${name} begins at ${worker} while it runs at ${other.worker}`);
     }
     runs.push(run);
+    this.#goingOn = this.#goingOn.filter(({ isGoingOn }) => isGoingOn);
+    this.#goingOn.push(run);
+    if (isKnown(run)) this.#checkLimits(run);
     return run;
+  }
+
+  /** No more run than may, as the workers count them that the broker knows of, or was told of in time. */
+  #checkLimits({ request, endpoint }: Run): void {
+    const counted = this.#goingOn.filter((each) => {
+      return each.endpoint === endpoint && (isKnown(each) || each.isCounted());
+    });
+    const group = groupOf(request.name);
+    const own = counted.filter((each) => groupOf(each.request.name) === group);
+    this.counted += counted.filter((each) => !isKnown(each)).length;
+    for (const [all, of] of [[counted, null] as const, [own, group] as const]) {
+      const { running } = limitOf(this.#limits, of);
+      if (running === Infinity) continue;
+      const names = all.map((each) => `${each.request.name} at ${each.worker}`).join(', ');
+      hold(all.length <= running, `${all.length} run, of which ${running} may: ${names}`);
+    }
   }
 
   /** Whether its client could take that broker for dead. */

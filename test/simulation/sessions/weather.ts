@@ -1,5 +1,5 @@
 /** The kind of world that a seed makes: one or two brokers, their workers and clients, and what goes wrong. */
-import type { BrokerOptions } from '../../../src/broker/options.js';
+import type { BrokerOptions, RunLimit, ServiceLimits } from '../../../src/broker/options.js';
 import { rules } from '../../support/rights.js';
 import type { Mischief, WorkerHabits } from '../actors/worker.js';
 import type { MachineWeather } from '../freelance/machine.js';
@@ -9,6 +9,9 @@ import type { SimRandom } from '../world/random.js';
 
 export const INTERVAL_MS = 500;
 export const SERVICE = 'job';
+const LIVENESS = 3;
+/** From its start on, a broker waits so long for what workers say that they run (D118). */
+export const SPAN_MS = INTERVAL_MS * LIVENESS;
 /** What the names of workers contain, and those of clients do not. */
 export const WORKERS = 'w';
 /** Faults begin before this time. */
@@ -36,6 +39,22 @@ export const FAULTS = [
 const HELD_UP = ['client stalls', 'connection is cut'] as const;
 export type SessionFault = (typeof FAULTS)[number];
 
+const FREE: RunLimit = { running: Infinity, perSecond: Infinity, burst: 1 };
+export const ONE_EACH: ServiceLimits = {
+  service: null,
+  group: { ...FREE, running: 1 },
+  holds: false,
+};
+const LIMITS: readonly [ServiceLimits, ...ServiceLimits[]] = [
+  ONE_EACH,
+  { ...ONE_EACH, service: { ...FREE, running: 2 } },
+  { ...ONE_EACH, group: { ...FREE, perSecond: 10, burst: 2 } },
+  { service: { ...FREE, perSecond: 20 }, group: null, holds: false },
+];
+
+type Names = readonly [string, ...string[]];
+const GROUPS: readonly [Names, ...Names[]] = [[''], ['', 'a', 'b'], ['a', 'b', 'c']];
+
 type Times = readonly [number, ...number[]];
 
 export interface ClientHabits {
@@ -46,6 +65,8 @@ export interface ClientHabits {
   readonly abortChance: number;
   readonly saysTimeChance: number;
   readonly timeoutsMs: Times;
+  /** Of its requests; empty: without one. */
+  readonly groups: readonly [string, ...string[]];
   /** Its clock has fractions of milliseconds. */
   readonly fraction: number;
 }
@@ -65,6 +86,7 @@ export interface SessionsWeather extends MachineWeather {
   readonly ambushChance: number;
   readonly clients: readonly ClientHabits[];
   readonly workers: readonly SdkWorkerHabits[];
+  readonly limits: ServiceLimits | null;
   /** Beside those. */
   readonly rough: readonly WorkerHabits[];
 }
@@ -78,7 +100,7 @@ export function weatherOf(random: SimRandom): SessionsWeather {
   const isHeldUp = !isCalm && random.chance(0.2);
   const broker: BrokerOptions = {
     heartbeatIntervalMs: INTERVAL_MS,
-    heartbeatLiveness: 3,
+    heartbeatLiveness: LIVENESS,
     requestTtlMs: isCalm || isHeldUp ? PLENTY : random.pick([2000, PLENTY]),
     busyTimeoutMs: PLENTY,
     maxDeliveries: random.int(1, 4),
@@ -92,15 +114,19 @@ export function weatherOf(random: SimRandom): SessionsWeather {
   const what: [SessionFault, ...SessionFault[]] = [random.pick([first, ...kinds]), ...chosen];
   const many = <T>(most: number, make: () => T): T[] =>
     Array.from({ length: random.int(1, most) }, make);
-  return {
+  const ofGroups = random.fork(7);
+  const limits = ofGroups.chance(0.5) ? ofGroups.pick(LIMITS) : null;
+  const groups = ofGroups.pick(GROUPS);
+  const weather = {
     isCalm,
     broker,
+    limits,
     shell: calmShell(random),
     delayMaxMs: random.pick([0, 1, 4]),
     brokers: isCalm || isHeldUp ? 1 : random.int(1, 2),
     faults: many(8, () => ({ at: random.int(0, DURATION_MS), what: random.pick(what) })),
     ambushChance: isHeldUp ? 0.3 : random.pick([0, 0.1, 0.3]),
-    clients: many(3, () => clientHabits(random, isCalm || isHeldUp)),
+    clients: many(3, () => ({ ...clientHabits(random, isCalm || isHeldUp), groups })),
     workers: many(4, () => ({
       concurrency: random.pick([1, 1, 2, 5]),
       serveMaxMs: isHeldUp ? 6000 : random.pick([0, 20, 400, 6000]),
@@ -108,9 +134,24 @@ export function weatherOf(random: SimRandom): SessionsWeather {
     })),
     rough: isCalm || isHeldUp || random.chance(0.6) ? [] : many(2, () => roughWorker(random)),
   };
+  return !isCalm && !isHeldUp && ofGroups.chance(0.25) ? restarted(weather, ofGroups) : weather;
 }
 
-function clientHabits(random: SimRandom, isPatient: boolean): ClientHabits {
+/** Limits, and a broker whose process ends twice while its workers run what it gave them; nothing else goes wrong. */
+function restarted(weather: SessionsWeather, random: SimRandom): SessionsWeather {
+  const times = [random.int(3000, 6000), random.int(7000, DURATION_MS)];
+  return {
+    ...weather,
+    limits: random.pick([ONE_EACH, { ...ONE_EACH, service: { ...FREE, running: 2 } }]),
+    faults: times.map((at) => ({ at, what: random.pick(['broker ends', 'broker drains']) })),
+    ambushChance: 0,
+    workers: weather.workers.map((worker) => ({ ...worker, serveMaxMs: 6000 })),
+    clients: weather.clients.map((client) => ({ ...client, window: 4, gapMaxMs: 1000 })),
+    rough: [],
+  };
+}
+
+function clientHabits(random: SimRandom, isPatient: boolean): Omit<ClientHabits, 'groups'> {
   return {
     requests: random.int(1, 12),
     window: random.int(1, 4),

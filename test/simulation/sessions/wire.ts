@@ -73,15 +73,23 @@ export const cancel = (sends: Sends): Uint8Array[] => uncorrelated(MMI_CANCEL, i
 export const resume = (sends: Sends): Uint8Array[] => uncorrelated(MMI_RESUME, ids(sends));
 
 /** @param once said on the wire */
-export function request(call: Call, once: boolean, leftMs: number): readonly Uint8Array[] {
+export function request(
+  call: Call,
+  once: boolean,
+  leftMs: number,
+  group: string,
+): readonly Uint8Array[] {
   const { name } = call.target;
   const id = correlation(call.id, call.attempt);
   const body = frameList(call.body);
-  if (!once && !call.saidTime) return clientRequest(2, id, name, body);
+  const isPlain = !once && group === '';
+  if (isPlain && !call.saidTime) return clientRequest(2, id, name, body);
   const deadlineMs = Math.max(1, Math.floor(leftMs - (once ? whyLeadMs(leftMs) : 0)));
-  const metadata = { deadlineMs, headers: EMPTY };
-  if (!once) return clientRequestWithHeaders(id, name, metadata, body);
-  return clientRequestWithOptions(id, name, requestOptionsFrame({ once }), metadata, body);
+  const saysTime = once || call.saidTime;
+  const metadata = { deadlineMs: saysTime ? deadlineMs : 0, headers: EMPTY };
+  if (isPlain) return clientRequestWithHeaders(id, name, metadata, body);
+  const options = once ? requestOptionsFrame({ once }) : EMPTY;
+  return clientRequestWithOptions(id, name, options, metadata, body, Buffer.from(group));
 }
 
 export function read(frames: Frames): Heard {

@@ -3,6 +3,7 @@
  * sessions decide, as `Worker` and `WorkerConnection` of the SDK do, in virtual time.
  */
 import type { Frames } from '../../../src/core/frames.js';
+import { EarlierRuns } from '../../../src/sdk/worker/earlier-runs.js';
 import { type BodyFrames, frameList } from '../../../src/sdk/body.js';
 import { BrokerFacts } from '../../../src/sdk/broker-facts.js';
 import { ReceivedRequest } from '../../../src/sdk/message.js';
@@ -26,22 +27,26 @@ import {
   workerLeaving,
   workerReady,
   workerReturn,
+  workerRuns,
 } from '../../../src/wire/worker-side.js';
 import { SimLink } from '../freelance/link.js';
 import { dialledBy, type Stage } from '../freelance/machine.js';
 import { RETRY_BASE_MS, RETRY_MAX_MS } from '../freelance/weather.js';
 import type { Intent } from '../model/intent.js';
+import { Outages } from '../freelance/outages.js';
 import { EventLoop } from '../world/event-loop.js';
 import { violated } from '../world/failure.js';
 import type { SimRandom } from '../world/random.js';
 import type { Deliveries } from './deliveries.js';
 import type { SessionMachine } from './world.js';
 import type { Run, Runs } from './runs.js';
-import { INTERVAL_MS, type SdkWorkerHabits, SERVICE } from './weather.js';
+import { INTERVAL_MS, type SdkWorkerHabits, SERVICE, SPAN_MS } from './weather.js';
 
 /** Breaks correct sessions, to verify that the simulation detects it. */
 export interface WorkerSabotage {
   workerSink?(sink: SessionSink): SessionSink;
+  /** It does not answer when a broker asks what it runs. */
+  readonly isDeaf?: boolean;
   /** The worker is about to close. @param running what its handlers have */
   closes?(sink: SessionSink, running: readonly Task[]): void;
 }
@@ -57,6 +62,10 @@ interface Running {
 const CANCELLED_MS = 50;
 const SERVICE_BYTES = Buffer.from(SERVICE);
 const CONCURRENCY_LINKS = 100;
+/** From a connection to the broker's knowing what its worker runs, where nothing is slow. */
+const TELLS_MS = 100;
+/** See the world: when a broker is reachable again, its fault is not over yet. */
+const FLUSH_MS = 25;
 const NOTHING: Intent = { kind: 'ping' };
 
 export class SdkWorker {
@@ -68,6 +77,9 @@ export class SdkWorker {
   readonly #random: SimRandom;
   readonly #runs: Runs;
   readonly loop: EventLoop;
+  /** When it did nothing. */
+  readonly stalls = new Outages();
+  isClosing = false;
   readonly #at: readonly Registration[];
   #running: Running[] = [];
 
@@ -121,6 +133,7 @@ export class SdkWorker {
 
   /** It drains, for so long. */
   close(graceMs: number): void {
+    this.isClosing = true;
     this.loop.do(() => {
       this.note(`is closed within ${graceMs}`);
       for (const at of this.#at) {
@@ -142,13 +155,15 @@ export class SdkWorker {
   }
 
   loseConnection(brokerKnows: boolean, workerKnows: boolean, unnoticedMs: number): void {
-    const { link } = this.#random.pick(this.#at as [Registration, ...Registration[]]);
+    const at = this.#random.pick(this.#at as [Registration, ...Registration[]]);
     this.note('loses a connection');
-    link?.cut(brokerKnows, workerKnows, unnoticedMs);
+    at.connectedTo = null;
+    at.link?.cut(brokerKnows, workerKnows, unnoticedMs);
   }
 
   stall(until: number): void {
     this.note(`stalls until ${until}`);
+    this.stalls.add('slow', this.now, until);
     this.loop.stall(until);
   }
 
@@ -158,7 +173,10 @@ export class SdkWorker {
     const name = task.request.text();
     const token = task.token.toString('latin1');
     this.note(`begins ${name}`);
-    const run = this.#runs.begins(name, this.name, at.endpoint, at.process, token);
+    const { endpoint, process } = at;
+    const isCounted = (): boolean => at.process !== process && at.isHeard();
+    const of = { worker: this.name, endpoint, process, token, isCounted };
+    const run = this.#runs.begins(name, of);
     const running = { run, task, at, isCancelled: false };
     this.#running.push(running);
     const fails = this.#random.chance(this.habits.failChance);
@@ -169,9 +187,18 @@ export class SdkWorker {
         if (running.isCancelled) at.session.returned(task, this.now);
         else if (fails) at.session.failed(task, failureOf(retry), this.now);
         else at.session.finished(task, [Buffer.from(`A${name}`)], this.now);
+        this.#runEnded(task);
         this.loop.wake();
       });
     });
+  }
+
+  #runEnded(task: Task): void {
+    if (task.isEarlier) for (const each of this.#at) each.runEnded(task);
+  }
+
+  get running(): readonly { readonly at: Registration; readonly task: Task }[] {
+    return this.#running;
   }
 
   #hasEnded(running: Running): boolean {
@@ -192,6 +219,7 @@ export class SdkWorker {
       this.loop.do(() => {
         if (!this.#hasEnded(running)) return;
         at.session.returned(running.task, this.now);
+        this.#runEnded(running.task);
         this.loop.wake();
       });
     });
@@ -222,6 +250,10 @@ class Registration implements SessionSink {
   readonly #machine: SessionMachine;
   readonly #random: SimRandom;
   #links = 0;
+  readonly #earlier = new EarlierRuns();
+  /** The process that its connection goes to, and since when. */
+  connectedTo: Deliveries | null = null;
+  #connectedAt = 0;
 
   constructor(worker: SdkWorker, machine: SessionMachine, endpoint: number, random: SimRandom) {
     this.#worker = worker;
@@ -250,10 +282,27 @@ class Registration implements SessionSink {
     return this.#machine.process;
   }
 
+  /** Whether the present process of its broker was told in time what runs of the one before. */
+  isHeard(): boolean {
+    const { process, connectedTo } = this;
+    const { now, isClosing, stalls } = this.#worker;
+    if (isClosing || connectedTo !== process) return false;
+    const { beganAt } = process;
+    if (this.#connectedAt > beganAt + SPAN_MS - TELLS_MS) return false;
+    const { outages } = this.#machine.machine;
+    return !stalls.overlap(beganAt, now) && !outages.overlap(beganAt + FLUSH_MS, now);
+  }
+
   open(): void {
+    this.#earlier.clear();
+    this.connectedTo = null;
     const mine = this.#dial(
       {
-        connected: () => this.session.connected(this.#worker.now),
+        connected: () => {
+          this.connectedTo = this.process;
+          this.#connectedAt = this.#worker.now;
+          this.session.connected(this.#worker.now);
+        },
         disconnected: () => this.session.disconnected(this.#worker.now),
         message: (frames) => this.#receive(frames),
       },
@@ -309,7 +358,26 @@ class Registration implements SessionSink {
   }
 
   tellRuns(): void {
-    // No service has limits here.
+    this.#tellRuns(false);
+  }
+
+  /** @param all those of other brokers, too */
+  #tellRuns(all: boolean): void {
+    const tasks: Task[] = [];
+    for (const { at, task } of this.#worker.running) {
+      const isOwn = at === this;
+      const isTold = isOwn ? !this.session.isPresent(task) : all || this.#earlier.told.has(task);
+      if (isTold) tasks.push(task);
+    }
+    this.#sendRuns(this.#earlier.add(tasks));
+  }
+
+  runEnded(task: Task): void {
+    this.#sendRuns(this.#earlier.ended(task));
+  }
+
+  #sendRuns(messages: readonly Buffer[][]): void {
+    for (const groups of messages) this.#write(workerRuns(2, SERVICE_BYTES, groups));
   }
 
   disconnect(): void {
@@ -395,6 +463,8 @@ class Registration implements SessionSink {
     switch (message.kind) {
       case 'request': {
         const request = ReceivedRequest.copied(SERVICE, null, frames, message.body);
+        const { group } = message;
+        if (group >= 0) request.groupBytes = frames.view(group).toString('latin1');
         this.session.request(new Task(frames, message.token, request), now);
         return;
       }
@@ -413,6 +483,8 @@ class Registration implements SessionSink {
         this.#learn(frames, now);
         return;
       case 'runs':
+        if (this.#worker.sabotage.isDeaf !== true) this.#tellRuns(true);
+        return;
       case 'malformed':
         violated(`${this.#worker.name} cannot read what it is sent`);
     }

@@ -4,7 +4,7 @@
  * receives every input before the machine does, and sees every message sent.
  */
 import { Broker } from '../../../src/broker/broker.js';
-import type { BrokerOptions } from '../../../src/broker/options.js';
+import type { BrokerOptions, LimitsOf } from '../../../src/broker/options.js';
 import type { BrokerSink } from '../../../src/broker/sink.js';
 import { Frames } from '../../../src/core/frames.js';
 import { Mmi } from '../../../src/mmi/mmi.js';
@@ -48,6 +48,8 @@ export interface ShellHabits {
 export interface Oracle extends Partial<Omit<Model, 'counters' | 'load' | 'begin'>> {
   /** An event of the machine. */
   told?(event: BrokerEvent): void;
+  /** The broker is reachable from now on. */
+  begun?(now: number): void;
 }
 
 /** What each process of the broker begins with. */
@@ -55,6 +57,8 @@ export interface NodeProcess {
   readonly options: BrokerOptions;
   readonly oracle: Oracle;
   readonly status: BrokerStatus;
+  /** Limits of services. */
+  readonly limitsOf?: LimitsOf;
 }
 
 /** Breaks a correct broker, to verify that the simulation detects it. */
@@ -66,6 +70,7 @@ const RUNS_AT_ONCE_MAX = 100;
 export class BrokerNode implements ServerEnd<Sent, Delivered> {
   #broker: Broker;
   #oracle: Oracle;
+  #limitsOf: LimitsOf | undefined;
   readonly #makeBroker: (process: NodeProcess) => Broker;
   readonly #makeProcess: () => NodeProcess;
   readonly #clock: SimClock;
@@ -115,11 +120,14 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
     this.#trace = trace;
     const { sink } = this.#messages;
     const used = sabotage?.(sink) ?? sink;
-    this.#makeBroker = ({ options: own, oracle, status }) => {
+    this.#makeBroker = ({ options: own, oracle, status, limitsOf }) => {
       const note = { emit: (event: BrokerEvent) => oracle.told?.(event) };
       const broker = new Broker(own, used, note, (target) => random.fill(target));
       broker.host(new Mmi(broker.listing, () => status));
+      this.#limitsOf = limitsOf;
+      if (limitsOf !== undefined) broker.setServiceLimits(limitsOf);
       broker.begin(clock.now);
+      oracle.begun?.(clock.now);
       return broker;
     };
     this.#makeProcess =
@@ -150,6 +158,14 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
     const process = this.#makeProcess();
     this.#oracle = process.oracle;
     this.#broker = this.#makeBroker(process);
+  }
+
+  /** It was not reachable since it began: with limits, it counts from now on what its workers may run (D118). */
+  reachable(): void {
+    if (this.#limitsOf === undefined) return;
+    this.#broker.begin(this.#clock.now);
+    this.#oracle.begun?.(this.#clock.now);
+    this.#planTurn(this.#clock.now);
   }
 
   /** Its process gets no CPU time before `until`; what arrives waits. */
