@@ -57,6 +57,8 @@ export class GroupWatch {
 
   arrives(name: string): void {
     const order = ++this.#order;
+    const group = groupOf(name);
+    if (!this.#turns.has(group)) this.#turns.set(group, []);
     const known = this.#arrived.get(name);
     if (known === undefined) this.#arrived.set(name, { first: order, last: order });
     else known.last = order;
