@@ -1,6 +1,7 @@
 /** The simulation is only worth what it finds: pairs whose wiring is broken on purpose. */
 import { packBatch } from '../../src/store/batch-codec.js';
 import type { NodeMerged } from '../../src/store/node-store.js';
+import { loosened } from './stored/limits.js';
 import { firstFailure } from './actors/first-failure.js';
 import type { PairSabotage, PairWorldWeather } from './pair/weather.js';
 import { PairWorld } from './pair/world.js';
@@ -121,6 +122,26 @@ describe('the simulation of the pair finds', () => {
             const isLost = what.kind === 'update' && ++count % 5 === 0;
             message(isLost ? { ...what, batch: NOTHING } : what);
           };
+        },
+      },
+    ],
+    [
+      'a broker that does not hold its limits',
+      /are out, of which|in its bucket/,
+      {
+        broker: (broker, { limits = null }) => {
+          const loose = loosened(limits);
+          broker.setServiceLimits(() => loose);
+        },
+      },
+    ],
+    [
+      'a broker that does not wait for what workers may still run',
+      /starts \d+ ms after the broker|in its bucket/,
+      {
+        broker: (broker) => {
+          const begin = broker.begin.bind(broker);
+          broker.begin = (now) => begin(now - 1_000_000);
         },
       },
     ],

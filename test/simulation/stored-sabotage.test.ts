@@ -6,7 +6,8 @@ import type { BrokerHost } from '../../src/broker/ports.js';
 import type { Titanic } from '../../src/titanic/machine/titanic.js';
 import { asker } from '../support/asker.js';
 import { firstFailure } from './actors/first-failure.js';
-import { StoredWorld } from './stored/world.js';
+import { loosened } from './stored/limits.js';
+import { type StoredSabotage, StoredWorld } from './stored/world.js';
 import type { NodeSabotage } from './world/node.js';
 
 /** The fault occurs once per this many changes. */
@@ -107,7 +108,7 @@ function isOfFiring({ key }: { readonly key: Buffer | null }): boolean {
 }
 
 describe('the simulation finds', () => {
-  it.each<[string, RegExp, NodeSabotage, number?]>([
+  it.each<[string, RegExp, StoredSabotage, number?]>([
     [
       'a request that was acknowledged and not stored',
       /is lost|before its time|what is out/,
@@ -233,6 +234,41 @@ describe('the simulation finds', () => {
         },
       },
       37,
+    ],
+    [
+      'a broker that does not hold its limits',
+      /are out, of which|in its bucket/,
+      {
+        broker: (broker, { limits = null }) => {
+          const loose = loosened(limits);
+          broker.setServiceLimits(() => loose);
+        },
+      },
+    ],
+    [
+      'a broker that does not wait for what workers may still run',
+      /starts \d+ ms after the broker|in its bucket/,
+      {
+        broker: (broker) => {
+          const begin = broker.begin.bind(broker);
+          broker.begin = (now) => begin(now - 1_000_000);
+        },
+      },
+    ],
+    [
+      'requests of a group that are sent out of order',
+      /which was accepted earlier/,
+      {
+        weather: (weather) => ({ ...weather, limits: null }),
+        broker: (broker) => {
+          const { storedDeliveries } = broker;
+          const submit = storedDeliveries.submit.bind(storedDeliveries);
+          storedDeliveries.submit = (name, reference, content, again) => {
+            const group = Buffer.from(`${content.group?.toString() ?? ''}${reference % 2}`);
+            return submit(name, reference, { ...content, group }, again);
+          };
+        },
+      },
     ],
   ])('%s', (_what, message, sabotage, likely = 1) => {
     expect(firstFailure((seed) => new StoredWorld(seed, false, sabotage).run(), likely)).toMatch(

@@ -3,6 +3,7 @@ import type { ReplicationMode } from '../../../src/bstar/facts.js';
 import type { Config } from '../../../src/config/config.js';
 import { loadConfig } from '../../../src/config/io/load.js';
 import { portsOf } from '../map/weather.js';
+import { limitsOf } from '../stored/limits.js';
 import { HOUR_MS, INTERVAL_MS, roomyBroker, roomyTitanic } from '../stored/weather.js';
 import type { NodeSabotage, NodeWeather } from '../world/node.js';
 import { SimRandom } from '../world/random.js';
@@ -74,6 +75,7 @@ export function weatherOf(random: SimRandom): PairWorldWeather {
     wallJumpMs: rare(0.15) ? random.pick([2000, HOUR_MS]) : 0,
     mapPorts: random.fork(1).chance(MAP_CHANCE) ? portsOf(random.fork(2), isFair) : null,
     mapBytesMax: Infinity,
+    limits: limitsOf(random.fork(3)),
   };
   return { ...weather, readFailureChance: weather.failureChance };
 }

@@ -407,7 +407,8 @@ export class PairWorld {
   }
 
   #addClient(index: number, random: SimRandom): void {
-    const habits = clientHabits(random, this.#services, [150, 600], DURATION_MS);
+    const some = clientHabits(random, this.#services, [150, 600], DURATION_MS);
+    const habits = { ...some, isGrouped: this.weather.limits !== undefined };
     const { around, turnElsewhere } = this.#both(random);
     const pairing = { witness: this.#witness, turnElsewhere, isShared: false };
     const saysHello = random.chance(0.5);

@@ -8,7 +8,7 @@ import { hold } from '../world/failure.js';
 import type { Dialled } from '../world/network.js';
 import type { ServiceLimits } from '../../../src/broker/options.js';
 import { GroupWatch } from './groups.js';
-import { WORKERS } from './weather.js';
+import { SPAN_MS, WORKERS } from './weather.js';
 
 interface Delivery {
   readonly name: string;
@@ -30,7 +30,7 @@ export class Deliveries implements Oracle {
   beganAt = 0;
 
   constructor(limits: ServiceLimits | null) {
-    this.#groups = new GroupWatch(limits);
+    this.#groups = new GroupWatch(limits, SPAN_MS);
   }
 
   begun(now: number): void {

@@ -1,7 +1,6 @@
 /** What a process of a broker starts of each group (D118), counted from what goes in and out, not from the machine's state. */
 import type { RunLimit, ServiceLimits } from '../../../src/broker/options.js';
 import { hold } from '../world/failure.js';
-import { SPAN_MS } from './weather.js';
 
 const SERVICE = '*';
 const NO_LIMIT: RunLimit = { running: Infinity, perSecond: Infinity, burst: 1 };
@@ -40,8 +39,12 @@ export class GroupWatch {
   /** Of those of each group that were dispatched: the last arrival. */
   readonly #newest = new Map<string, number>();
 
-  constructor(limits: ServiceLimits | null) {
+  readonly #spanMs: number;
+
+  /** @param spanMs from the begin, when nothing that has a limit of what runs starts */
+  constructor(limits: ServiceLimits | null, spanMs: number) {
     this.#limits = limits;
+    this.#spanMs = spanMs;
   }
 
   /** The broker is reachable: its buckets are empty. */
@@ -95,7 +98,7 @@ export class GroupWatch {
       const out = this.#out.get(key) ?? 0;
       hold(out < running, `${out + 1} of ${key} are out, of which ${running} may`);
       const sinceMs = this.#now - this.#beganAt;
-      hold(sinceMs >= SPAN_MS, `one of ${key} starts ${sinceMs} ms after the broker`);
+      hold(sinceMs >= this.#spanMs, `one of ${key} starts ${sinceMs} ms after the broker`);
     }
     if (perSecond === Infinity) return;
     const bucket = this.#bucket(key);

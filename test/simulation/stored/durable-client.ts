@@ -9,6 +9,7 @@ import type { Dialled } from '../world/network.js';
 import { CERTAIN, type Mark, type Witness } from '../pair/witness.js';
 import type { SimRandom } from '../world/random.js';
 import { ask, readAnswer } from './asking.js';
+import { groupOfJob } from './limits.js';
 
 /** Of the requests that are to be stored, how many are waited for in the same exchange (D122). */
 const CALLS_ONE_IN = 3;
@@ -23,6 +24,8 @@ export interface DurableHabits {
   readonly cutChance: number;
   readonly ttlMaxMs: number;
   readonly delayMaxMs: number;
+  /** Its requests have groups. */
+  readonly isGrouped?: boolean;
 }
 
 /** One submission; a job has several if it was retried without a key. */
@@ -190,6 +193,8 @@ export class DurableClient implements Actor {
     if (this.#random.chance(0.3)) options['delayMs'] = this.#random.int(0, delayMaxMs);
     if (this.#random.chance(0.3)) options['maxAttempts'] = this.#random.int(1, 3);
     if (this.#random.chance(0.2)) options['ttlMs'] = this.#random.int(1, ttlMaxMs);
+    const group = this.#habits.isGrouped === true ? groupOfJob(name) : '';
+    if (group !== '') options['group'] = group;
     const service = services[index % services.length] ?? services[0];
     const sentAt = this.#wall.wallLeast;
     const job: Job = {

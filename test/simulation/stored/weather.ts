@@ -4,6 +4,7 @@ import type { TitanicOptions } from '../../../src/titanic/machine/requests/optio
 import type { SimRandom } from '../world/random.js';
 import type { NodeWeather } from '../world/node.js';
 import { rules } from '../../support/rights.js';
+import { limitsOf } from './limits.js';
 
 export const PLENTY = 1_000_000_000;
 export const INTERVAL_MS = 100;
@@ -60,6 +61,8 @@ export function weatherOf(random: SimRandom): NodeWeather {
   const broker = roomyBroker(random);
   const messageBytes = rare(0.2) ? 100 : PLENTY;
   return {
+    // Their messages are longer than others.
+    ...(messageBytes === PLENTY ? { limits: limitsOf(random.fork(1)) } : {}),
     broker: { ...broker, limits: { ...broker.limits, messageBytes } },
     titanic: {
       ...roomyTitanic(random, () => rare(0.15)),

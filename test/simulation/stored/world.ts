@@ -15,18 +15,26 @@ import { SimRandom } from '../world/random.js';
 import { Trace } from '../world/trace.js';
 import { CASTS, checkOwners, clientHabits, type Services, type WorkersHere } from './cast.js';
 import type { Job } from './durable-client.js';
+import { groupOfJob } from './limits.js';
 import { DurableStage } from './stage.js';
 import { INTERVAL_MS, PLENTY, weatherOf } from './weather.js';
 
 const DURATION_MS = 4000;
 const HEALED_MS = 60_000;
 const STEP_MS = 500;
+/** What is over so soon may have ended already. */
+const SOON_MS = 1000;
 const SCHEDULERS_MAX = 2;
 const SCHEDULING_ONE_IN = 25;
 /** What a crash or a failure has delayed is tried again within this time. */
 const RECOVERS_MS = 7000;
 /** Probability of a fault, at each occasion. */
 const CHANCES: WorkersHere['chances'] = [0, 0.2, 0.6];
+
+export interface StoredSabotage extends NodeSabotage {
+  /** Worlds in which it shows soon. */
+  weather?(weather: NodeWeather): NodeWeather;
+}
 
 export class StoredWorld {
   readonly tally = new Tally();
@@ -40,10 +48,11 @@ export class StoredWorld {
   readonly #stage: DurableStage;
   readonly #schedules: ScheduleStage;
 
-  constructor(seed: number, isTraced = false, sabotage: NodeSabotage = {}) {
+  constructor(seed: number, isTraced = false, sabotage: StoredSabotage = {}) {
     this.#random = new SimRandom(seed);
     this.trace = new Trace(isTraced);
-    this.#weather = weatherOf(this.#random.fork(1));
+    const weather = weatherOf(this.#random.fork(1));
+    this.#weather = sabotage.weather?.(weather) ?? weather;
     const { trace, tally } = this;
     const clock = this.#clock;
     this.#node = new SimNode({
@@ -53,6 +62,7 @@ export class StoredWorld {
         checkRows(node.disk.entries);
         this.#schedules.look(node, node.disk.entries);
       },
+      started: (node, key) => this.#checkOrder(node, key),
     });
     const pipe = { delayMinMs: 0, delayMaxMs: 5, noticeMaxMs: INTERVAL_MS, outputBytesMax: PLENTY };
     this.#around = {
@@ -71,7 +81,9 @@ export class StoredWorld {
       startsWithinMs: DURATION_MS / 2,
     });
     for (let index = cast.int(1, 3); index > 0; index--) {
-      const habits = clientHabits(cast, this.#services, [100, 1000], DURATION_MS);
+      const isGrouped = this.#weather.limits !== undefined;
+      const some = clientHabits(cast, this.#services, [100, 1000], DURATION_MS);
+      const habits = { ...some, isGrouped };
       this.#stage.addClient(index, cast, habits, this.#around);
     }
     for (let index = cast.int(1, 4); index > 0; index--) {
@@ -103,6 +115,34 @@ export class StoredWorld {
     };
     const client = { around: this.#around, turnElsewhere: null };
     return new ScheduleStage(world, random, () => client, DURATION_MS / 2);
+  }
+
+  /** Requests of one group, service and priority run in the order of acceptance, unless they wait for something else. */
+  #checkOrder({ disk, deliveries, wall }: SimNode, key: string): void {
+    const { readFailureChance, wallJumpMs } = this.#weather;
+    const group = groupOfJob(key);
+    if (group === '' || readFailureChance + wallJumpMs > 0) return;
+    const rows = disk.entries.filter(({ request }) => {
+      const { state, attempts, notBefore, acceptedAt, expiresAt } = request;
+      return (
+        state === 'pending' &&
+        attempts === 0 &&
+        notBefore <= acceptedAt &&
+        expiresAt > wall + SOON_MS
+      );
+    });
+    const named = rows.map(({ request, body }) => ({ request, name: body.toString('latin1', 2) }));
+    const own = named.find(({ name }) => name === key)?.request;
+    if (own === undefined) return;
+    for (const { request, name } of named) {
+      if (request.number >= own.number || request.priority !== own.priority) continue;
+      if (groupOfJob(name) !== group || !request.service.equals(own.service)) continue;
+      const job = this.#stage.clients
+        .flatMap(({ jobs }) => jobs)
+        .find((each) => name.startsWith(`${each.name}.`));
+      const mayHaveEnded = job === undefined || job.closeAsked || deliveries.has(name);
+      hold(mayHaveEnded, `${key} starts before ${name}, which was accepted earlier`);
+    }
   }
 
   /** A client that found no room may still be refused after the faults have ended. */

@@ -5,7 +5,7 @@
  */
 import { Broker } from '../../../src/broker/broker.js';
 import type { Companion } from '../../../src/broker/io/loop.js';
-import type { BrokerOptions } from '../../../src/broker/options.js';
+import type { BrokerOptions, ServiceLimits } from '../../../src/broker/options.js';
 import type { BrokerSink } from '../../../src/broker/sink.js';
 import type { PairEvent } from '../../../src/bstar/events.js';
 import type { Persisted, Role } from '../../../src/bstar/facts.js';
@@ -36,6 +36,7 @@ import { type MapSabotage, NodeMap } from '../map/node-map.js';
 import type { PortsOptions } from '../map/ports.js';
 import type { MapWatch, WatchedNode } from '../map/watch.js';
 import { checkServices } from '../stored/cast.js';
+import { LimitWatch } from '../stored/limits.js';
 import type { SimClock } from './clock.js';
 import { hold } from './failure.js';
 import { type Connected, ProcessEnd } from './process-end.js';
@@ -60,6 +61,8 @@ export interface NodeWeather {
   readonly downMaxMs: number;
   /** How far the wall clock is set back or forward at times. */
   readonly wallJumpMs: number;
+  /** Those of each service, whose requests have groups; absent: requests have none. */
+  readonly limits?: ServiceLimits | null;
   /** The map's ports; `null`: the node has none. */
   readonly mapPorts: PortsOptions | null;
   /** `limits.mapBytes`. */
@@ -68,6 +71,8 @@ export interface NodeWeather {
 
 /** Breaks the wiring of a correct node, to verify that the simulation detects it. */
 export interface NodeSabotage extends MapSabotage {
+  /** Before its begin is watched. */
+  broker?(broker: Broker, weather: NodeWeather): void;
   titanic?(titanic: Titanic): void;
   disk?(store: NodeStore, disk: MemoryDisk): NodeStore;
   /** Of a standalone node: the epoch of its map in the next process. */
@@ -105,6 +110,8 @@ export interface NodeSurroundings {
   readonly sabotage: NodeSabotage;
   /** Its disk has changed. */
   readonly changed: (node: SimNode) => void;
+  /** A worker is sent a request for the first time. */
+  readonly started?: (node: SimNode, key: string) => void;
 }
 
 const WALL_MS = 1_795_132_800_000;
@@ -165,6 +172,8 @@ export class SimNode implements WatchedNode {
   readonly #clock: SimClock;
   readonly #random: SimRandom;
   #process: Process | null = null;
+  /** Of its process. */
+  #limitWatch = new LimitWatch(null, 0);
   #persisted: Persisted = { epoch: 0, wasActive: false };
   #persisting: Persisted | null = null;
   #effectsLeft = Infinity;
@@ -206,6 +215,7 @@ export class SimNode implements WatchedNode {
       note: (peer, what, frames) => {
         this.#in.trace.note(this.#clock.now, this.name, `> ${peer} ${what}`, frames);
       },
+      heard: (peer, intent) => this.#limitWatch.heard(peer, intent),
     });
     this.disk = new MemoryDisk({
       schedule: (call, run) => this.#schedule(call, run),
@@ -320,7 +330,7 @@ export class SimNode implements WatchedNode {
     this.#isTurnDue = false;
     this.#isVoteOut = false;
     this.#timerAt = Infinity;
-    const broker = new Broker(weather.broker, this.#sink(), QUIET, random);
+    const broker = this.#newBroker(random);
     const wake = (): void => this.#wake();
     const time = { now: () => this.#clock.now, wall: () => this.#readWall() };
     this.#readOffset = this.#wallOffset;
@@ -354,8 +364,10 @@ export class SimNode implements WatchedNode {
     const turns = turnsOf(broker, { titanic, pair, served }, time);
     const process = { broker, titanic, map, pair, turns, peers: new Map(), links: [] };
     this.#process = process;
-    if (pair === null) titanic.activate();
-    else pair.attach(this.#linkOf(process, pair));
+    if (pair === null) {
+      if (weather.limits !== undefined) broker.begin(this.#now);
+      titanic.activate();
+    } else pair.attach(this.#linkOf(process, pair));
     this.#note('starts');
     const { crashAfterMax } = weather;
     const mayCrash = !this.#isHealed && crashAfterMax < Infinity;
@@ -367,6 +379,28 @@ export class SimNode implements WatchedNode {
       });
     }
     this.#wake();
+  }
+
+  #newBroker(random: (target: Buffer) => void): Broker {
+    const { weather, sabotage } = this.#in;
+    const { heartbeatIntervalMs, heartbeatLiveness } = weather.broker;
+    const { limits = null } = weather;
+    const watch = new LimitWatch(limits, heartbeatIntervalMs * heartbeatLiveness);
+    this.#limitWatch = watch;
+    const broker = new Broker(
+      weather.broker,
+      this.#sink(),
+      { emit: (each) => watch.told(each) },
+      random,
+    );
+    broker.setServiceLimits(() => limits);
+    sabotage.broker?.(broker, weather);
+    const begin = broker.begin.bind(broker);
+    broker.begin = (now) => {
+      watch.begins(now);
+      begin(now);
+    };
+    return broker;
   }
 
   #replicasOf(store: NodeStore, recovered: NodeRecovered): Replicas {
@@ -633,6 +667,7 @@ export class SimNode implements WatchedNode {
     this.#turnsAt = { time: this.#now, count: time === this.#now ? count + 1 : 0 };
     hold(count < TURNS_AT_ONCE_MAX, 'it does not come to rest');
     this.#setWall();
+    this.#limitWatch.passes(this.#now);
     let more = broker.run(this.#now);
     turns.run(this.#now);
     if (broker.run(this.#now)) more = true;
@@ -782,8 +817,11 @@ export class SimNode implements WatchedNode {
       process.links[peer]?.write(frames, bytes);
     },
     closed: (peer) => this.#process?.links[peer]?.end(),
-    delivered: (key) => {
-      this.deliveries.set(key, (this.deliveries.get(key) ?? 0) + 1);
+    delivered: (key, peer, token) => {
+      this.#limitWatch.delivered(key, peer, token);
+      const before = this.deliveries.get(key) ?? 0;
+      if (before === 0) this.#in.started?.(this, key);
+      this.deliveries.set(key, before + 1);
     },
   });
 

@@ -2,7 +2,7 @@
 import type { Broker } from '../../../src/broker/broker.js';
 import { Frames } from '../../../src/core/frames.js';
 import { givePacked } from '../../support/packed-frames.js';
-import type { Delivered, Sent } from '../model/intent.js';
+import type { Delivered, Intent, Sent } from '../model/intent.js';
 import type { SimClock } from './clock.js';
 import type { Connection, ServerEnd } from './network.js';
 
@@ -24,6 +24,8 @@ export interface ProcessHost {
   /** Input has arrived: a turn follows. */
   wake(): void;
   note(peer: number, what: string, frames: readonly Uint8Array[]): void;
+  /** A message is read. */
+  heard?(peer: number, intent: Intent): void;
 }
 
 export class ProcessEnd implements ServerEnd<Sent, Delivered> {
@@ -53,6 +55,7 @@ export class ProcessEnd implements ServerEnd<Sent, Delivered> {
   received(link: Link, { frames, intent }: Sent): void {
     this.#of(link, ({ broker }, peer) => {
       this.#host.note(peer, intent.kind, frames);
+      this.#host.heard?.(peer, intent);
       if (intent.kind === 'malformed' && intent.as === 'too_large') {
         broker.oversized(peer, Frames.of(...frames), 'too large', this.#clock.now);
       } else {

@@ -14,7 +14,7 @@ export interface Outlet {
   sent(peer: number, frames: Delivered, bytes: number): void;
   closed(peer: number): void;
   /** A worker is sent this request: the first frame of its body. */
-  delivered?(key: string): void;
+  delivered?(key: string, peer: number, token: string): void;
 }
 
 export class WholeMessages implements Output {
@@ -38,10 +38,11 @@ export class WholeMessages implements Output {
           to.request(...message);
           this.#read();
           if (outlet.delivered === undefined) return;
-          const [, , , body, start, end] = message;
+          const [peer, , token, body, start, end] = message;
           const frames = new Frames();
           unpack(body.bytes, start, end, frames);
-          outlet.delivered(frames.view(0).toString('latin1'));
+          const key = frames.view(0).toString('latin1');
+          outlet.delivered(key, peer, token.bytes.toString('latin1'));
         },
         requestWithHeaders: (...message) => {
           outlet.effect();
