@@ -6,7 +6,7 @@ import { GroupWatch } from '../sessions/groups.js';
 import type { SimRandom } from '../world/random.js';
 
 const FREE: RunLimit = { running: Infinity, perSecond: Infinity, burst: 1 };
-export const ONE_EACH: ServiceLimits = {
+const ONE_EACH: ServiceLimits = {
   service: null,
   group: { ...FREE, running: 1 },
   holds: false,
