@@ -80,7 +80,8 @@ export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
       PREPARED_MAX,
       service.waiting.gate?.lookahead ?? Infinity,
     );
-    return Math.max(0, most - preparedOf(service));
+    const places = PREPARED_MAX - service.waiting.storedCount;
+    return Math.max(0, Math.min(most - preparedOf(service), places));
   }
 
   groupRule(name: Buffer): GroupRule | null {
@@ -399,7 +400,7 @@ export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
   }
 }
 
-/** Requests of Titanic that wait for workers. */
+/** Requests of Titanic that wait for workers. What a limit holds takes none of these from other groups. */
 function preparedOf({ waiting }: Service): number {
-  return waiting.storedCount - waiting.storedOfOthers;
+  return waiting.storedCount - waiting.storedOfOthers - waiting.storedHeld;
 }

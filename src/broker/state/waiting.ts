@@ -34,6 +34,8 @@ export class Group extends RequestList implements InCircle<Group> {
   key: string;
   /** The number of its requests, also of those at workers. */
   requests = 0;
+  /** How many stored ones of it wait. */
+  stored = 0;
   /** The limit of the group; `null`: it has none. */
   gate: Gate | null = null;
   after: Group | null = null;
@@ -100,6 +102,8 @@ export class Waiting {
   storedTurns = 1;
   /** How many of the stored ones are from other brokers. */
   storedOfOthers = 0;
+  /** How many of the stored ones wait because of the limit of their group, as far as `next` has seen it. */
+  storedHeld = 0;
   /** `null`: the service has no limits. */
   limits: ServiceLimits | null = null;
   /** The limit of the service; `null`: it has none. */
@@ -243,7 +247,11 @@ export class Waiting {
     }
     const group = this.#groups.of(this.#table.beside(id, GROUP));
     if (group === null) return this.#plain;
-    if (group.after === null && group.gate?.isOpen !== false) this.#turns.append(group);
+    if (isStored) {
+      group.stored++;
+      if (group.after === null) this.storedHeld++;
+    }
+    if (group.gate?.isOpen !== false) this.#enter(group);
     return group;
   }
 
@@ -258,8 +266,13 @@ export class Waiting {
       return;
     }
     const group = this.#groups.of(this.#table.beside(id, GROUP));
-    group?.remove(id);
-    if (group?.count === 0) this.#turns.remove(group);
+    if (group === null) return;
+    group.remove(id);
+    if (isStored) {
+      group.stored--;
+      if (group.after === null) this.storedHeld--;
+    }
+    if (group.count === 0) this.#turns.remove(group);
   }
 
   /** Removes the request that `next` gave, because it is dispatched: its group's turn is over. */
@@ -299,7 +312,7 @@ export class Waiting {
   #nextTurn(): Group | null {
     let turn = this.#turns.first;
     while (turn?.gate?.isOpen === false) {
-      this.#turns.remove(turn);
+      this.#exit(turn);
       turn = this.#turns.first;
     }
     return turn;
@@ -458,8 +471,20 @@ export class Waiting {
 
   /** Has the group in the circle, or not, as its gate is. */
   #hasTurn(group: Group): void {
-    if (group.gate?.isOpen === false) this.#turns.remove(group);
-    else if (group.after === null) this.#turns.append(group);
+    if (group.gate?.isOpen === false) this.#exit(group);
+    else this.#enter(group);
+  }
+
+  #enter(group: Group): void {
+    if (group.after !== null) return;
+    this.#turns.append(group);
+    this.storedHeld -= group.stored;
+  }
+
+  #exit(group: Group): void {
+    if (group.after === null) return;
+    this.#turns.remove(group);
+    this.storedHeld += group.stored;
   }
 
   /** A request without a group is dispatched. */

@@ -498,7 +498,17 @@ export class World implements Explored {
         hold(isHeld === (why !== null), `${group} is held ${isHeld}: ${why}`);
       }
     }
+    if (hasWorker && isServiceOpen) this.#checkHeld();
     if (this.#isIdle) hold(this.#waiting.groupCount === 0, 'a group that nothing is of is kept');
+  }
+
+  /** What a limit holds takes no place from what Titanic may prepare of other groups. */
+  #checkHeld(): void {
+    const held = [...this.#parts]
+      .filter(([group]) => !this.#mayStart(group))
+      .flatMap(([, { waiting }]) => waiting.filter(({ isStored }) => isStored));
+    const { storedHeld } = this.#waiting;
+    hold(storedHeld === held.length, `${storedHeld} are held, and not ${held.length}`);
   }
 
   #checkTimer(key: string, dueAt: number): void {

@@ -93,6 +93,26 @@ describe('limits of groups', () => {
     expect(order).toContain('a1');
   });
 
+  it('keep no worker from other groups with what is prepared of a group that may not start any more', () => {
+    const s = limited({ perSecond: 1 });
+    s.after(1000);
+    const w = worker(s, 1);
+    const c = s.client('c');
+    submit(s, '-1');
+    send(c, 'a_p');
+    s.turn();
+    submit(s, 'a1');
+    expect(got(w)).toBe('-1');
+    w.final('ok');
+    expect(got(w)).toBe('a_p');
+    submit(s, 'b1');
+    w.final('ok');
+    expect(got(w)).toBe('b1');
+    w.final('ok');
+    s.after(1000);
+    expect(got(w)).toBe('a1');
+  });
+
   it('let so many start per second', () => {
     const s = limited({ perSecond: 10, burst: 2 });
     const w = worker(s);
