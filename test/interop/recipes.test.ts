@@ -227,6 +227,13 @@ describe('python-fleet.md', () => {
   });
 });
 
+/** Eight at once. */
+const MANY = `
+import { connect } from 'majordomo-sdk';
+const client = connect('tcp://127.0.0.1:5555', { timeoutMs: 60_000 });
+await Promise.all(Array.from('ABCDEFGH', (place) => client.request('geocode', place)));
+`;
+
 describe('rate-limited-api.md', () => {
   it('keeps the interval, waits as long as the API asks, and tries again', async () => {
     const [limits] = blocksOf('docs/recipes/rate-limited-api.md', 'yaml');
@@ -245,13 +252,12 @@ describe('rate-limited-api.md', () => {
     await startWorker(programs.get('geocode-worker.ts'), 1, api);
     const { stdout } = await run(process.execPath, [programs.get('geocode-client.ts') ?? '']);
     expect(stdout).toBe('place of /?q=Berlin\n');
-    const others = ['Bonn', 'Kiel', 'Trier', 'Ulm'];
-    await Promise.all(others.map((city) => page.shell(`majordomo request geocode ${city}`)));
+    await run(process.execPath, [page.saved('many.mjs', MANY)]);
     const [first = 0, second = 0, third = 0] = calls;
-    expect(calls).toHaveLength(2 + others.length);
+    expect(calls).toHaveLength(2 + 8);
     expect(second - first).toBeGreaterThan(990);
     // The second one had started before, and waited in its handler: the interval is that of the others.
-    expect((calls.at(-1) ?? 0) - third).toBeGreaterThan((others.length - 1) * 190);
+    expect((calls.at(-1) ?? 0) - third).toBeGreaterThan(7 * 190);
   });
 });
 
