@@ -341,17 +341,19 @@ describe('metrics.md', () => {
   it('counts requests and handlers by outcome', async () => {
     page = await startPage(QUICK);
     const [port = 0, other = 0] = await freePorts(2);
-    const programs = programsOf('metrics', 'ts', (text) =>
-      text.replace('9464', String(port)).replace('9465', String(other)),
-    );
-    await startWorker(programs.get('upper-worker.ts'), 1);
-    const { stdout } = await run(process.execPath, [programs.get('upper-client.ts') ?? '']);
-    expect(stdout).toBe('HELLO\n');
-    const counted = 'handler_seconds_count{service="upper",outcome="ok"} 1\n';
-    await until(async () => {
-      const answer = await fetch(`http://127.0.0.1:${port}/metrics`);
-      return (await answer.text()).includes(counted);
-    }, counted);
+    const programs = programsOf('metrics', 'ts', (text) => text.replace('9465', String(other)));
+    const worker = readFileSync('examples/metrics-worker.ts', 'utf8').replace('9464', String(port));
+    await startWorker(page.saved('metrics-worker.ts', worker), 1);
+    page.start(process.execPath, [programs.get('metrics-client.ts') ?? '']);
+    for (const [at, counted] of [
+      [port, 'handler_seconds_count{service="echo",outcome="ok"} 1\n'],
+      [other, 'client_request_seconds_count{service="echo",kind="request",outcome="ok"} 1\n'],
+    ] as const) {
+      await until(async () => {
+        const answer = await fetch(`http://127.0.0.1:${at}/metrics`).catch(() => null);
+        return (await answer?.text())?.includes(counted) === true;
+      }, counted);
+    }
   });
 });
 
