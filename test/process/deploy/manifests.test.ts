@@ -19,6 +19,7 @@ interface Model {
 
 const PAIR = 'deploy/kubernetes/pair.yaml';
 const SCALED = 'deploy/kubernetes/scaled-object.yaml';
+const WORKERS = 'deploy/kubernetes/render-worker.yaml';
 
 function manifestsOf(file: string): Manifest[] {
   return parseAllDocuments(readFileSync(file, 'utf8')).map((each) => each.toJS() as Manifest);
@@ -75,7 +76,7 @@ describe('deploy/compose.yaml', () => {
 });
 
 describe('deploy/kubernetes', () => {
-  const manifests = [PAIR, SCALED].flatMap(manifestsOf);
+  const manifests = [PAIR, SCALED, WORKERS].flatMap(manifestsOf);
 
   it('is what the schemas of Kubernetes and KEDA allow', async () => {
     expect(manifests.map(({ kind }) => kind)).toContain('ScaledObject');
