@@ -104,9 +104,6 @@ class StoredOption(NamedTuple):
     json: str
     # The value as it is sent.
     read: Read
-    # How a request is stored without it.
-    default: str
-    text: str
 
 
 def _pauses(option: str, given: Any) -> "dict[str, int]":
@@ -124,16 +121,15 @@ def _url(option: str, given: Any) -> str:
 
 
 STORED_OPTIONS = (
-    StoredOption("idempotency_key", "key", text(255), "none", "the same key for the same service is the same request"),
-    StoredOption("priority", "priority", whole(-100, 100), "0", "-100 to 100, higher goes first"),
-    StoredOption("delay_ms", "delayMs", whole(0, DURATION_MS_MAX), "0", "how long it is not delivered"),
-    StoredOption("ttl_ms", "ttlMs", whole(1, DURATION_MS_MAX), "the broker's",
-                 "how long it may go without a reply, from the end of delay_ms"),
-    StoredOption("max_attempts", "maxAttempts", whole(1, 1000), "the broker's", "attempts after which it is dead"),
-    StoredOption("backoff", "backoff", _pauses, "the broker's", "first and longest pause between attempts, in milliseconds"),
-    StoredOption("shared", "shared", boolean, "False", "whether other keys may read and close it"),
-    StoredOption("webhook", "webhook", _url, "none", "a URL that is told of its end, if the broker allows its host"),
-    StoredOption("group", "group", text(GROUP_BYTES_MAX), "none", "its group, such as a tenant: those of a service take turns"),
+    StoredOption("idempotency_key", "key", text(255)),
+    StoredOption("priority", "priority", whole(-100, 100)),
+    StoredOption("delay_ms", "delayMs", whole(0, DURATION_MS_MAX)),
+    StoredOption("ttl_ms", "ttlMs", whole(1, DURATION_MS_MAX)),
+    StoredOption("max_attempts", "maxAttempts", whole(1, 1000)),
+    StoredOption("backoff", "backoff", _pauses),
+    StoredOption("shared", "shared", boolean),
+    StoredOption("webhook", "webhook", _url),
+    StoredOption("group", "group", text(GROUP_BYTES_MAX)),
 )
 # A header that looks like one of these would be passed to the worker and do nothing.
 _NOT_HEADERS = (*(option.name for option in STORED_OPTIONS), "timeout_ms", "cron", "time_zone")
