@@ -19,9 +19,7 @@ const { metricsDocument } = await import(
 const { REQUEST_ROWS } = await import(new URL('compiled/store/request.js', root).href);
 const { RANKED_FIELDS } = await import(new URL('compiled/store/ranked-codec.js', root).href);
 const { BODY_FIELDS } = await import(new URL('compiled/extensions/map/storage.js', root).href);
-const { JOB_ROWS, KEPT_ROWS } = await import(
-  new URL('compiled/wire/job-option-table.js', root).href
-);
+const { KEPT_ROWS } = await import(new URL('compiled/wire/job-option-table.js', root).href);
 
 /** The page, with the rows of each heading in the first table below it. */
 async function withRows(path, tables) {
@@ -51,12 +49,6 @@ const fields = [
   ...KEPT_ROWS.map(({ field, name, type }) => [field, name, type, 'client']),
 ];
 const bytesOf = (table) => Object.entries(table).map(([name, { as }]) => [name, as]);
-const jobOptions = JOB_ROWS.map(({ name, what, about, usual }) => [
-  `\`${name}\``,
-  what,
-  usual,
-  about,
-]);
 
 const files = {
   'docs/configuration.md': referencePage(
@@ -71,9 +63,6 @@ const files = {
     '### The fields of a ranked record': bytesOf(RANKED_FIELDS),
     '### The fields of a record of the map': bytesOf(BODY_FIELDS),
   }),
-  'docs/protocol.md': await withRows('docs/protocol.md', {
-    '### Options of a durable request': jobOptions,
-  }),
   'docs/logs.md': await withRows(
     'docs/logs.md',
     await logTables((path) => import(new URL(`compiled/${path}`, root).href)),
@@ -81,7 +70,7 @@ const files = {
   'docs/operating.md': await inChapters('docs/operating.md'),
   'docs/peers.md': await withRows('docs/peers.md', peerTables()),
 };
-files['docs/decisions.md'] = decisionsPage(files['docs/protocol.md']);
+files['docs/decisions.md'] = decisionsPage(readFileSync(new URL('docs/protocol.md', root), 'utf8'));
 
 for (const [path, text] of Object.entries(files)) {
   writeFileSync(fileURLToPath(new URL(path, root)), text);

@@ -82,12 +82,15 @@ const counts = {
   dispatched: count('Requests at a worker.'),
   delayed: orNull(
     count(),
-    'Pending requests that are not due yet; null on a node that is not active.',
+    'Pending requests that are not due yet, or are webhooks whose receivers have no place; null on a node that is not active.',
   ),
   retrying: count('Requests whose last attempt failed.'),
   replied: count(),
   dead: count(),
-  oldestMs: orNull(count(), 'How long the oldest pending request has waited.'),
+  oldestMs: orNull(
+    count(),
+    'How long the oldest pending request has waited since it was accepted, its delay ended, or an operator retried it; null on a node that is not active.',
+  ),
 };
 
 /** What happened to durable requests of a service in the last seconds; all is null if the service is not counted separately. */

@@ -7,6 +7,7 @@ import { type Node, startNode } from '../../../src/node/node.js';
 import { createLog } from '../../../src/admin/log/log.js';
 import { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
+import { JOB_ROWS } from '../../../src/wire/job-option-table.js';
 import * as mmi from '../../../src/wire/mmi.js';
 import type { BrokerStatus } from '../../../src/wire/mmi-answers.js';
 import { literals, sourceFile } from './declared.js';
@@ -82,6 +83,12 @@ describe('docs/protocol.md', () => {
     expect(namesBelow('## Asking the broker: MMI')).toEqual([...names].sort());
     const unknown = await client.request('mmi.unknown', '');
     expect(unknown.text()).toBe('501');
+  });
+
+  it('has the options of a durable request', () => {
+    const [, below = ''] = /### Options of a durable request\n([^#]*)/.exec(PAGE) ?? [];
+    const names = words(below).filter((word) => !word.startsWith('titanic.'));
+    expect(names).toEqual(JOB_ROWS.map(({ name }) => name));
   });
 
   it('has every status of a refusal (D11), and no others', () => {
