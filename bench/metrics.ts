@@ -157,7 +157,7 @@ function promClient(stage: Stage): () => Promise<string> {
   const registry = new Registry();
   const registers = [registry];
   const { services, columns } = stage.broker.counters.requests;
-  const names = ['__other__', ...Array.from(services.all(), ({ shown }) => shown)];
+  const names = ['__other__', ...Array.from(services.byName.values(), ({ shown }) => shown)];
   const buckets = Array.from(columns.wait.bounds, (bound) => bound / 1000);
   const counts: (() => void)[] = [];
   for (const [name, { type, help, labels }] of Object.entries(METRICS)) {

@@ -38,7 +38,10 @@ const isSeam = (node) =>
 /** A method that gives its arguments, as they are, to a method of something that its object has. */
 function isPassOn(node) {
   if (!ts.isMethodDeclaration(node) || node.body?.statements.length !== 1) return false;
-  let { expression } = node.body.statements[0];
+  const [only] = node.body.statements;
+  // A loop and a condition have an expression, too, but do more than to give it the arguments.
+  if (!ts.isExpressionStatement(only) && !ts.isReturnStatement(only)) return false;
+  let { expression } = only;
   while (expression && ts.isAwaitExpression(expression)) ({ expression } = expression);
   if (!expression || !ts.isCallExpression(expression)) return false;
   const taken = node.parameters.map(

@@ -204,7 +204,7 @@ export class Stage {
     const status = (): never => {
       throw new Error('nobody asks for it');
     };
-    this.broker.host(new Mmi(this.broker.listing, status));
+    this.broker.internals.all.push(new Mmi(this.broker.listing, status));
     for (let peer = 0; peer < CLIENTS; peer++) {
       this.broker.message(peer, helloOf(`the-session-of-client-${peer}`), 0);
     }

@@ -75,7 +75,7 @@ export function measureSnapshots(): SnapshotFigures {
   const before = heapMib();
   const question = Frames.of(ICANHAZ, '');
   for (let peer = 1; peer <= CLIENTS; peer++) {
-    machine.connected(peer, { identity: `127.0.0.${peer}`, key: null, address: '' });
+    machine.snapshots.connected(peer, { identity: `127.0.0.${peer}`, key: null, address: '' });
     machine.message(peer, question, now);
   }
   const took: number[] = [];

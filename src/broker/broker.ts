@@ -7,7 +7,6 @@
  * In each turn, the shell passes the inputs in order of arrival, then calls `run` once. `now` is in
  * monotonic milliseconds and never goes back.
  */
-import type { RejectionKind } from '../core/event-fields.js';
 import type { Words } from '../core/bytes.js';
 import type { Frames } from '../core/frames.js';
 import type { RandomFill } from '../core/random.js';
@@ -42,9 +41,11 @@ import type {
   LimitsOf,
   PeerIdentity,
 } from './options.js';
-import type { Interconnect, InternalService, ServiceWatcher } from './ports.js';
-import type { RequestTrace } from './request-trace.js';
+import type { Interconnect, ServiceWatcher } from './ports.js';
+import type { RequestTracer } from './request-trace.js';
 import type { BrokerSink } from './sink.js';
+import type { Identities } from './state/identities.js';
+import type { InternalServices } from './state/internal-services.js';
 
 /** What the broker holds, for monitoring. */
 export interface BrokerLoad {
@@ -70,12 +71,18 @@ export class Broker {
   readonly #dispatcher: Dispatcher;
   readonly #departures: Departures;
   readonly #registrations: Registrations;
-  readonly #connections: Connections;
   readonly #fastPath: FastPath;
   readonly #fromClients: ClientRequests;
   readonly #fromWorkers: WorkerInputs;
   readonly #inbound: Inbound;
   readonly counters: BrokerCounters;
+  /** Where services of this process are plugged in, before the first input. */
+  readonly internals: InternalServices;
+  /** Reports every step of every client's request, once it is started. */
+  readonly tracer: RequestTracer;
+  readonly identities: Identities;
+  /** Where connections of peers end, and what they hold with them. */
+  readonly connections: Connections;
   /** What internal services can call. */
   readonly internalRequests: InternalRequests;
   /** What the internal client can call. */
@@ -116,9 +123,12 @@ export class Broker {
     this.#departures = departures;
     this.#registrations = registrations;
     this.counters = data.counters;
+    this.internals = data.internals;
+    this.tracer = data.tracer;
+    this.identities = data.identities;
     this.listing = new Listing(data);
     this.#inbound = new Inbound((frames, index) => data.tokens.isKnown(frames, index));
-    this.#connections = new Connections(data, clientScans, resumptions, registrations);
+    this.connections = new Connections(data, clientScans, resumptions, registrations);
     this.#fastPath = new FastPath(data, replies, deliveries, lifecycle);
     this.#fromClients = new ClientRequests(data, replies, internalRequests, lifecycle);
     this.#fromWorkers = new WorkerInputs(data, replies, lifecycle, departures, registrations);
@@ -130,11 +140,6 @@ export class Broker {
     this.#data.absence.begin(now);
     this.#data.gates.begin(now);
     this.#registrations.askRuns();
-  }
-
-  /** Plugs in a service of this process. Must be called before the first input. */
-  host(service: InternalService): void {
-    this.#data.internals.add(service);
   }
 
   /** Plugs in what knows the workers of other brokers. Must be called before the first input. */
@@ -156,11 +161,6 @@ export class Broker {
   /** Sets the limits of services and their groups that the configuration has (D118). */
   setServiceLimits(limitsOf: LimitsOf): void {
     this.storedDeliveries.limitsChanged(this.#data.services.setLimits(limitsOf));
-  }
-
-  /** Reports every step of every client's request from now on; `null` stops it. */
-  follow(trace: RequestTrace | null): void {
-    this.#data.tracer.start(trace);
   }
 
   get load(): BrokerLoad {
@@ -187,20 +187,20 @@ export class Broker {
 
   connected(id: number, identity: PeerIdentity, now: number): void {
     this.#data.sessions.now = now;
-    this.#connections.connected(id, identity, now);
+    this.connections.connected(id, identity, now);
   }
 
   disconnected(id: number, now: number): void {
-    this.#connections.disconnected(this.#data.peers.of(id), now);
+    this.connections.disconnected(this.#data.peers.of(id), now);
   }
 
   /** The peer does not read: its output has reached `limits.outputBytes`. */
   outputFull(id: number): void {
-    this.#connections.outputFull(this.#data.peers.of(id));
+    this.connections.outputFull(this.#data.peers.of(id));
   }
 
   drained(id: number): void {
-    this.#connections.drained(this.#data.peers.of(id));
+    this.connections.drained(this.#data.peers.of(id));
   }
 
   /** Messages from the peer wait to be read, which is a sign of life (D5, D76). */
@@ -208,38 +208,6 @@ export class Broker {
     const { peers, workers } = this.#data;
     const { worker } = peers.of(id);
     if (worker !== null) workers.touch(worker, now);
-  }
-
-  /** The transport ended a connection because of what it received on it. */
-  rejected(
-    listener: number,
-    kind: RejectionKind,
-    reason: string,
-    from: { readonly address: string; readonly key: string | null },
-  ): void {
-    this.#connections.rejected(listener, kind, reason, from);
-  }
-
-  /** Whether a peer of this identity is connected. */
-  isConnected(identity: string): boolean {
-    return this.#data.identities.isConnected(identity);
-  }
-
-  /**
-   * A key is no longer valid: the connections that use it end (D73).
-   * @param publicKey in hexadecimal; connections of the same name with another key stay
-   */
-  revoke(listener: number, publicKey: string): void {
-    this.#connections.revoke(listener, publicKey);
-  }
-
-  /**
-   * The rights of a key changed. What the key may no longer do ends: its workers are disconnected and
-   * its waiting requests are refused (D73). What it stored stays.
-   * @param key the name of the key
-   */
-  rightsChanged(key: string, now: number): void {
-    this.#connections.rightsChanged(key, now);
   }
 
   // ---------------------------------------------------------------- inputs: messages

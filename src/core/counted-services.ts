@@ -105,7 +105,7 @@ export class CountedServices {
   /** What was counted under labels that were given back: told no more, but part of the totals. */
   readonly ended: CountedService;
   readonly #layout: Layout;
-  readonly #byName = new Map<string, CountedService>();
+  readonly byName = new Map<string, CountedService>();
   #labelled = 0;
   #labelledBytes = 0;
   /** How many of the labelled never had a worker. */
@@ -129,20 +129,16 @@ export class CountedServices {
 
   /** @param shown percent-escaped */
   find(shown: string): CountedService | null {
-    return this.#byName.get(shown) ?? null;
+    return this.byName.get(shown) ?? null;
   }
 
   /** The service of this name, which is added if it is unknown. */
   of(shown: string): CountedService {
-    const known = this.#byName.get(shown);
+    const known = this.byName.get(shown);
     if (known !== undefined) return known;
     const service = new CountedService(shown, this.#layout, this.#newerAt);
-    this.#byName.set(shown, service);
+    this.byName.set(shown, service);
     return service;
-  }
-
-  all(): IterableIterator<CountedService> {
-    return this.#byName.values();
   }
 
   /** Forgets a service, as the broker did. One that has stored requests stays. */
@@ -150,7 +146,7 @@ export class CountedServices {
     if (service.isStored) return;
     if (service.hasLabel) this.#takeBack(service);
     else service.moveTo(this.others);
-    this.#byName.delete(service.shown);
+    this.byName.delete(service.shown);
   }
 
   /** Takes note that a service has a worker. */
@@ -171,7 +167,7 @@ export class CountedServices {
   total(of: 'plain' | 'stored'): Float64Array {
     const total = this.unlabelled(of);
     add(this.ended[of], total);
-    for (const service of this.#byName.values()) {
+    for (const service of this.byName.values()) {
       if (service.hasLabel) add(service[of], total);
     }
     return total;
@@ -180,7 +176,7 @@ export class CountedServices {
   /** What is counted under the label that services share. */
   unlabelled(of: 'plain' | 'stored'): Float64Array {
     const total = this.others[of]?.now.slice() ?? new Float64Array();
-    for (const service of this.#byName.values()) {
+    for (const service of this.byName.values()) {
       if (!service.hasLabel) add(service[of], total);
     }
     return total;
@@ -194,7 +190,7 @@ export class CountedServices {
     this.#olderAt = this.#newerAt;
     this.#newerAt = now;
     const wanting: CountedService[] = [];
-    for (const service of this.#byName.values()) {
+    for (const service of this.byName.values()) {
       const isUsed = service.mark(now);
       if (!service.hasLabel && (isUsed || service.matters(now))) wanting.push(service);
     }
@@ -260,7 +256,7 @@ export class CountedServices {
 
   /** The services that can lose their label, the one that has been idle longest first. */
   #idle(now: number): CountedService[] {
-    const labelled = [...this.#byName.values()].filter(
+    const labelled = [...this.byName.values()].filter(
       (service) => service.hasLabel && service.usedAt + IDLE_MS <= now && !service.matters(now),
     );
     return labelled.sort((left, right) => left.usedAt - right.usedAt);
@@ -268,7 +264,7 @@ export class CountedServices {
 
   /** `metrics.services` was lowered. */
   #reduce(now: number): void {
-    const labelled = [...this.#byName.values()].filter(({ hasLabel }) => hasLabel);
+    const labelled = [...this.byName.values()].filter(({ hasLabel }) => hasLabel);
     const need = (service: CountedService): number => Number(service.matters(now));
     labelled.sort((left, right) => need(left) - need(right) || left.usedAt - right.usedAt);
     for (const service of labelled.slice(0, this.#labelled - this.most)) this.#takeBack(service);

@@ -157,7 +157,7 @@ export class Holdings {
   /** Incomplete messages of all. */
   inputBytes = 0;
   #bytes = 0;
-  readonly #accounts = new Map<string, MemoryAccount>();
+  readonly accounts = new Map<string, MemoryAccount>();
   /** Accounts whose output is over its quota: since when they are watched, and what they had read then. */
   readonly #overQuota = new Map<MemoryAccount, { readonly at: number; readonly read: number }>();
   /** Someone was refused since `beginRelief` last looked, at `#relievedAt`. */
@@ -179,7 +179,7 @@ export class Holdings {
       HeldKind,
       number
     >;
-    for (const account of this.#accounts.values()) {
+    for (const account of this.accounts.values()) {
       for (const kind of HELD_KINDS) held[kind] += account[kind];
     }
     return held;
@@ -193,10 +193,10 @@ export class Holdings {
    * Returns an identity's account and counts one more user; call `release` when that user is gone.
    */
   use(identity: string): MemoryAccount {
-    let account = this.#accounts.get(identity);
+    let account = this.accounts.get(identity);
     if (account === undefined) {
       account = new MemoryAccount(identity, this);
-      this.#accounts.set(identity, account);
+      this.accounts.set(identity, account);
     }
     account.users++;
     return account;
@@ -238,7 +238,7 @@ export class Holdings {
 
   /** Accounts with incomplete messages, those that have most of them first. */
   byInput(): MemoryAccount[] {
-    return [...this.#accounts.values()]
+    return [...this.accounts.values()]
       .filter(({ input }) => input > 0)
       .sort((one, other) => other.input - one.input);
   }
@@ -276,7 +276,7 @@ export class Holdings {
    */
   worthClosing(): MemoryAccount[] {
     const bytesMin = this.isOverHard ? 0 : this.#equalShare / 2;
-    return [...this.#accounts.values()]
+    return [...this.accounts.values()]
       .filter((account) => this.isWorthClosing(account) && account.bytes > bytesMin)
       .sort((one, other) => other.closable - one.closable);
   }
@@ -287,13 +287,13 @@ export class Holdings {
   }
 
   get #equalShare(): number {
-    return this.limit / this.#accounts.size;
+    return this.limit / this.accounts.size;
   }
 
   /** The account of the identity whose workers have most to read; `null`: none has anything. */
   mostDispatched(): MemoryAccount | null {
     let most: MemoryAccount | null = null;
-    for (const account of this.#accounts.values()) {
+    for (const account of this.accounts.values()) {
       if (account.dispatched > (most?.dispatched ?? 0)) most = account;
     }
     return most;
@@ -319,10 +319,6 @@ export class Holdings {
     return deaf;
   }
 
-  all(): IterableIterator<MemoryAccount> {
-    return this.#accounts.values();
-  }
-
   /** Called by accounts. */
   changed(account: MemoryAccount, change: number): void {
     this.#bytes += change;
@@ -334,6 +330,6 @@ export class Holdings {
 
   #forgetIfUnused(account: MemoryAccount): void {
     if (account.users > 0 || account.bytes > 0) return;
-    if (this.#accounts.get(account.identity) === account) this.#accounts.delete(account.identity);
+    if (this.accounts.get(account.identity) === account) this.accounts.delete(account.identity);
   }
 }

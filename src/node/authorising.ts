@@ -110,7 +110,7 @@ export class Authorising implements Elsewhere, AuthoriserHost {
   }
 
   isConnected(name: string): boolean {
-    return this.#broker?.isConnected(identityOf('', name)) === true;
+    return this.#broker?.identities.isConnected(identityOf('', name)) === true;
   }
 
   changed(name: string): void {
@@ -119,7 +119,7 @@ export class Authorising implements Elsewhere, AuthoriserHost {
 
   revoked(publicKey: string): void {
     for (let listener = 0; listener < this.#deps.listener; listener++) {
-      this.#broker?.revoke(listener, publicKey);
+      this.#broker?.connections.revoke(listener, publicKey);
     }
   }
 

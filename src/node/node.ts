@@ -189,7 +189,7 @@ export class Node implements Host {
     this.broker = this.#newBroker();
     this.#setServiceLimits(null);
     this.mmi = new Mmi(this.broker.listing, (now) => this.#status(now));
-    this.broker.host(this.mmi);
+    this.broker.internals.all.push(this.mmi);
     this.loop = new BrokerLoop(this.broker, this.holdings);
     this.#metrics = new NodeMetrics(
       config,
@@ -259,7 +259,7 @@ export class Node implements Host {
     const { level } = this.#current.log;
     const isLogged = level === 'debug' || level === 'trace';
     const traces = this.#attached.map(({ trace }) => trace ?? null);
-    this.broker.follow(together([isLogged ? this.#eventLog.step : null, ...traces]));
+    this.broker.tracer.start(together([isLogged ? this.#eventLog.step : null, ...traces]));
     this.#stored?.titanic.follow(isLogged ? this.#eventLog.storedStep : null);
   }
 
@@ -445,8 +445,8 @@ export class Node implements Host {
         this.loop.rightsChanged(name);
         for (const each of this.#attached) each.rightsChanged?.(name);
       },
-      revoked: (listener, publicKey) => this.broker.revoke(listener, publicKey),
-      noPeer: (name) => this.#pair?.node.revoke(name),
+      revoked: (listener, publicKey) => this.broker.connections.revoke(listener, publicKey),
+      noPeer: (name) => this.#pair?.node.link?.revoke(name),
     });
   }
 
@@ -555,11 +555,6 @@ export class Node implements Host {
       this.#transport?.setSecretKeys(listener, secretKeys);
     }
   };
-
-  /** Calls `then` after a turn of the broker's loop, as proof that the loop runs. */
-  afterTurn(then: () => void): void {
-    this.loop.afterNextTurn(then);
-  }
 
   /** A one-line status for people. */
   summary(): string {

@@ -4,7 +4,7 @@
  */
 import type { Broker } from '../broker/broker.js';
 import { Commands } from '../bstar/commands.js';
-import type { PairEvent, PairEvents } from '../bstar/events.js';
+import type { PairEvents } from '../bstar/events.js';
 import type { Persisted, Progress, State } from '../bstar/facts.js';
 import type { Service } from '../bstar/fsm.js';
 import type { Introduction } from '../bstar/io/handshake.js';
@@ -77,7 +77,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
   readonly #stored: PairedTitanic | null;
   readonly #served: readonly Pick<ServedPart, 'activate' | 'deactivate'>[];
   readonly #events: PairEvents;
-  #link: PeerLink | null = null;
+  link: PeerLink | null = null;
   #meet: () => void = () => undefined;
   #wasInSync = false;
   #wholeEpoch = 0;
@@ -114,7 +114,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
   }
 
   attach(link: PeerLink): void {
-    this.#link = link;
+    this.link = link;
     this.#wake();
   }
 
@@ -150,16 +150,11 @@ export class PairNode implements PairSink, PeerLinkEvents {
     return this.#peerPage;
   }
 
-  /** A key may no longer be the peer's. */
-  revoke(key: string): void {
-    this.#link?.revoke(key);
-  }
-
   /** Called first in a turn. */
   look(now: number): void {
     this.#now = now;
     const stalledMs = Math.round(this.machine.look(now));
-    if (stalledMs > 0) this.#emit({ name: 'ha.paused', stoodMs: stalledMs });
+    if (stalledMs > 0) this.#events.emit({ name: 'ha.paused', stoodMs: stalledMs });
   }
 
   /** True while nothing may be shown or acknowledged (D19). */
@@ -177,7 +172,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
     if (isSettled) this.machine.allCommitted();
     this.#report();
     this.commands.run();
-    this.#link?.flush();
+    this.link?.flush();
   }
 
   dueInMs(now: number): number {
@@ -187,12 +182,12 @@ export class PairNode implements PairSink, PeerLinkEvents {
   #report(): void {
     const isInSync = this.machine.isInSync;
     const isActive = this.machine.facts.state === 'active';
-    if (this.#wasInSync && !isInSync && isActive) this.#emit({ name: 'ha.unsynced' });
+    if (this.#wasInSync && !isInSync && isActive) this.#events.emit({ name: 'ha.unsynced' });
     this.#wasInSync = isInSync;
     this.#reportWhole();
-    if (this.#keys.isNews(this.#now)) this.#emit({ name: 'ha.keys_differ' });
+    if (this.#keys.isNews(this.#now)) this.#events.emit({ name: 'ha.keys_differ' });
     if (this.#listenerKeys.isNews(this.#now)) {
-      this.#emit({ name: 'ha.listener_keys_differ', at: this.listenersThatDiffer });
+      this.#events.emit({ name: 'ha.listener_keys_differ', at: this.listenersThatDiffer });
     }
   }
 
@@ -217,7 +212,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
     this.commands.close();
     // No more data from the peer goes to the store, which is closed next.
     this.machine.closed();
-    await this.#link?.close();
+    await this.link?.close();
   }
 
   // ---------------------------------------------------------------- events of the link
@@ -226,7 +221,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
     this.#wake();
     // A link goes wherever its address says: anything but a valid web address is ignored.
     this.#peerPage = publicUrl === null ? null : webAddress(publicUrl);
-    this.#emit({ name: 'ha.connected', peer: node, version });
+    this.#events.emit({ name: 'ha.connected', peer: node, version });
     this.#meet();
     this.machine.connected();
   }
@@ -253,19 +248,19 @@ export class PairNode implements PairSink, PeerLinkEvents {
     this.#wake();
     this.#keys.peerSaid(null);
     this.#listenerKeys.peerSaid(null);
-    this.#emit({ name: 'ha.disconnected' });
+    this.#events.emit({ name: 'ha.disconnected' });
     this.machine.closed();
   }
 
   refused({ code, text }: Objection, peer: string, came: Rejected | null): void {
     const { key = null, address = null } = came ?? {};
-    this.#emit({ name: 'ha.refused', code, peer, text, key, address });
+    this.#events.emit({ name: 'ha.refused', code, peer, text, key, address });
   }
 
   refusedByPeer(reason: string): void {
     const who = { peer: 'the peer', key: null, address: null };
     const text = `the peer refused to pair with this node; it says: ${reason}`;
-    this.#emit({ name: 'ha.refused', code: 'by_peer', text, ...who });
+    this.#events.emit({ name: 'ha.refused', code: 'by_peer', text, ...who });
   }
 
   refusedAlive(sign: SignOfLife): void {
@@ -274,7 +269,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
   }
 
   rejected(kind: RejectionKind, reason: string, { address, key }: Rejected): void {
-    this.#emit({ name: 'ha.rejected', kind, reason, address, key });
+    this.#events.emit({ name: 'ha.rejected', kind, reason, address, key });
   }
 
   // ---------------------------------------------------------------- effects of the machine
@@ -295,15 +290,15 @@ export class PairNode implements PairSink, PeerLinkEvents {
   }
 
   send(message: PeerMessage): void {
-    this.#link?.send(message);
+    this.link?.send(message);
   }
 
   closeLink(): void {
-    this.#link?.disconnect();
+    this.link?.disconnect();
   }
 
   holdOff(ms: number): void {
-    this.#link?.holdOff(ms);
+    this.link?.holdOff(ms);
   }
 
   serve(service: Service): void {
@@ -326,14 +321,10 @@ export class PairNode implements PairSink, PeerLinkEvents {
   }
 
   changed(from: State, to: State, reason: string): void {
-    this.#emit({ name: 'ha.changed', from, to, epoch: this.machine.facts.epoch, reason });
+    this.#events.emit({ name: 'ha.changed', from, to, epoch: this.machine.facts.epoch, reason });
   }
 
   split(epoch: number, peerEpoch: number): void {
-    this.#emit({ name: 'ha.split', epoch, peerEpoch });
-  }
-
-  #emit(event: PairEvent): void {
-    this.#events.emit(event);
+    this.#events.emit({ name: 'ha.split', epoch, peerEpoch });
   }
 }

@@ -149,7 +149,7 @@ export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHos
       tombstones: recovered.parts.find((of) => of.part === part) ?? { part, count: 0, keyBytes: 0 },
       serve: (extension) => {
         reports.parts.set(part, extension);
-        replication?.servePart(part, extension);
+        replication?.parts.set(part, extension);
       },
     }),
     ...operated(titanic, store, openSqliteQueries(file), loop),
@@ -178,7 +178,7 @@ export function titanicOn(
   titanic.counted(recovered.counts);
   titanic.setTime(time.now(), time.wall());
   titanic.opened(recovered.newestAt);
-  broker.host(titanic);
+  broker.internals.all.push(titanic);
   broker.storedDeliveries.attach(titanic);
   return titanic;
 }

@@ -162,7 +162,7 @@ export class FreelanceClient<In = Body, Out = Buffer> {
 
   #protocol(): ClientProtocol {
     const ping = (link: number): void => {
-      this.#exchange.link(link)?.write(PING, 0, PING.length, false);
+      this.#exchange.links.get(link)?.write(PING, 0, PING.length, false);
     };
     return {
       greet: () => {

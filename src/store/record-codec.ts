@@ -87,24 +87,19 @@ export interface KeyRecord {
 export type StoreRecord = RequestRecord | TombstoneRecord | KeyRecord;
 
 export class RecordWriter {
-  readonly #to: PackWriter = new PackWriter(65_536);
-  readonly #fields = new FieldWriter(this.#to);
+  readonly to: PackWriter = new PackWriter(65_536);
+  readonly #fields = new FieldWriter(this.to);
 
   constructor() {
-    this.#to.byte(FORMAT);
+    this.to.byte(FORMAT);
   }
 
   get bytes(): number {
-    return this.#to.bytesWritten;
+    return this.to.bytesWritten;
   }
 
   add(record: StoreRecord): void {
-    packRecord(this.#to, this.#fields, record);
-  }
-
-  /** Returns the records. The writer cannot be used afterwards. */
-  take(): Buffer {
-    return this.#to.takeBuffer();
+    packRecord(this.to, this.#fields, record);
   }
 }
 

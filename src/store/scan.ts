@@ -4,7 +4,7 @@
  */
 import { GroupCounts } from './group-counts.js';
 import { ownOfGroup } from './own-fields.js';
-import type { PageQuery, RequestGroup, Scan } from './queries.js';
+import type { PageQuery, Scan } from './queries.js';
 import type { StoredState } from './record-kind.js';
 import { STATES } from './request.js';
 import {
@@ -151,21 +151,17 @@ export class PageScan extends RowScan {
 
 /** How many requests have what in common. */
 export class GroupScan extends RowScan {
-  readonly #counts: GroupCounts;
+  readonly counts: GroupCounts;
   #last: string | null = null;
 
   constructor(query: ScanQuery, by: Grouping) {
     super(query, Infinity);
-    this.#counts = new GroupCounts(by, query.limit);
+    this.counts = new GroupCounts(by, query.limit);
   }
 
   protected override visit(row: ScannedRow): string | null {
-    if (!this.#counts.add(row)) return this.#last;
+    if (!this.counts.add(row)) return this.#last;
     this.#last = row.uuid;
     return null;
-  }
-
-  all(): RequestGroup[] {
-    return this.#counts.all();
   }
 }

@@ -18,11 +18,11 @@ const HEAD_BYTES = 8;
 /** The topics; each has a run in an arena. */
 export class Topics {
   readonly #arena = new Arena();
-  readonly #buckets = new Buckets();
+  readonly buckets = new Buckets();
 
   /** The topic `[start, start + size)` of `bytes`, which has this hash. */
   find(bytes: Uint8Array, start: number, size: number, hash: number): Topic {
-    const buckets = this.#buckets;
+    const buckets = this.buckets;
     for (let topic = buckets.first(hash); topic !== NONE; topic = buckets.next(topic)) {
       if (buckets.hashOf(topic) !== hash) continue;
       const { words, start: at } = this.#arena.find(topic);
@@ -39,12 +39,12 @@ export class Topics {
     this.setFirst(topic, NONE);
     const { words, start: at } = this.#arena.find(topic);
     words.bytes.set(bytes, at + HEAD_BYTES);
-    this.#buckets.add(topic, hash);
+    this.buckets.add(topic, hash);
     return topic;
   }
 
   remove(topic: Topic): void {
-    this.#buckets.remove(topic);
+    this.buckets.remove(topic);
     this.#arena.free(topic);
   }
 
@@ -59,10 +59,6 @@ export class Topics {
 
   setFirst(topic: Topic, first: Subscription): void {
     this.#put(topic, FIRST, first);
-  }
-
-  hashOf(topic: Topic): number {
-    return this.#buckets.hashOf(topic);
   }
 
   #get(topic: Topic, field: number): number {
@@ -166,6 +162,6 @@ export class SubscriptionRecords {
 
   /** Members of one topic are in buckets beside each other; where they begin cannot be guessed. */
   #hashOfPair(topic: Topic, member: number): number {
-    return (this.#topics.hashOf(topic) + member) | 0;
+    return (this.#topics.buckets.hashOf(topic) + member) | 0;
   }
 }

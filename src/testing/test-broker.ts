@@ -229,7 +229,7 @@ class RunningBroker implements TestBroker {
     };
     const broker = new Broker(options, sink, SILENT, secureRandom);
     const startedAt = monotonicMs();
-    broker.host(
+    broker.internals.all.push(
       new Mmi(broker.listing, () => ({
         version: 'test',
         uptimeMs: Math.round(monotonicMs() - startedAt),
@@ -270,7 +270,7 @@ class RunningBroker implements TestBroker {
     reports.titanic = titanic;
     titanic.counted(recovered.counts);
     titanic.setTime(this.#time.now(), this.#time.wall());
-    broker.host(titanic);
+    broker.internals.all.push(titanic);
     broker.storedDeliveries.attach(titanic);
     await reports.restore(titanic);
     return titanic;

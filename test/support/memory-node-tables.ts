@@ -173,7 +173,7 @@ export class MemoryNodeTables extends MemoryTables {
     const isLast = isWhole && records.bytes + ofParts.bytes < bytesMax;
     const bodiesUpTo = isLast ? this.last : place.bodiesUpTo;
     return {
-      records: packChunk({ requests: records.take(), parts: ofParts.parts }),
+      records: packChunk({ requests: records.to.takeBuffer(), parts: ofParts.parts }),
       holds: { storeId: this.#storeId, upTo, bodiesUpTo },
       next: isLast ? null : { upTo, bodiesUpTo, changed, number },
     };

@@ -60,7 +60,7 @@ export class PairNode {
     };
     this.#sink.onVote(() => this.#vote());
     this.broker = new Broker(options, this.#sink, { emit: () => undefined }, secureRandom);
-    this.broker.host(
+    this.broker.internals.all.push(
       new Mmi(this.broker.listing, () => ({
         ...STAGE_STATUS,
         state: this.broker.admission === 'serving' ? 'active' : 'passive',

@@ -144,7 +144,7 @@ function otherThanRequests(counters: BrokerCounters): unknown {
 function countedIn({ requests }: BrokerCounters, other: BrokerCounters): unknown {
   const { services, columns } = requests;
   const counters = (row: Float64Array): Float64Array => row.subarray(0, columns.counters);
-  const known = [...services.all()].filter(({ shown, hasLabel }) => {
+  const known = [...services.byName.values()].filter(({ shown, hasLabel }) => {
     const twin = other.requests.services.find(shown);
     return twin?.hasLabel === hasLabel;
   });

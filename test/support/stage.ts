@@ -146,12 +146,14 @@ export class Stage {
     const seed = options.seed ?? 1;
     const sink = this.#log.noted(this.#sink());
     this.broker = new Broker(this.options, sink, events, seededRandom(seed));
-    this.broker.host(new Mmi(this.broker.listing, () => STAGE_STATUS));
+    this.broker.internals.all.push(new Mmi(this.broker.listing, () => STAGE_STATUS));
     if (options.hosts === undefined) {
       this.#shadow = new Shadow(this.options, seed, this.#log);
-      this.#shadow.broker.host(new Mmi(this.#shadow.broker.listing, () => STAGE_STATUS));
+      this.#shadow.broker.internals.all.push(
+        new Mmi(this.#shadow.broker.listing, () => STAGE_STATUS),
+      );
     }
-    for (const service of options.hosts ?? []) this.broker.host(service);
+    for (const service of options.hosts ?? []) this.broker.internals.all.push(service);
   }
 
   // ---------------------------------------------------------------- peers

@@ -474,7 +474,7 @@ export function describeStorePair(subject: Subject): void {
 function chunkOf(...records: readonly StoreRecord[]): Buffer {
   const writer = new RecordWriter();
   for (const record of records) writer.add(record);
-  return packChunk({ requests: writer.take(), parts: [] });
+  return packChunk({ requests: writer.to.takeBuffer(), parts: [] });
 }
 
 function recordOf(n: number, more: Partial<StoredRequest>): StoreRecord {

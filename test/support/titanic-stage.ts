@@ -132,7 +132,7 @@ export class TitanicStage extends Stage {
     this.queries = new StageQueries(disk);
     this.operator = new Operator(this.titanic.operatorHost(), this.queries);
     this.alone();
-    this.broker.host(this.titanic);
+    this.broker.internals.all.push(this.titanic);
     this.broker.storedDeliveries.attach(this.titanic);
     this.#client = this.client('the one who asks');
   }

@@ -17,7 +17,7 @@ export function labelled(services: CountedServices, of: 'plain' | 'stored'): Lab
   let part: [row: Float64Array, text: string][] = [];
   const parts = [part];
   part.push([services.unlabelled(of), labelText('service', OTHERS)]);
-  for (const service of services.all()) {
+  for (const service of services.byName.values()) {
     const counts = service[of];
     if (!service.hasLabel || counts === null) continue;
     if (part.length >= PART_ROWS) parts.push((part = []));

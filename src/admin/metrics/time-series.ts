@@ -145,7 +145,7 @@ export class TimeSeries {
     const seconds = this.#counted.secondsSinceLast(now);
     const titanic = this.#sources.titanic();
     titanic?.measure(wall);
-    for (const service of this.#counted.all()) {
+    for (const service of this.#counted.byName.values()) {
       if (!service.hasLabel) continue;
       const { plain, stored } = service;
       const { queued, inFlight, workers } = requests.columns;

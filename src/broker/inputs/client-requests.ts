@@ -270,7 +270,7 @@ function takesNext(session: Session, inbound: Inbound, now: number): boolean {
   const { frames } = inbound;
   const at = session.indexOfId(inbound);
   if (at < 0) return true;
-  session.heard(now);
+  session.recent?.heard(now);
   return session.takes(frames.buffer(at), frames.start(at), frames.end(at));
 }
 

@@ -110,7 +110,10 @@ export class Connections {
     events.emit({ name: 'connection.rejected', listener, kind, reason, address, key });
   }
 
-  /** See `Broker.revoke`. */
+  /**
+   * A key is no longer valid: the connections that use it end (D73).
+   * @param publicKey in hexadecimal; connections of the same name with another key stay
+   */
   revoke(listener: number, publicKey: string): void {
     for (const peer of this.#data.peers.all()) {
       if (peer.publicKey !== publicKey || peer.listener !== listener || peer.closing) continue;
@@ -121,7 +124,11 @@ export class Connections {
     }
   }
 
-  /** See `Broker.rightsChanged`. */
+  /**
+   * The rights of a key changed. What the key may no longer do ends: its workers are disconnected and
+   * its waiting requests are refused (D73). What it stored stays.
+   * @param key the name of the key
+   */
   rightsChanged(key: string, now: number): void {
     const { peers, identities, clients } = this.#data;
     for (const peer of peers.all()) {

@@ -82,7 +82,7 @@ export class FastPath {
   ): boolean {
     const idFrom = from + SHORT_HEAD_BYTES;
     if (idFrom >= form.envelopeEnd) return true;
-    session.heard(now);
+    session.recent?.heard(now);
     return session.takes(words.bytes, idFrom, form.envelopeEnd);
   }
 

@@ -70,7 +70,8 @@ export class BrokerLoop implements TransportEvents {
   readonly #holdings: Holdings;
   #companion: Companion | null = null;
   #transport: Transport | null = null;
-  readonly #beside: Closes[] = [];
+  /** What counts in the same account: its connections are closed before the broker's. */
+  readonly beside: Closes[] = [];
   readonly #clock: () => MonotonicMs;
   #now: MonotonicMs;
   #turnDue = false;
@@ -103,11 +104,6 @@ export class BrokerLoop implements TransportEvents {
   accompany(companion: Companion): void {
     this.#companion = companion;
     this.#schedule();
-  }
-
-  /** Counts what it holds in the same account: its connections are closed before the broker's. */
-  shareMemory(beside: Closes): void {
-    this.#beside.push(beside);
   }
 
   /** An input for the companion follows: a turn is due. */
@@ -180,13 +176,13 @@ export class BrokerLoop implements TransportEvents {
   }
 
   rejected(...rejected: Parameters<TransportEvents['rejected']>): void {
-    this.#broker.rejected(...rejected);
+    this.#broker.connections.rejected(...rejected);
   }
 
   /** The rights of a key changed: see `Broker.rightsChanged`. */
   rightsChanged(key: string): void {
     this.#schedule();
-    this.#broker.rightsChanged(key, this.#now);
+    this.#broker.connections.rightsChanged(key, this.#now);
   }
 
   /**
@@ -305,7 +301,7 @@ export class BrokerLoop implements TransportEvents {
   ): void {
     for (let closed = 0; closed < CLOSED_PER_TURN_MAX && isNecessary(); closed++) {
       const isClosed =
-        this.#beside.some((each) => each.closeLargest(identity, closing)) ||
+        this.beside.some((each) => each.closeLargest(identity, closing)) ||
         transport.closeLargest(identity, closing);
       if (!isClosed) return;
     }

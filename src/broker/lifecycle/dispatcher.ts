@@ -92,8 +92,8 @@ export class Dispatcher {
     let left = budget;
     let passedOver = 0;
     const { waiting } = service;
-    for (let id = waiting.firstUngrouped(), next = id; left > 0 && id !== NONE; id = next) {
-      next = waiting.nextUngrouped(id);
+    for (let id = waiting.plain.head, next = id; left > 0 && id !== NONE; id = next) {
+      next = waiting.plain.next(id);
       if (this.#requestEnds.isPastDeadline(id, now)) {
         waiting.remove(id);
         this.#requestEnds.expire(id, now);
@@ -163,5 +163,5 @@ export class Dispatcher {
 function canTake({ available, remotes, waiting, isHeld }: Service): boolean {
   if (isHeld) return false;
   if (available.first() !== null && waiting.next() !== NONE) return true;
-  return remotes.hasFree && waiting.firstUngrouped() !== NONE;
+  return remotes.hasFree && waiting.plain.head !== NONE;
 }

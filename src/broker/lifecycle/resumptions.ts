@@ -52,7 +52,7 @@ export class Resumptions {
   open(peer: Peer, { envelope, dialect }: HelloPlace, name: string): Opened | Refusal {
     const { sessions } = this.#data;
     const key = [peer.identity.name, envelope.toString('latin1'), name].join('\n');
-    const known = sessions.get(key);
+    const known = sessions.byKey.get(key);
     if (known === undefined) return this.#begin(key, peer, { envelope, dialect });
     known.dialect = dialect;
     if (known.client.peer === peer) sessions.cameBack(known);
@@ -117,7 +117,7 @@ export class Resumptions {
 
   /** The broker ends: it tells all that are here that it never took what it has not answered by now. */
   finish(): void {
-    for (const session of this.#data.sessions.all()) {
+    for (const session of this.#data.sessions.byKey.values()) {
       const { peer } = session.client;
       if (peer?.closing === false) this.#replies.refuseHello(peer, session, DRAINING);
     }
@@ -272,7 +272,7 @@ export class Resumptions {
     const request = here.get(keyOf(session.envelope, id));
     if (request !== undefined) return this.#isWhole(request) ? 'open' : 'gone';
     if (session.held?.has(text) === true) return 'open';
-    const answer = kept.get(text) ?? session.unsentFor(text);
+    const answer = kept.get(text) ?? session.unsent?.get(text);
     if (answer === undefined) return 'gone';
     const peer = session.client.peer;
     if (peer?.closing !== false) return 'kept';

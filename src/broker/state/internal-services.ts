@@ -3,11 +3,7 @@ import type { Frames } from '../../core/frames.js';
 import type { InternalService } from '../ports.js';
 
 export class InternalServices {
-  readonly #all: InternalService[] = [];
-
-  add(service: InternalService): void {
-    this.#all.push(service);
-  }
+  readonly all: InternalService[] = [];
 
   /** The service that owns the name in frame `index`, or `null`. */
   of(frames: Frames, index: number): InternalService | null {
@@ -16,7 +12,7 @@ export class InternalServices {
 
   /** The service that owns a name, or `null`. */
   find(name: Buffer, start: number, end: number): InternalService | null {
-    for (const internal of this.#all) {
+    for (const internal of this.all) {
       const { prefix } = internal;
       if (end - start < prefix.length) continue;
       let at = 0;

@@ -35,7 +35,7 @@ export class SessionOf<Owner extends { readonly identity: Identity }> {
   /** Answers that may be under way, or lost; `null`: there are none. */
   recent: RecentAnswers | null = null;
   /** Answers that it was not sent, because it was away, or may have lost; `null`: there are none. */
-  #unsent: UnsentAnswers | null = null;
+  unsent: UnsentAnswers | null = null;
   /**
    * The ids, one character per byte, of its requests that are held, because it is not decided yet whether they are
    * accepted; `null`: none ever was.
@@ -72,12 +72,12 @@ export class SessionOf<Owner extends { readonly identity: Identity }> {
 
   /** Whether answers are kept that it may ask for. */
   get hasUnsent(): boolean {
-    return this.#unsent !== null;
+    return this.unsent !== null;
   }
 
   /** The number of answers that it was never sent. */
   get neverSent(): number {
-    return this.#unsent?.neverSent ?? 0;
+    return this.unsent?.neverSent ?? 0;
   }
 
   // ---------------------------------------------------------------- ids
@@ -130,20 +130,15 @@ export class SessionOf<Owner extends { readonly identity: Identity }> {
 
   // ---------------------------------------------------------------- answers
 
-  /** Something arrived from the client, over its present connection. */
-  heard(now: number): void {
-    this.recent?.heard(now);
-  }
-
   /** Keeps an answer for a client that is away. @returns false: there is no room for it */
   keepUnsent(path: ReturnPath, name: Buffer, frames: Frames, from: number): boolean {
     return this.owns(path) && this.#add(packedReply(path, name, frames, from), false);
   }
 
   #add(message: Buffer, wasSent: boolean): boolean {
-    const unsent = this.#unsent ?? new UnsentAnswers(this.client.identity.memory);
+    const unsent = this.unsent ?? new UnsentAnswers(this.client.identity.memory);
     if (!unsent.hasRoom(message.length)) return false;
-    this.#unsent = unsent;
+    this.unsent = unsent;
     unsent.add(this.idOf(message), message, wasSent);
     return true;
   }
@@ -161,14 +156,9 @@ export class SessionOf<Owner extends { readonly identity: Identity }> {
     this.clearRecent();
   }
 
-  /** The answer that is kept for a request, as it is sent. @param id one character per byte */
-  unsentFor(id: string): Buffer | undefined {
-    return this.#unsent?.get(id);
-  }
-
   forgetUnsent(id: string): void {
-    this.#unsent?.delete(id);
-    if (this.#unsent?.isEmpty === true) this.#unsent = null;
+    this.unsent?.delete(id);
+    if (this.unsent?.isEmpty === true) this.unsent = null;
   }
 
   clearRecent(): void {
@@ -178,8 +168,8 @@ export class SessionOf<Owner extends { readonly identity: Identity }> {
 
   /** Drops what it was not sent, or may have lost. */
   clearUnsent(): void {
-    this.#unsent?.release();
-    this.#unsent = null;
+    this.unsent?.release();
+    this.unsent = null;
   }
 }
 

@@ -15,7 +15,7 @@ export class Sessions {
   readonly resumeMs: number;
   /** The time of the last input, in monotonic milliseconds. */
   now = 0;
-  readonly #byKey = new Map<string, Session>();
+  readonly byKey = new Map<string, Session>();
   /** Sessions whose clients have no connection, or no hello any more, and until when they are kept. */
   readonly #away = new OldestFirst<Session, number>();
   /** Sessions whose clients have come back to answers that are kept, and when. */
@@ -28,7 +28,7 @@ export class Sessions {
   }
 
   get count(): number {
-    return this.#byKey.size;
+    return this.byKey.size;
   }
 
   /** How many clients are away. */
@@ -56,16 +56,8 @@ export class Sessions {
     return found;
   }
 
-  all(): Iterable<Session> {
-    return this.#byKey.values();
-  }
-
-  get(key: string): Session | undefined {
-    return this.#byKey.get(key);
-  }
-
   add(session: Session): void {
-    this.#byKey.set(session.key, session);
+    this.byKey.set(session.key, session);
     session.client.identity.sessions++;
   }
 
@@ -73,7 +65,7 @@ export class Sessions {
     session.hasEnded = true;
     session.clearRecent();
     session.clearUnsent();
-    this.#byKey.delete(session.key);
+    this.byKey.delete(session.key);
     this.#away.delete(session);
     this.#back.delete(session);
     this.#recent.delete(session);

@@ -112,7 +112,8 @@ export class Waiting {
   readonly #table: RequestTable;
   readonly #groups: Groups;
   readonly #gates: Gates;
-  readonly #plain: RequestList;
+  /** Plain requests without a group, the one that has waited longest first. */
+  readonly plain: RequestList;
   readonly #stored: RequestList;
   #storedTurnsLeft = 0;
   /** The numbers of the groups, by the bytes of their names; `null`: there is none. */
@@ -128,7 +129,7 @@ export class Waiting {
     this.#table = table;
     this.#groups = groups;
     this.#gates = gates;
-    this.#plain = RequestList.queue(table);
+    this.plain = RequestList.queue(table);
     this.#stored = RequestList.queue(table);
   }
 
@@ -213,7 +214,7 @@ export class Waiting {
     const flags = this.#table.get(id, FLAGS);
     if ((flags & (STORED | GROUPED)) === 0 && this.#numbers === null) {
       this.plainCount++;
-      this.#plain.pushBack(id);
+      this.plain.pushBack(id);
       return;
     }
     if ((flags & RETURNED) !== 0) this.#table.lower(id, RETURNED);
@@ -243,10 +244,10 @@ export class Waiting {
     else this.plainCount++;
     if ((flags & GROUPED) === 0) {
       this.#othersWait();
-      return isStored ? this.#stored : this.#plain;
+      return isStored ? this.#stored : this.plain;
     }
     const group = this.#groups.of(this.#table.beside(id, GROUP));
-    if (group === null) return this.#plain;
+    if (group === null) return this.plain;
     if (isStored) {
       group.stored++;
       if (group.after === null) this.storedHeld++;
@@ -261,7 +262,7 @@ export class Waiting {
     if (isStored) this.storedCount--;
     else this.plainCount--;
     if ((flags & GROUPED) === 0) {
-      (isStored ? this.#stored : this.#plain).remove(id);
+      (isStored ? this.#stored : this.plain).remove(id);
       if (this.#others !== null && this.#hasNoOthers) this.#turns.remove(this.#others);
       return;
     }
@@ -291,7 +292,7 @@ export class Waiting {
       this.#stored.remove(id);
     } else {
       this.plainCount--;
-      this.#plain.remove(id);
+      this.plain.remove(id);
     }
   }
 
@@ -302,10 +303,10 @@ export class Waiting {
       const turn = this.#nextTurn();
       if (turn !== null && turn !== this.#others) return turn.head;
     }
-    if (this.#stored.count === 0) return this.#plain.head;
+    if (this.#stored.count === 0) return this.plain.head;
     // While both stored and plain ones wait, they take turns.
-    const takesStored = this.#plain.count === 0 || this.#storedTurnsLeft > 0;
-    return takesStored ? this.#stored.head : this.#plain.head;
+    const takesStored = this.plain.count === 0 || this.#storedTurnsLeft > 0;
+    return takesStored ? this.#stored.head : this.plain.head;
   }
 
   /** The group whose turn it is. One whose gate was shut since it had its place, as at a takeover, has no turn. */
@@ -495,19 +496,10 @@ export class Waiting {
 
   // ---------------------------------------------------------------- of one kind
 
-  /** The plain request without a group that has waited longest, and the one behind another. */
-  firstUngrouped(): RequestId {
-    return this.#plain.head;
-  }
-
-  nextUngrouped(id: RequestId): RequestId {
-    return this.#plain.next(id);
-  }
-
   /** All plain requests that wait. Each may be removed when it is given. */
   *allPlain(): Generator<RequestId, undefined> {
     if (this.plainCount === 0) return;
-    for (const list of [this.#plain, ...this.#waitingGroups()]) {
+    for (const list of [this.plain, ...this.#waitingGroups()]) {
       for (let id = list.head; id !== NONE && this.plainCount > 0;) {
         const next = list.next(id);
         if (!this.#table.is(id, STORED)) yield id;
@@ -530,7 +522,7 @@ export class Waiting {
   }
 
   *#plainLists(): Generator<RequestList, undefined> {
-    yield this.#plain;
+    yield this.plain;
     yield* this.#waitingGroups();
   }
 
@@ -565,7 +557,7 @@ export class Waiting {
   // ---------------------------------------------------------------- the circle
 
   get #hasNoOthers(): boolean {
-    return this.#plain.count + this.#stored.count === 0;
+    return this.plain.count + this.#stored.count === 0;
   }
 
   /** A request without a group comes, or a group is there: they take turns. */

@@ -41,7 +41,7 @@ export class Outgoing {
   readonly #transactions: Transactions;
   readonly #sink: OutgoingSink;
   readonly #acks = new Acks();
-  #catchUp: CatchUp | null = null;
+  catchUp: CatchUp | null = null;
   /** The number of the last chunk that was sent; none is reused on a connection. */
   #lastChunk = 0;
   #sinceRead: Batch[] = [];
@@ -73,7 +73,7 @@ export class Outgoing {
 
   /** True while what the peer lacks is being sent. */
   get isSending(): boolean {
-    return this.#catchUp !== null;
+    return this.catchUp !== null;
   }
 
   /** True if the peer has everything that was sent, or nothing waits for it. */
@@ -94,11 +94,7 @@ export class Outgoing {
 
   /** When `run` is next due if no input arrives. */
   get dueAt(): number {
-    return this.#catchUp?.dueAt ?? Infinity;
-  }
-
-  run(now: number): void {
-    this.#catchUp?.run(now);
+    return this.catchUp?.dueAt ?? Infinity;
   }
 
   // ---------------------------------------------------------------- begin and end
@@ -123,7 +119,7 @@ export class Outgoing {
   start(epoch: number): void {
     this.#forgetSinceRead();
     this.#stop();
-    this.#catchUp = new CatchUp(
+    this.catchUp = new CatchUp(
       {
         read: (from) => this.#sink.read(from),
         readOn: () => {
@@ -161,7 +157,7 @@ export class Outgoing {
   }
 
   #stop(): void {
-    this.#catchUp = null;
+    this.catchUp = null;
     this.#isLastTaken = false;
   }
 
@@ -172,16 +168,16 @@ export class Outgoing {
    * @param isLast the store has no more that the peer lacks
    */
   chunk(records: Buffer, holds: PeerHolding, isLast: boolean, now: number): void {
-    const catchUp = this.#catchUp;
+    const catchUp = this.catchUp;
     if (catchUp?.isReading !== true) return;
     // There is more: later commits do not wait until the peer has taken this chunk.
     if (!isLast) this.#forgetSinceRead();
     catchUp.chunk(records, holds, isLast, now);
-    if (isLast && this.#facts.state === 'active') this.#catchUpEnds(holds.upTo, now);
+    if (isLast && this.#facts.state === 'active') this.catchUpEnds(holds.upTo, now);
   }
 
   /** From here on, changes are sent batch by batch, and commits wait for the peer. */
-  #catchUpEnds(upTo: number, now: number): void {
+  catchUpEnds(upTo: number, now: number): void {
     this.#acks.add(upTo, 0, null, now);
     this.#state.shipped();
     const since = this.#sinceRead;
@@ -194,7 +190,7 @@ export class Outgoing {
 
   taken({ epoch, index, number, joined, ranTwice }: MessageOf<'taken'>, now: number): void {
     const isMine = isLed(this.#facts, epoch);
-    const catchUp = this.#catchUp;
+    const catchUp = this.catchUp;
     if (catchUp === null || (!isMine && !isFollowed(this.#facts, epoch))) return;
     const chunk = catchUp.taken(index, joined, ranTwice, now);
     if (chunk === null) return;
@@ -209,7 +205,7 @@ export class Outgoing {
 
   /** The peer has everything up to this transaction. */
   #peerHas(upTo: number): void {
-    const catchUp = this.#isLastTaken && upTo >= this.#syncsAt ? this.#catchUp : null;
+    const catchUp = this.#isLastTaken && upTo >= this.#syncsAt ? this.catchUp : null;
     const isFirst = catchUp !== null && this.#facts.progress === 'holding';
     if (catchUp !== null) {
       this.#isLastTaken = false;
@@ -226,7 +222,7 @@ export class Outgoing {
 
   /** Whether the chunk being read may be the last of what the peer lacks. */
   get #isCatchingUp(): boolean {
-    return this.#facts.state === 'active' && this.#catchUp?.isReading === true;
+    return this.#facts.state === 'active' && this.catchUp?.isReading === true;
   }
 
   /** Forgets batches that came during a chunk that was not the last: they are in the next one. */
@@ -247,7 +243,7 @@ export class Outgoing {
    * @returns true if its outcome waits for the peer
    */
   begin(number: number, outcome: Held, pack: () => Buffer, now: number): boolean {
-    this.#catchUp?.serves(number);
+    this.catchUp?.serves(number);
     const isLive = this.isLive;
     const isHeld = this.#waits && (this.#state.holdsBack || this.#isCatchingUp);
     if (isHeld) this.#acks.add(number, 0, outcome, now);

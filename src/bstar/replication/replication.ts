@@ -51,8 +51,8 @@ export class Replication implements Replica, Replicator, OutgoingSink {
   readonly #events: PairEvents;
   readonly #transactions: Transactions;
   #titanic: ReplicatedTitanic | null = null;
-  /** Extensions, by the numbers of their parts. */
-  readonly #parts = new Map<number, ReplicatedPart>();
+  /** Extensions whose changes are copied, by the numbers of their parts. Without one, changes of the peer are kept. */
+  readonly parts = new Map<number, ReplicatedPart>();
   readonly #unserved: (part: number) => void;
   #pair: Pair | null = null;
   #outgoing: Outgoing | null = null;
@@ -90,11 +90,6 @@ export class Replication implements Replica, Replicator, OutgoingSink {
     this.#titanic = titanic;
   }
 
-  /** An extension whose changes are copied. Without one, changes of the peer are kept. */
-  servePart(part: number, by: ReplicatedPart): void {
-    this.#parts.set(part, by);
-  }
-
   /** The replica of a part. */
   partReplica(part: number): RankedReplica {
     const refusal = (): string | null => this.refusal;
@@ -122,7 +117,7 @@ export class Replication implements Replica, Replicator, OutgoingSink {
       came: (joined, ranTwice) => outgoing.came(joined, ranTwice),
       merging: () => {
         const { seenEpoch } = this.#ofPair.state.facts;
-        for (const part of this.#parts.values()) part.numbersAbove(seenEpoch);
+        for (const part of this.parts.values()) part.numbersAbove(seenEpoch);
       },
       merged: (all) => this.#merged(all),
       followed: ({ part, records }) => this.#partOf(part)?.followed(records),
@@ -190,7 +185,7 @@ export class Replication implements Replica, Replicator, OutgoingSink {
   // ---------------------------------------------------------------- changes of extensions
 
   #partOf(part: number): ReplicatedPart | null {
-    const served = this.#parts.get(part) ?? null;
+    const served = this.parts.get(part) ?? null;
     if (served === null) this.#unserved(part);
     return served;
   }
@@ -257,7 +252,7 @@ export class Replication implements Replica, Replicator, OutgoingSink {
   }
 
   run(): void {
-    this.#out.run(this.#now);
+    this.#out.catchUp?.run(this.#now);
   }
 
   connectionEnded(): void {

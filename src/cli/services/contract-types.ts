@@ -46,26 +46,22 @@ const NAME_MAX = 100;
 
 /** The names of a file, each given once. */
 export class Names {
-  readonly #taken = new Map<string, number>();
+  readonly taken = new Map<string, number>();
 
   constructor(reserved: readonly string[]) {
-    for (const name of reserved) this.#taken.set(name, 1);
-  }
-
-  isTaken(name: string): boolean {
-    return this.#taken.has(name);
+    for (const name of reserved) this.taken.set(name, 1);
   }
 
   /** Takes the name, or the first free one with a number. */
   take(wanted: string): string {
     const name = wanted.slice(0, NAME_MAX);
     for (;;) {
-      const count = (this.#taken.get(name) ?? 0) + 1;
-      this.#taken.set(name, count);
+      const count = (this.taken.get(name) ?? 0) + 1;
+      this.taken.set(name, count);
       if (count === 1) return name;
       const numbered = `${name}${count}`;
-      if (this.#taken.has(numbered)) continue;
-      this.#taken.set(numbered, 1);
+      if (this.taken.has(numbered)) continue;
+      this.taken.set(numbered, 1);
       return numbered;
     }
   }
@@ -179,7 +175,7 @@ export class ContractTypes {
       const type = this.#of(schema, name + inCapitals(key));
       return { key, type, isNeeded: needed.has(key) };
     });
-    const text = this.#words.object(declared, fields, (each) => this.#names.isTaken(each));
+    const text = this.#words.object(declared, fields, (each) => this.#names.taken.has(each));
     if (text === null) return this.#words.map(this.#words.any);
     this.declarations.push(text);
     return declared;

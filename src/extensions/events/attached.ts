@@ -39,7 +39,7 @@ export class AttachedEvents implements Attached {
         stepChanged: () => this.#host.traceChanged(),
       }),
     );
-    loop.shareMemory(this.#stream);
+    loop.beside.push(this.#stream.socket.listener);
   }
 
   get listens(): NonNullable<Attached['listens']> {
@@ -65,7 +65,7 @@ export class AttachedEvents implements Attached {
     section: 'events',
     renew: ({ events }) => {
       const secretKeys = secretKeysAt(events.listen);
-      if (secretKeys !== null) this.#stream?.setSecretKeys(secretKeys);
+      if (secretKeys !== null) this.#stream?.socket.listener.setSecretKeys(secretKeys);
     },
   };
 
@@ -74,7 +74,7 @@ export class AttachedEvents implements Attached {
   }
 
   reconfigure(config: Config): void {
-    this.#stream?.setLimits(routerLimits(config, this.#host.keys));
+    this.#stream?.socket.listener.setLimits(routerLimits(config, this.#host.keys));
   }
 
   rightsChanged(key: string): void {

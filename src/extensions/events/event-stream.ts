@@ -14,7 +14,7 @@ import type { CloseReason, RejectionKind } from '../../core/event-fields.js';
 import { type PublisherLimits, PublisherSocket } from '../../stream/io/publisher-socket.js';
 import { NumberedStream } from '../../stream/numbered.js';
 import type { SubscriberInfo } from '../../stream/subscriptions.js';
-import type { Closing, Rejected } from '../../zmtp/port.js';
+import type { Rejected } from '../../zmtp/port.js';
 import type { Names } from '../../zmtp/sockets/names.js';
 import { PUBLISHER_ID_BYTES } from '../../wire/stream.js';
 import { maySubscribe, STEP_TOPICS } from './topics.js';
@@ -47,7 +47,8 @@ interface EventStreamOptions {
 
 export class EventStream implements EventSink<NamedEvent> {
   readonly endpoint: string;
-  readonly #socket: PublisherSocket;
+  /** Its listener has limits, keys and connections. */
+  readonly socket: PublisherSocket;
   readonly #stream: NumberedStream;
   /** Subscribers have keys. */
   readonly #isSealed: boolean;
@@ -91,7 +92,7 @@ export class EventStream implements EventSink<NamedEvent> {
 
   private constructor(socket: PublisherSocket, endpoint: string, options: EventStreamOptions) {
     this.endpoint = endpoint;
-    this.#socket = socket;
+    this.socket = socket;
     this.#isSealed = options.listen.curve !== undefined;
     this.#stepChanged = options.stepChanged;
     this.#table = options.table;
@@ -105,7 +106,7 @@ export class EventStream implements EventSink<NamedEvent> {
   emit(event: NamedEvent): void {
     const { name, ...fields } = event;
     const topic = this.#topicOf(name);
-    if (!this.#socket.fanOut.hasSubscribers(topic)) {
+    if (!this.socket.fanOut.hasSubscribers(topic)) {
       this.#stream.skip();
       return;
     }
@@ -158,7 +159,7 @@ export class EventStream implements EventSink<NamedEvent> {
 
   /** Somebody subscribed to something, or does so no longer. */
   noteWanted(): void {
-    const { fanOut } = this.#socket;
+    const { fanOut } = this.socket;
     const before = this.#wants;
     this.#wants = {
       received: fanOut.hasSubscribers(STEPS.received),
@@ -192,28 +193,15 @@ export class EventStream implements EventSink<NamedEvent> {
 
   /** The rights of a key have changed, or it is gone: its subscribers have to subscribe again. */
   rightsChanged(name: string): void {
-    this.#socket.listener.disconnect(({ key }) => key === name);
+    this.socket.listener.disconnect(({ key }) => key === name);
   }
 
   /** @param revoked in hexadecimal */
   revoke(revoked: string): void {
-    this.#socket.listener.disconnect(({ publicKey }) => publicKey === revoked);
-  }
-
-  setSecretKeys(secretKeys: readonly Buffer[]): void {
-    this.#socket.listener.setSecretKeys(secretKeys);
+    this.socket.listener.disconnect(({ publicKey }) => publicKey === revoked);
   }
 
   // ---------------------------------------------------------------- limits
-
-  setLimits(limits: PublisherLimits): void {
-    this.#socket.listener.setLimits(limits);
-  }
-
-  /** See `Transport.closeLargest`. */
-  closeLargest(identity: string, closing: Closing): boolean {
-    return this.#socket.listener.closeLargest(identity, closing);
-  }
 
   // ---------------------------------------------------------------- metrics
 
@@ -222,15 +210,15 @@ export class EventStream implements EventSink<NamedEvent> {
   }
 
   get subscribers(): number {
-    return this.#socket.fanOut.subscribers;
+    return this.socket.fanOut.subscribers;
   }
 
   get closed(): Readonly<Record<CloseReason, number>> {
-    return this.#socket.fanOut.counters.closed;
+    return this.socket.fanOut.counters.closed;
   }
 
   async close(): Promise<void> {
-    await this.#socket.listener.stop(LINGER_MS);
+    await this.socket.listener.transport?.close(LINGER_MS);
   }
 }
 

@@ -397,7 +397,7 @@ class LibzmqRouter implements Transport {
     peer.outbox.clear();
     peer.countOutput();
     this.#holdings.release(peer.memory);
-    this.#sender.forget(peer);
+    this.#sender.blocked.delete(peer);
     peer.listening.known.delete(peer.key);
     this.#peers[peer.id] = undefined;
     this.#report(() => {

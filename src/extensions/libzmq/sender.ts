@@ -28,7 +28,7 @@ export class Sender implements SendOutcome {
   #resting: RouterPeer[] = [];
   #sentInTurn = 0;
   #turnAwaited = false;
-  readonly #blocked = new Set<RouterPeer>();
+  readonly blocked = new Set<RouterPeer>();
   #retryMs = RETRY_MS_MIN;
   #timer: NodeJS.Timeout | undefined;
 
@@ -53,15 +53,10 @@ export class Sender implements SendOutcome {
     }
   }
 
-  /** The peer is gone. */
-  forget(peer: RouterPeer): void {
-    this.#blocked.delete(peer);
-  }
-
   stop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#blocked.clear();
+    this.blocked.clear();
     this.#dirty = [];
     this.#resting = [];
   }
@@ -83,8 +78,8 @@ export class Sender implements SendOutcome {
     if (code === 'EAGAIN') {
       peer.blocked = true;
       // Moved to the end of the set, so that all get their turn.
-      this.#blocked.delete(peer);
-      this.#blocked.add(peer);
+      this.blocked.delete(peer);
+      this.blocked.add(peer);
       this.#awaitRetry();
     } else if (code === 'EHOSTUNREACH') {
       this.#events.gone(peer);
@@ -124,7 +119,7 @@ export class Sender implements SendOutcome {
 
   #unblock(peer: RouterPeer): void {
     peer.blocked = false;
-    this.#blocked.delete(peer);
+    this.blocked.delete(peer);
     this.#retryMs = RETRY_MS_MIN;
   }
 
@@ -136,11 +131,11 @@ export class Sender implements SendOutcome {
     this.#timer = undefined;
     this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS_MAX);
     let left = RETRIES_PER_TICK;
-    for (const peer of this.#blocked) {
+    for (const peer of this.blocked) {
       if (left-- === 0) break;
       const message = peer.outbox.peek();
       if (!peer.sending && message !== undefined) peer.send(message);
     }
-    if (this.#blocked.size > 0) this.#awaitRetry();
+    if (this.blocked.size > 0) this.#awaitRetry();
   }
 }

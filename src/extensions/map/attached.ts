@@ -63,10 +63,10 @@ export class AttachedMap implements Attached {
     const { machine } = this.#map;
     this.#storage.serve(machine);
     if (showsServices) {
-      broker.watchServices((service, isServed) => machine.service(service, isServed));
+      broker.watchServices((service, isServed) => machine.services.set(service, isServed));
     }
     machine.open();
-    loop.shareMemory(this.#map);
+    loop.beside.push(this.#map);
     this.served = servedPart(this.#map, host.dataDir, this.#storage.epochMax);
   }
 

@@ -188,7 +188,7 @@ export class MapHost implements MapInputs {
   // ---------------------------------------------------------------- what arrives at the ports
 
   readonly snapshots: MapInputs['snapshots'] = {
-    connected: (peer, info) => this.machine.connected(peer, info),
+    connected: (peer, info) => this.machine.snapshots.connected(peer, info),
     message: (peer, frames) => {
       this.#options.wake();
       this.machine.message(peer, frames, this.#now);
@@ -196,15 +196,15 @@ export class MapHost implements MapInputs {
     oversized: (_peer, info, reason) => this.machine.oversized(info, reason),
     outputFull: (peer) => {
       this.#options.wake();
-      this.machine.outputFull(peer, this.#now);
+      this.machine.snapshots.outputFull(peer, this.#now);
     },
     drained: (peer) => {
       this.#options.wake();
-      this.machine.drained(peer);
+      this.machine.snapshots.drained(peer);
     },
     disconnected: (peer) => {
       this.#options.wake();
-      this.machine.disconnected(peer);
+      this.machine.snapshots.disconnected(peer);
     },
     rejected: (...rejected) => this.#rejected('snapshots', ...rejected),
   };

@@ -103,7 +103,7 @@ export class MapPorts implements Omit<MapSink, 'vote'> {
   }
 
   close(peer: number): void {
-    this.#snapshots.close(peer);
+    this.#snapshots.transport?.disconnect(peer);
   }
 
   /** At the end of a turn. Publishing has turns of its own. */
@@ -146,9 +146,9 @@ export class MapPorts implements Omit<MapSink, 'vote'> {
 
   async stop(): Promise<void> {
     await Promise.all([
-      this.#writers.stop(0),
-      this.#snapshots.stop(0),
-      this.#updates.listener.stop(LINGER_MS),
+      this.#writers.transport?.close(0),
+      this.#snapshots.transport?.close(0),
+      this.#updates.listener.transport?.close(LINGER_MS),
     ]);
   }
 }
@@ -186,7 +186,7 @@ async function openThree(options: MapPortsOptions): Promise<MapPorts> {
     );
     return new MapPorts(endpoint, snapshots, updates, writers);
   } catch (error) {
-    await Promise.all(opened.map((listener) => listener.stop(0)));
+    await Promise.all(opened.map(async (listener) => listener.transport?.close(0)));
     throw error;
   }
 }

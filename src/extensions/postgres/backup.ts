@@ -78,9 +78,9 @@ async function copy(
       onProgress(done, all);
     }
     await connection.ask('COMMIT');
-    file.complete();
+    file.tables.close();
   } finally {
-    file.close();
+    file.db.close();
   }
 }
 

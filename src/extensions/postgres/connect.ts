@@ -136,7 +136,7 @@ async function connectTo(
   const connection = another();
   const progress = { isOpened: false, isPooled: false };
   const begin = async (): Promise<ServerIdentity> => {
-    await connection.open();
+    await connection.client.connect();
     progress.isOpened = true;
     // A pooler lets everybody in, and waits with the first statement for a connection to the server.
     progress.isPooled = true;

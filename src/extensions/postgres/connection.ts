@@ -19,7 +19,7 @@ const WAITING_FUNCTION = 'SyncRepWaitForLSN';
 const CLOSING_MS = 1000;
 
 export class Connection {
-  readonly #client: Client;
+  readonly client: Client;
   readonly #socket: Socket;
   #isOpen = true;
   /** A commit on this connection may not be on the standby. */
@@ -28,7 +28,7 @@ export class Connection {
   onEnd: (() => void) | null = null;
 
   constructor(client: Client, socket: Socket) {
-    this.#client = client;
+    this.client = client;
     this.#socket = socket;
     client.on('error', () => this.#end());
     client.on('end', () => this.#end());
@@ -41,18 +41,14 @@ export class Connection {
     return this.#isOpen;
   }
 
-  async open(): Promise<void> {
-    await this.#client.connect();
-  }
-
   /** The process that serves this connection, as the other end told it at the login. */
   get processId(): number | null {
-    return (this.#client as { readonly processID?: number | null }).processID ?? null;
+    return (this.client as { readonly processID?: number | null }).processID ?? null;
   }
 
   /** False in a transaction, also in one that failed: nothing else can be done there. */
   get isIdle(): boolean {
-    return (this.#client.getTransactionStatus() ?? 'I') === 'I';
+    return (this.client.getTransactionStatus() ?? 'I') === 'I';
   }
 
   #end(): void {
@@ -72,7 +68,7 @@ export class Connection {
   }
 
   async #query(query: QueryArrayConfig): Promise<Row[]> {
-    const { rows } = await this.#client.query<Value[]>(query);
+    const { rows } = await this.client.query<Value[]>(query);
     return rows;
   }
 
@@ -82,7 +78,7 @@ export class Connection {
     heard: (payload: string, processId: number) => void,
   ): Promise<void> {
     const [row] = await this.ask('SELECT pg_backend_pid()');
-    this.#client.on('notification', ({ channel: from, payload, processId }) => {
+    this.client.on('notification', ({ channel: from, payload, processId }) => {
       // What this connection has sent comes back to it.
       if (from === channel && processId !== row?.[0]) heard(payload ?? '', processId);
     });
@@ -110,7 +106,7 @@ export class Connection {
   async close(): Promise<void> {
     this.onEnd = null;
     if (!this.#isOpen) return;
-    await this.within(CLOSING_MS, this.#client.end()).catch(() => undefined);
+    await this.within(CLOSING_MS, this.client.end()).catch(() => undefined);
     this.destroy();
   }
 }

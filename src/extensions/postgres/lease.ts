@@ -139,7 +139,7 @@ export class SessionLease {
       // That there is no connection is reported; the lease runs out by itself.
       this.#watch.restart();
       // Tables of a program that is too new are found again, and told, when it connects.
-      if (codeOf(error) === 'ERR_TITANIC_VERSION') this.#connection.reconnect();
+      if (codeOf(error) === 'ERR_TITANIC_VERSION') this.#connection.connection?.destroy();
       if (this.#clock.now() - this.#renewedAt >= leaseMs) {
         this.#events.report({ report: 'overdue', text: textOf(error) });
       }

@@ -97,7 +97,7 @@ export async function groupsOf(
   const scan = new GroupScan(query, by);
   await examine(connection, query, by, scan);
   const scanned = await scannedBy(connection, query, scan.next);
-  return { groups: scan.all(), ...scan.reached(scanned) };
+  return { groups: scan.counts.all(), ...scan.reached(scanned) };
 }
 
 /** Examines rows, newest first, until the scan needs no more or has cost enough. */

@@ -81,7 +81,7 @@ export async function moveStore(order: MoveOrder): Promise<MovedStore> {
       const { storeId } = await migrate(connection, login.address);
       return await new Move(order, file, connection, storeId).run();
     } finally {
-      file.close();
+      file.db.close();
     }
   } catch (error) {
     throw moveError(order, connection.isOpen, error);
@@ -237,7 +237,7 @@ class Content {
       this.#piece.add({ ...request, kind: 'key', key: present(key, 'a key'), until: 0, extra });
     }
     if (this.#piece.bytes < PIECE_BYTES) return;
-    this.#hash.update(this.#piece.take());
+    this.#hash.update(this.#piece.to.takeBuffer());
     this.#piece = new RecordWriter();
   }
 
@@ -260,7 +260,7 @@ class Content {
   }
 
   #digest(): string {
-    return this.#hash.update(this.#piece.take()).digest('hex');
+    return this.#hash.update(this.#piece.to.takeBuffer()).digest('hex');
   }
 }
 

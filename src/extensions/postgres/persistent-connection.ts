@@ -45,7 +45,7 @@ export class PersistentConnection<Connection extends Held> {
   readonly #last: Known;
   readonly #pauses: ReconnectPauses;
   readonly #events: ConnectionEvents<Connection>;
-  #connection: Connection | null = null;
+  connection: Connection | null = null;
   #connecting: Promise<Connection> | null = null;
   #isClosed = false;
 
@@ -113,7 +113,7 @@ export class PersistentConnection<Connection extends Held> {
   #failed(connection: Connection, error: unknown): Omit<Failed, 'isSent'> {
     if (endsConnection(error) || !connection.isIdle || !connection.isOpen) {
       connection.destroy();
-      if (this.#connection === connection) this.#connection = null;
+      if (this.connection === connection) this.connection = null;
     }
     const isOwn = codeOf(error)?.startsWith('ERR_TITANIC_') === true;
     return { error, reason: isOwn ? null : retryReason(error) };
@@ -144,7 +144,7 @@ export class PersistentConnection<Connection extends Held> {
   }
 
   get #open(): Connection | null {
-    return !this.#isClosed && this.#connection?.isOpen === true ? this.#connection : null;
+    return !this.#isClosed && this.connection?.isOpen === true ? this.connection : null;
   }
 
   #connected(): Promise<Connection> {
@@ -161,7 +161,7 @@ export class PersistentConnection<Connection extends Held> {
       const opened = await this.#dial(this.#last, this.#timeoutMs, (...made) =>
         this.#events.connected(...made),
       );
-      this.#connection = opened.connection;
+      this.connection = opened.connection;
       this.#last.hostIndex = opened.hostIndex;
       this.#last.history = opened.server;
       if (this.#isClosed) opened.connection.destroy();
@@ -175,23 +175,18 @@ export class PersistentConnection<Connection extends Held> {
     }
   }
 
-  /** What is under way is done again over a new connection. */
-  reconnect(): void {
-    this.#connection?.destroy();
-  }
-
   /** What is under way fails. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#pauses.wake();
     await this.#connecting?.catch(() => undefined);
-    await this.#connection?.close();
+    await this.connection?.close();
   }
 
   /** Ends the connection at once, whatever is under way. */
   destroy(): void {
     this.#isClosed = true;
     this.#pauses.wake();
-    this.#connection?.destroy();
+    this.connection?.destroy();
   }
 }

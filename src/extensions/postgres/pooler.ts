@@ -57,7 +57,7 @@ async function compare(
   timeoutMs: number,
 ): Promise<void> {
   const areTwo = async (): Promise<boolean> => {
-    await other.open();
+    await other.client.connect();
     const second = (await backendOf(other)).backend;
     // In this order a pooler that takes its connections in turn is found, however many it has.
     const seen = [

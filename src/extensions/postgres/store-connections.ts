@@ -301,8 +301,8 @@ export class StoreConnections implements ConnectionEvents<Tables> {
         const began = clock.now();
         return [await tables.countSnapshot(), clock.now() - began] as const;
       });
-      this.writer.counted(tally);
-      this.#listener.counted(this.writer.takeCounts());
+      this.writer.counts.replace(tally);
+      this.#listener.counted(this.writer.counts.takeAll());
       return tookMs;
     } finally {
       await persistent.close();
@@ -360,7 +360,7 @@ export class StoreConnections implements ConnectionEvents<Tables> {
     const isOther = before.systemId !== server.systemId || before.timeline !== server.timeline;
     if (!isOther) return;
     // A connection that was not used meanwhile may lead to a former primary, which knows less.
-    for (const persistent of this.#connections) persistent.reconnect();
+    for (const persistent of this.#connections) persistent.connection?.destroy();
     const text = `${identityText(before)} before, ${identityText(server)} now`;
     this.#report({ report: 'failedover', host, text });
   }

@@ -64,7 +64,7 @@ export class StoreOrders {
     this.#answers = new ThreadAnswers(port);
     this.#store = store;
     this.#answers.news('opened', {
-      counts: store.writer.takeCounts(),
+      counts: store.writer.counts.takeAll(),
       newestAt: store.newestAt,
       storeId: store.storeId,
       firstTransaction: store.firstSession * SESSION_TRANSACTIONS + 1,

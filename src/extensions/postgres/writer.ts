@@ -112,7 +112,7 @@ export class BatchWriter {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #fence: Fence;
-  readonly #counts: ReportedCounts;
+  readonly counts: ReportedCounts;
   readonly #locks: RowLocks;
   readonly #events: WriterEvents;
   /** A batch may still be under way at the server. */
@@ -139,7 +139,7 @@ export class BatchWriter {
     this.#clock = clock;
     this.#timeoutMs = timeoutMs;
     this.#fence = fence;
-    this.#counts = new ReportedCounts(tally);
+    this.counts = new ReportedCounts(tally);
   }
 
   /** A new session: what batches of the one before it claimed is not this broker's. */
@@ -171,17 +171,7 @@ export class BatchWriter {
     await within(this.#clock, ms, Promise.allSettled(this.#underWay), 'no end of all batches');
     if (this.isInDoubt) await this.#carryOut([SETTLE], until, { results: new Map(), deltas: [] });
     await snapshot(Math.max(1, until - this.#clock.now()));
-    this.#counts.begin();
-  }
-
-  /** What the store held at the last snapshot, with the work of the other brokers. */
-  counted(tally: Tally): void {
-    this.#counts.replace(tally);
-  }
-
-  /** What the store holds, to be reported. */
-  takeCounts(): StoreCounts {
-    return this.#counts.takeAll();
+    this.counts.begin();
   }
 
   // ---------------------------------------------------------------- batches
@@ -227,12 +217,12 @@ export class BatchWriter {
         this.#isUnsettled = true;
         this.#doubt(claimed);
         this.#events.miscounted();
-        this.#events.counted(this.#counts.apply(progress.deltas));
+        this.#events.counted(this.counts.apply(progress.deltas));
       }
       throw error;
     }
     const results = changes.map((change) => progress.results.get(change) ?? BUSY);
-    return { results, counts: this.#counts.apply(progress.deltas) };
+    return { results, counts: this.counts.apply(progress.deltas) };
   }
 
   /**

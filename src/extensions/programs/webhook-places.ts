@@ -50,7 +50,7 @@ class Counts {
 
 export class WebhookPlaces {
   /** The receivers of webhooks that have a place, by reference. */
-  readonly #placed = new Map<number, Receiver>();
+  readonly placed = new Map<number, Receiver>();
   readonly #waiting = new Map<number, Line>();
   /** In the order of their turns. */
   readonly #lines = new OldestFirst<string, Line>();
@@ -61,7 +61,7 @@ export class WebhookPlaces {
 
   /** @returns whether it has a place; otherwise it waits until it is called */
   take(reference: number, receiver: Receiver): boolean {
-    if (this.#placed.has(reference)) return true;
+    if (this.placed.has(reference)) return true;
     if (this.#waiting.has(reference)) return false;
     const key = keyOf(receiver);
     const known = this.#lines.get(key);
@@ -77,11 +77,6 @@ export class WebhookPlaces {
     return false;
   }
 
-  /** True if the webhook has been called, and so has its place until it leaves. */
-  has(reference: number): boolean {
-    return this.#placed.has(reference);
-  }
-
   /**
    * Takes a webhook out, which needs no place any more, and waits for none.
    * @param answered whether its host answered; `null`: it was not asked
@@ -90,9 +85,9 @@ export class WebhookPlaces {
   leave(reference: number, answered: boolean | null): readonly number[] {
     const line = this.#waiting.get(reference);
     if (line !== undefined) this.#drop(reference, line);
-    const receiver = this.#placed.get(reference);
+    const receiver = this.placed.get(reference);
     if (receiver === undefined) return [];
-    this.#placed.delete(reference);
+    this.placed.delete(reference);
     this.#count(receiver, -1);
     const { host } = receiver;
     if (answered !== null) {
@@ -156,7 +151,7 @@ export class WebhookPlaces {
    * most as many as are free. So whatever some of them take, others find a place.
    */
   #hasRoom({ host, entry, owner }: Receiver): boolean {
-    const free = PLACES_MAX - this.#placed.size;
+    const free = PLACES_MAX - this.placed.size;
     return (
       this.#taken.host.of(host) < this.#mostOf(host) &&
       this.#taken.entry.of(entry) < free / 2 &&
@@ -165,7 +160,7 @@ export class WebhookPlaces {
   }
 
   #place(reference: number, receiver: Receiver): void {
-    this.#placed.set(reference, receiver);
+    this.placed.set(reference, receiver);
     this.#count(receiver, 1);
   }
 

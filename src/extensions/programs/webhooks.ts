@@ -126,7 +126,7 @@ export class Webhooks implements InternalWorker {
     const called = this.#places.leave(reference, null);
     if (called.length === 0) return;
     setImmediate(() => {
-      const waiting = called.filter((each) => this.#places.has(each));
+      const waiting = called.filter((each) => this.#places.placed.has(each));
       this.#report(({ titanic }) => {
         for (const each of waiting) titanic.called(each);
       });
@@ -268,7 +268,7 @@ export class Webhooks implements InternalWorker {
   }
 
   #note(host: string, isTaken: boolean): void {
-    if (isTaken) this.#failing.noteSuccess(host);
+    if (isTaken) this.#failing.failed.delete(host);
     else this.#failing.noteFailure(host, this.#stored.time.now());
   }
 

@@ -54,7 +54,7 @@ class KeysFile {
   #quotas: readonly string[];
   /** The known keys by public key, in hexadecimal. */
   #known = new Map<string, Known>();
-  #byName = new Map<string, Known>();
+  byName = new Map<string, Known>();
   /** The file's state when it was read, and at the last check. */
   #readState = '';
   #lastState = '';
@@ -76,12 +76,8 @@ class KeysFile {
     return this.#known.get(publicKey.toString('hex'));
   }
 
-  has(name: string): boolean {
-    return this.#byName.has(name);
-  }
-
   rightsOf(name: string): Readonly<Rights> {
-    return this.#byName.get(name)?.rights ?? NOTHING;
+    return this.byName.get(name)?.rights ?? NOTHING;
   }
 
   /** Reads the file again, even if it has not changed. */
@@ -132,15 +128,15 @@ class KeysFile {
     const byName = new Map<string, Known>();
     const changed: string[] = [];
     for (const entry of entries) {
-      const each = this.#byName.get(entry.name) ?? { name: entry.name, rights: { ...NOTHING } };
+      const each = this.byName.get(entry.name) ?? { name: entry.name, rights: { ...NOTHING } };
       if (updateRights(each.rights, entry)) changed.push(entry.name);
       for (const key of entry.publicKeys) known.set(key.toString('hex'), each);
       byName.set(entry.name, each);
     }
     const gone = [...this.#known].filter(([id, each]) => known.get(id) !== each);
-    const dropped = [...this.#byName.values()].filter((each) => byName.get(each.name) !== each);
+    const dropped = [...this.byName.values()].filter((each) => byName.get(each.name) !== each);
     this.#known = known;
-    this.#byName = byName;
+    this.byName = byName;
     for (const { rights } of dropped) Object.assign(rights, NOTHING);
     for (const watcher of this.watchers) {
       for (const name of changed) watcher.changed(name);
@@ -316,7 +312,7 @@ export class Keys {
 
   /** Whether a keys file has an entry with that name. */
   has(name: string): boolean {
-    return [...this.#files.values()].some((keys) => keys.has(name));
+    return [...this.#files.values()].some((keys) => keys.byName.has(name));
   }
 
   #file(path: string): KeysFile {
@@ -354,7 +350,7 @@ export class Keys {
   readonly rightsOf = (listener: number, name: string): Readonly<Rights> => {
     if (listener === this.#within?.listener) return this.#within.rightsOf(name);
     const keys = this.#ofListener[listener];
-    if (keys?.has(name) === true) return keys.rightsOf(name);
+    if (keys?.byName.has(name) === true) return keys.rightsOf(name);
     return (keys === undefined ? null : this.elsewhere?.rightsOf(name)) ?? NOTHING;
   };
 

@@ -11,13 +11,13 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Writable } from 'node:stream';
 
 import { codeOf } from '../../core/errors.js';
+import type { BrokerLoop } from '../../broker/io/loop.js';
 import type { Log } from '../../admin/log/log.js';
 import { tell } from '../../admin/log/process-events.js';
 
 /** Checks for a heartbeat: that the broker's loop takes a turn, and the broker's status. */
 interface Pulse {
-  /** Calls `then` at the end of a turn that begins after this call. */
-  afterTurn(then: () => void): void;
+  readonly loop: Pick<BrokerLoop, 'afterNextTurn'>;
   /** Returns a line for `systemctl status`. */
   summary(): string;
 }
@@ -79,7 +79,7 @@ class SystemdSupervisor implements Supervisor {
     if (this.#watchdogMs === null) return;
     // Twice per period, as sd_watchdog_enabled(3) advises.
     this.#timer = setInterval(() => {
-      pulse.afterTurn(() => this.#messages.send('WATCHDOG=1', status(pulse.summary())));
+      pulse.loop.afterNextTurn(() => this.#messages.send('WATCHDOG=1', status(pulse.summary())));
     }, this.#watchdogMs / 2).unref();
   }
 

@@ -96,7 +96,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
   readonly strategy: Strategy;
   readonly #options: ExchangeOptions;
   readonly #protocol: ClientProtocol;
-  readonly #links = new Map<number, Link>();
+  readonly links = new Map<number, Link>();
   readonly #endpointOf = new Map<number, string>();
   /** By endpoint: why the last attempt to connect there failed. */
   readonly #faults = new Map<string, string>();
@@ -274,7 +274,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
       this.#greeted.add(link);
       return;
     }
-    if (this.#links.has(link) && !isOver) this.#deaf.set(link, { refusal, isAsked: false });
+    if (this.links.has(link) && !isOver) this.#deaf.set(link, { refusal, isAsked: false });
     const { status, reason } = refusal;
     const said = `; the broker refused mmi.hello, and so reports no failures: ${status} ${reason}`;
     for (const call of this.calls.all()) {
@@ -314,13 +314,13 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
       this.#release(call);
       call.owner.fail(call, closedError());
     }
-    for (const link of [...this.#links.keys()]) this.#closeLink(link);
+    for (const link of [...this.links.keys()]) this.#closeLink(link);
     await Promise.all(this.#closing);
   }
 
   #setRef(isRef: boolean): void {
     this.#ticker.setRef(isRef);
-    for (const link of this.#links.values()) link.setRef?.(isRef);
+    for (const link of this.links.values()) link.setRef?.(isRef);
   }
 
   // ---------------------------------------------------------------- links
@@ -333,14 +333,14 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
       probe: (link) => this.#protocol.probe(link),
       askWhy: (link, call) => this.#protocol.askWhy?.(link, call.service),
       ping: (link) => {
-        const isPinged = this.#options.usesLinkPings && this.#links.get(link)?.ping?.() === true;
+        const isPinged = this.#options.usesLinkPings && this.links.get(link)?.ping?.() === true;
         if (!isPinged) this.#protocol.ping(link);
       },
       hedged: () => {
         this.counters.hedges++;
       },
       send: (link, call) => {
-        const found = this.#links.get(link);
+        const found = this.links.get(link);
         const bytesMax = this.#messageBytesMaxOf.get(link) ?? Infinity;
         const deaf = this.#deaf.size === 0 ? undefined : this.#deaf.get(link);
         if (deaf !== undefined) {
@@ -364,7 +364,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
         if (found !== undefined) this.#protocol.send(found, call);
       },
       resume: (link, sends) => {
-        const found = this.#links.get(link);
+        const found = this.links.get(link);
         if (found !== undefined) this.#protocol.resume?.(found, sends);
       },
       renewId: (call) => this.calls.renew(call),
@@ -401,7 +401,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
   }
 
   #cancelNow(link: number): void {
-    const found = this.#links.get(link);
+    const found = this.links.get(link);
     const sends = this.#cancelsOn.get(link)?.splice(0) ?? [];
     if (found !== undefined && sends.length > 0) this.#protocol.cancel(found, sends);
   }
@@ -418,17 +418,12 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
     });
   }
 
-  /** `undefined`: it is closed. */
-  link(link: number): Link | undefined {
-    return this.#links.get(link);
-  }
-
   #openLink(link: number, endpoint: string): void {
     if (!this.#isStarting) this.counters.reopened++;
     this.#lastLink = link;
     const events = {
       connected: () => {
-        if (!this.#links.has(link)) return;
+        if (!this.links.has(link)) return;
         this.#connectedLink = link;
         this.#endpoint = endpoint;
         this.#faults.delete(endpoint);
@@ -437,13 +432,13 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
         this.listeners.emit('connected', { endpoint });
       },
       disconnected: () => {
-        if (!this.#links.has(link)) return;
+        if (!this.links.has(link)) return;
         this.#notConnected(link);
         this.strategy.disconnected(link, monotonicMs());
         this.wake();
       },
       unreachable: (isKeyRefused: boolean, why: string) => {
-        if (!this.#links.has(link)) return;
+        if (!this.links.has(link)) return;
         this.#faults.set(endpoint, why);
         this.strategy.unreachable(link, isKeyRefused, monotonicMs());
         this.wake();
@@ -451,14 +446,14 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
       },
       heard: () => this.#heard(link),
       message: (frames: Frames) => {
-        if (!this.#links.has(link)) return;
+        if (!this.links.has(link)) return;
         this.#heard(link);
         this.#protocol.receive(link, frames);
       },
     };
     try {
       const opened = this.#options.dial(endpoint, events);
-      this.#links.set(link, opened);
+      this.links.set(link, opened);
       this.#endpointOf.set(link, endpoint);
       if (!this.#hold.isHeld) opened.setRef?.(false);
     } catch (error) {
@@ -510,9 +505,9 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
 
   #closeLink(link: number): void {
     this.#notConnected(link);
-    const found = this.#links.get(link);
+    const found = this.links.get(link);
     if (this.#messageBytesMaxOf.has(link)) this.#cancelNow(link);
-    this.#links.delete(link);
+    this.links.delete(link);
     this.#endpointOf.delete(link);
     this.#messageBytesMaxOf.delete(link);
     this.#deaf.delete(link);

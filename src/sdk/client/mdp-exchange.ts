@@ -198,7 +198,7 @@ export class MdpExchange implements ClientProtocol {
   }
 
   #write(link: number, frames: readonly Uint8Array[]): void {
-    const found = this.exchange.link(link);
+    const found = this.exchange.links.get(link);
     if (found !== undefined) writeMessage(found, frames);
   }
 

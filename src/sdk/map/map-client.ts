@@ -99,7 +99,7 @@ export class MapClient {
   readonly #sink: MapClientSink;
   readonly #random: Random;
   readonly #servers: readonly Server[];
-  readonly #changes: OwnChanges;
+  readonly changes: OwnChanges;
   #copy = new MapCopy();
   /** The one whose updates it takes. */
   #current = NOBODY;
@@ -128,7 +128,7 @@ export class MapClient {
       isWritable: false,
       keyRefusals: 0,
     }));
-    this.#changes = new OwnChanges(options.changesMax, randomFill);
+    this.changes = new OwnChanges(options.changesMax, randomFill);
   }
 
   /** The map; it stays what it was while no node serves. */
@@ -152,7 +152,7 @@ export class MapClient {
 
   /** Changes that are not settled. */
   get outstanding(): number {
-    return this.#changes.size;
+    return this.changes.size;
   }
 
   start(now: MonotonicMs): void {
@@ -212,7 +212,7 @@ export class MapClient {
     }
     const uuid = uuidOf(frames) ?? '';
     if (this.#isEnded || uuid === '') return;
-    this.#changes.published(key, uuid, isCurrent && intake === null);
+    this.changes.published(key, uuid, isCurrent && intake === null);
   }
 
   #apply(key: string, frames: Frames, number: MapNumber): void {
@@ -277,7 +277,7 @@ export class MapClient {
     this.#sink.stopAsking();
     this.#sink.replaced(before, this.#copy.values);
     this.#sink.synced(this.#current);
-    this.#changes.shown();
+    this.changes.shown();
     // Updates of all servers may have been missed; and a node that is new may not have got them.
     this.#servers.forEach((_, endpoint) => this.#sendAll(endpoint));
   }
@@ -333,19 +333,14 @@ export class MapClient {
 
   /** @returns `null`: too many are not settled */
   change(request: ChangeRequest, now: MonotonicMs): OwnChange | null {
-    const change = this.#changes.add(request, now);
+    const change = this.changes.add(request, now);
     if (change === null) return null;
     this.#servers.forEach((_, endpoint) => this.#send(endpoint, change));
     return change;
   }
 
-  /** Nobody waits for the change any more; it may have been made. */
-  forget(change: OwnChange, error: MajordomoError): void {
-    this.#changes.settle(change, error);
-  }
-
   #sendAll(endpoint: number): void {
-    for (const change of this.#changes.waiting) this.#send(endpoint, change);
+    for (const change of this.changes.waiting) this.#send(endpoint, change);
   }
 
   #send(endpoint: number, change: OwnChange): void {
@@ -365,13 +360,13 @@ export class MapClient {
             this.#heardAt + SILENCE_MS,
             this.#intake === null ? Infinity : this.#progressAt + SNAPSHOT_SILENCE_MS,
           );
-    return this.#isEnded ? Infinity : Math.min(silentAt, this.#voteAt, this.#changes.dueAt);
+    return this.#isEnded ? Infinity : Math.min(silentAt, this.#voteAt, this.changes.dueAt);
   }
 
   /** After everything that can be read was read. */
   tick(now: MonotonicMs): void {
     if (this.#isEnded) return;
-    this.#changes.run(now);
+    this.changes.run(now);
     if (this.#current === NOBODY) {
       if (now >= this.#voteAt) this.#vote(now);
     } else if (now - this.#heardAt >= SILENCE_MS) {
@@ -387,7 +382,7 @@ export class MapClient {
     this.#isEnded = true;
     this.#current = NOBODY;
     this.#intake = null;
-    this.#changes.end(error);
+    this.changes.end(error);
   }
 
   #checkBytes(bytes: number): void {

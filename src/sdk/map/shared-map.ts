@@ -224,7 +224,7 @@ export class SharedMap<In = MapValue, Out = Buffer> {
     return new Promise((resolve, reject) => {
       const abort = (): void => {
         if (signal !== undefined && change !== null) {
-          this.#client.forget(change, aborted('the change', signal));
+          this.#client.changes.settle(change, aborted('the change', signal));
         }
       };
       const settled = (error: MajordomoError | null): void => {

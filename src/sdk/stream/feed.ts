@@ -33,7 +33,7 @@ export class Feed implements LinkEvents {
   readonly #owner: FeedOwner;
   /** `null`: messages of a `Publisher`; `false`: of others, without a time. */
   readonly #stamp: Stamp | false | null;
-  readonly #link: Link;
+  readonly link: Link;
   /** What the messages of the present connection have in common. */
   #source: StreamSource;
   readonly #isTimed: boolean;
@@ -58,7 +58,7 @@ export class Feed implements LinkEvents {
     this.#isTimed = isTimed;
     this.#source = this.#newSource();
     try {
-      this.#link = dial(endpoint, this);
+      this.link = dial(endpoint, this);
     } catch (error) {
       throw endpointError(endpoint, error);
     }
@@ -72,13 +72,9 @@ export class Feed implements LinkEvents {
     };
   }
 
-  setReading(isReading: boolean): void {
-    this.#link.setReading?.(isReading);
-  }
-
   close(): Promise<void> {
     this.#isClosed = true;
-    return this.#link.close(0);
+    return this.link.close(0);
   }
 
   // ---------------------------------------------------------------- events of the link

@@ -137,7 +137,7 @@ export class Publisher {
     const graceMs = closeGraceMs(options);
     this.#isClosed = true;
     const opened = await this.#opening?.catch(() => undefined);
-    await opened?.socket.listener.stop(graceMs);
+    await opened?.socket.listener.transport?.close(graceMs);
   }
 
   /** Closes the publisher, as `close()` does: for `await using publisher = new Publisher(…)`. */

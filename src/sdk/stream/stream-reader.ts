@@ -159,6 +159,6 @@ export class StreamReader implements FeedOwner {
 
   #setReading(isReading: boolean): void {
     this.#isReading = isReading;
-    for (const feed of this.#feeds) feed.setReading(isReading);
+    for (const feed of this.#feeds) feed.link.setReading?.(isReading);
   }
 }

@@ -158,7 +158,7 @@ class StoreThread {
         this.#answer(order, ({ tables }) => tables.lookUp(...order.args));
         break;
       case 'listRanked':
-        this.#answer(order, ({ tables }) => tables.listRanked(...order.args));
+        this.#answer(order, ({ tables }) => tables.ranked.list(...order.args));
         break;
       case 'read':
         this.#answer(order, ({ tables }) => tables.read(...order.args));
@@ -221,7 +221,7 @@ class StoreThread {
   }
 
   #tellTombstones(tables: Tables): void {
-    for (const sizes of tables.takeTombstones()) this.#answers.news('tombstones', sizes);
+    for (const sizes of tables.ranked.takeTombstones()) this.#answers.news('tombstones', sizes);
   }
 
   #assertWritten(connection: Connection): void {

@@ -131,7 +131,7 @@ export class PublisherSocket implements ListeningEvents, FanOutSink {
   }
 
   close(subscriber: PeerId, info: SubscriberInfo, reason: CloseReason): void {
-    this.listener.close(subscriber);
+    this.listener.transport?.disconnect(subscriber);
     this.#events.closed(info, reason);
     // The subscriptions are forgotten in turns.
     this.#flushSoon();

@@ -47,7 +47,9 @@ export class Figures {
     const { counters, counts, services, delivered } = this;
     const { others } = counters;
     others.fill(0, STORED.counters);
-    for (const { stored } of counters.services.all()) stored?.now.fill(0, STORED.counters);
+    for (const { stored } of counters.services.byName.values()) {
+      stored?.now.fill(0, STORED.counters);
+    }
     const rest = {
       pending: Math.max(0, counts.pending - delivered),
       dispatched: delivered,

@@ -58,7 +58,8 @@ export class ListeningSocket<Limits = RouterLimits> implements TransportEvents {
   readonly #events: ListeningEvents;
   readonly #peers = new Map<PeerId, PeerInfo>();
   #endpoints = 0;
-  #transport: Transport | null = null;
+  /** Where to write; `null` until it begins to listen. */
+  transport: Transport | null = null;
 
   /** @param limitsOf what it allows its peers, of the limits that its owner gives it */
   constructor(
@@ -94,47 +95,32 @@ export class ListeningSocket<Limits = RouterLimits> implements TransportEvents {
       peers: new PeerNumbers(),
       events: this,
       opening: (transport) => {
-        this.#transport = transport;
+        this.transport = transport;
       },
     });
     return endpoints;
   }
 
-  /** Where to write; `null` until it begins to listen. */
-  get transport(): Transport | null {
-    return this.#transport;
-  }
-
-  /** Ends a connection. */
-  close(peer: PeerId): void {
-    this.#transport?.disconnect(peer);
-  }
-
   /** Ends the connections of the peers of whom `is` is true. */
   disconnect(is: (info: PeerInfo) => boolean): void {
-    for (const [peer, info] of this.#peers) if (is(info)) this.close(peer);
+    for (const [peer, info] of this.#peers) if (is(info)) this.transport?.disconnect(peer);
   }
 
   /** Limits on messages apply to new connections. */
   setLimits(limits: Limits): void {
-    this.#transport?.setLimits(this.#limitsOf(limits));
+    this.transport?.setLimits(this.#limitsOf(limits));
   }
 
   /** Replaces the secret keys of all endpoints; connections stay. See `ListenerCurve.secretKeys`. */
   setSecretKeys(secretKeys: readonly Buffer[]): void {
     for (let index = 0; index < this.#endpoints; index++) {
-      this.#transport?.setSecretKeys(index, secretKeys);
+      this.transport?.setSecretKeys(index, secretKeys);
     }
   }
 
   /** See `Transport.closeLargest`. */
   closeLargest(identity: string, closing: Closing): boolean {
-    return this.#transport?.closeLargest(identity, closing) ?? false;
-  }
-
-  /** Closes all; what waits for peers has `lingerMs` to leave. */
-  async stop(lingerMs: number): Promise<void> {
-    await this.#transport?.close(lingerMs);
+    return this.transport?.closeLargest(identity, closing) ?? false;
   }
 
   // ---------------------------------------------------------------- events of the transport

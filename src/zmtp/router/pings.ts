@@ -25,7 +25,7 @@ export class Pings {
   readonly #silentMs: number;
   readonly #clock: () => number;
   /** When each was last sent a PING, in monotonic milliseconds. */
-  readonly #pingedAt = new Map<Pinged, number>();
+  readonly pingedAt = new Map<Pinged, number>();
   #timer: NodeJS.Timeout | null = null;
   #isStopped = false;
 
@@ -37,12 +37,8 @@ export class Pings {
 
   watch(peer: Pinged): void {
     if (!peer.connection.canPing) return;
-    this.#pingedAt.set(peer, -Infinity);
+    this.pingedAt.set(peer, -Infinity);
     this.#arm();
-  }
-
-  forget(peer: Pinged): void {
-    this.#pingedAt.delete(peer);
   }
 
   stop(): void {
@@ -52,7 +48,7 @@ export class Pings {
   }
 
   #arm(): void {
-    if (this.#isStopped || this.#pingedAt.size === 0) return;
+    if (this.#isStopped || this.pingedAt.size === 0) return;
     this.#timer ??= setTimeout(this.#look, this.#everyMs / LOOKS_PER_INTERVAL).unref();
   }
 
@@ -61,11 +57,11 @@ export class Pings {
     this.#arm();
     const now = this.#clock();
     const silent: Pinged[] = [];
-    for (const [peer, pingedAt] of this.#pingedAt) {
+    for (const [peer, pingedAt] of this.pingedAt) {
       if (this.#isSilent(peer, now)) {
         silent.push(peer);
       } else if (now - Math.max(peer.lastHeardAt, pingedAt) >= this.#everyMs) {
-        this.#pingedAt.set(peer, now);
+        this.pingedAt.set(peer, now);
         peer.connection.ping();
         peer.flush();
       }
@@ -75,14 +71,14 @@ export class Pings {
     // this.
     setImmediate(() => {
       for (const peer of silent) {
-        if (this.#pingedAt.has(peer) && this.#isSilent(peer, now)) peer.expire('answered no PING');
+        if (this.pingedAt.has(peer) && this.#isSilent(peer, now)) peer.expire('answered no PING');
       }
     });
   };
 
   /** Whether a peer was asked, and has said nothing for too long. */
   #isSilent(peer: Pinged, now: number): boolean {
-    if (peer.isHeldBack || (this.#pingedAt.get(peer) ?? -Infinity) < peer.lastHeardAt) return false;
+    if (peer.isHeldBack || (this.pingedAt.get(peer) ?? -Infinity) < peer.lastHeardAt) return false;
     return now - peer.lastHeardAt >= this.#silentMs;
   }
 }

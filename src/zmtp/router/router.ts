@@ -414,7 +414,7 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
   unregister(peer: RouterPeer): void {
     this.settled(peer);
     this.#connections.delete(peer);
-    this.#pings[peer.listener]?.forget(peer.shell);
+    this.#pings[peer.listener]?.pingedAt.delete(peer.shell);
     this.#accounts.leave(peer.account);
     peer.claim?.takeover.forget(peer.claim);
     if (peer.name !== null) this.#named.delete(peer.name);

@@ -17,7 +17,7 @@ export interface Watched {
 }
 
 export class Silences {
-  readonly #watched = new Set<Watched>();
+  readonly watched = new Set<Watched>();
   readonly #clock: () => number;
   #timer: NodeJS.Timeout | null = null;
 
@@ -27,20 +27,16 @@ export class Silences {
 
   /** May be called again for the same connection. */
   watch(connection: Watched): void {
-    this.#watched.add(connection);
+    this.watched.add(connection);
     this.#timer ??= setTimeout(this.#look, LOOK_MS).unref();
-  }
-
-  forget(connection: Watched): void {
-    this.#watched.delete(connection);
   }
 
   readonly #look = (): void => {
     this.#timer = null;
-    if (this.#watched.size === 0) return;
+    if (this.watched.size === 0) return;
     this.#timer = setTimeout(this.#look, LOOK_MS).unref();
     const now = this.#clock();
-    const silent = [...this.#watched].filter((connection) => isOver(connection, now));
+    const silent = [...this.watched].filter((connection) => isOver(connection, now));
     if (silent.length === 0) return;
     // If this process stalled, the peers' data arrived meanwhile: it is read between the timer and
     // this.

@@ -308,7 +308,7 @@ export class SocketShell implements Reading, Writing, Watched {
     if (this.#ending !== null) clearTimeout(this.#ending);
     const isCut = this.#isCut || this.connection.isInterrupted;
     this.connection.close();
-    silences.forget(this);
+    silences.watched.delete(this);
     recycle(this.connection.output.take().chunks);
     this.#events.closed(isCut);
   }

@@ -143,7 +143,7 @@ export function map(): Target {
     { part: 1, records },
     { part: 200, records: records.slice(0, 1) },
   ];
-  const requests = new RecordWriter().take();
+  const requests = new RecordWriter().to.takeBuffer();
   const number = Buffer.alloc(8, 1);
   return {
     name: 'map',

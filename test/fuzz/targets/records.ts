@@ -23,7 +23,7 @@ function records(bytes: Buffer): void {
   if (found === null) return;
   const writer = new RecordWriter();
   for (const each of found) writer.add(each);
-  const again = writer.take();
+  const again = writer.to.takeBuffer();
   const read = unpackRecords(again);
   check(read !== null, 'records that were accepted are refused when they are written again');
   check(text(read) === text(found), 'records are others when they are written again');

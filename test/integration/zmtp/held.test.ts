@@ -28,6 +28,6 @@ describe('a connection that is gone', () => {
     deaf.socket.resetAndDestroy();
     await server.untilTold('disconnected 0');
     server.transport.flush();
-    expect([holdings.bytes, ...holdings.all()]).toEqual([0]);
+    expect([holdings.bytes, ...holdings.accounts.values()]).toEqual([0]);
   });
 });

@@ -35,7 +35,7 @@ describe('memory held for connections is counted by identity (D77):', () => {
     for (let sent = 0; sent < 32; sent++) server.send(peer, Buffer.alloc(512 * KIB));
     server.transport.flush();
     const of = (identity: string): number =>
-      [...holdings.all()].find((account) => account.identity === identity)?.output ?? 0;
+      [...holdings.accounts.values()].find((account) => account.identity === identity)?.output ?? 0;
     expect(of(`ip:${OTHER}`)).toBeGreaterThan(8 * 1024 * KIB);
     expect(of(`ip:${OTHER}`)).toBe(holdings.bytes - inputOf(holdings));
     holdings.limit = 1024;
@@ -95,7 +95,7 @@ describe('memory held for connections is counted by identity (D77):', () => {
     await until(() => inputOf(holdings) < 10 * KIB, 'it to be let go');
     slow.socket.destroy();
     await server.untilTold('disconnected');
-    expect([...holdings.all()]).toEqual([]);
+    expect([...holdings.accounts.values()]).toEqual([]);
   });
 
   it('and closed for them, also a worker, but not one that has none', async () => {
@@ -121,5 +121,5 @@ describe('memory held for connections is counted by identity (D77):', () => {
 });
 
 function inputOf(holdings: Holdings): number {
-  return [...holdings.all()].reduce((sum, { input }) => sum + input, 0);
+  return [...holdings.accounts.values()].reduce((sum, { input }) => sum + input, 0);
 }

@@ -54,7 +54,7 @@ function turmoil(): Stage {
   s.client('once').once('may run once', 0, '', 'brief');
   brief.disconnect();
   s.input((broker, now) => {
-    broker.rejected(0, 'cut', 'it left', { address: '127.0.0.1', key: null });
+    broker.connections.rejected(0, 'cut', 'it left', { address: '127.0.0.1', key: null });
     broker.drain(now);
   });
   s.client('late').request('other', 'too late');

@@ -267,7 +267,7 @@ describe.each(KINDS)('a worker of kind $kind', (given) => {
     s.client('c').request('echo', 'x');
     expect(w.requests()).toEqual(['x']);
     bob.may(false, false);
-    s.input((broker, now) => broker.rightsChanged('bob', now));
+    s.input((broker, now) => broker.connections.rightsChanged('bob', now));
     expect(w.noticed()).toBe(given.disconnected);
     expect(stays.noticed()).toBe('nothing');
     expect(stays.requests()).toEqual(['x']);

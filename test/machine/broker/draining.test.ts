@@ -48,7 +48,7 @@ describe('while the broker drains', () => {
     s.alone();
     let asked = 0;
     s.input((broker) => {
-      broker.host({
+      broker.internals.all.push({
         prefix: Buffer.from('titanic.'),
         offers: () => true,
         request: () => {

@@ -85,7 +85,7 @@ describe('A message is handled packed', () => {
     s.input((broker) => {
       const of: unknown[] = [];
       steps.set(broker, of);
-      broker.follow((request, step) => of.push([request, { ...step }]));
+      broker.tracer.start((request, step) => of.push([request, { ...step }]));
     });
     client.request('echo', 'x').request('echo', 'y').request('echo', 'z');
     for (const body of ['x', 'y', 'z']) worker.final(body);
@@ -181,7 +181,7 @@ describe('A request is taken apart', () => {
     bob.request('echo', 'x').request('echo', 'y');
     expect(taken()).toBe(1);
     rights.may(['other'], false);
-    s.input((broker, now) => broker.rightsChanged('bob', now));
+    s.input((broker, now) => broker.connections.rightsChanged('bob', now));
     bob.request('echo', 'z');
     expect(taken()).toBe(0);
     expect(s.broker.counters.requestsRefused.rights).toBe(1);

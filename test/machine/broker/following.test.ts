@@ -7,7 +7,7 @@ function followed(options: StageOptions = {}): { s: Stage; steps: string[] } {
   const s = stage(options);
   s.alone();
   const steps: string[] = [];
-  s.broker.follow((request, { name, ...rest }) => {
+  s.broker.tracer.start((request, { name, ...rest }) => {
     steps.push([request, name, ...Object.values(rest)].join(' '));
   });
   return { s, steps };
@@ -71,7 +71,7 @@ describe('a request that is followed (docs/logs.md)', () => {
   it('tells nothing once nobody follows, and numbers anew what comes later', () => {
     const { s, steps } = followed();
     s.client('c1').request('idle', '1');
-    s.broker.follow(null);
+    s.broker.tracer.start(null);
     s.client('c2').request('idle', '2');
     expect(steps).toEqual(['1 request.received idle']);
   });
@@ -104,13 +104,13 @@ describe('a trace that takes the place of another', () => {
     const other = (request: number, { name }: { readonly name: string }): void => {
       others.push(`${request} ${name}`);
     };
-    s.broker.follow(other);
+    s.broker.tracer.start(other);
     w1.final('one');
     expect(others).toEqual(['1 request.ended', '2 request.dispatched']);
-    s.broker.follow(null);
+    s.broker.tracer.start(null);
     w1.final('two');
     s.client('c1').request('echo', '3');
-    s.broker.follow(other);
+    s.broker.tracer.start(other);
     w1.final('three');
     expect(others.slice(2)).toEqual(['3 request.ended']);
     expect(steps).toHaveLength(3);

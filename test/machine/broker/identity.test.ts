@@ -119,7 +119,7 @@ describe('a right that is withdrawn (D73)', () => {
     const w1 = s.worker('w1', { key: 'bob' }).ready('echo');
     const c1 = s.client('c1', { key: 'carol' }).request('echo', 'hi');
     bob.may(true, ['other']);
-    s.input((broker, now) => broker.rightsChanged('bob', now));
+    s.input((broker, now) => broker.connections.rightsChanged('bob', now));
     expect(w1.inbox()).toEqual(['REQUEST hi', 'DISCONNECT']);
     s.worker('w2', { key: 'carol' }).ready('echo').final('HI');
     expect(c1.inbox()).toEqual(['FINAL echo HI']);
@@ -133,7 +133,7 @@ describe('a right that is withdrawn (D73)', () => {
     c1.request('a', '1').request('b', '2');
     const c2 = s.client('c2', { key: 'carol' }).request('a', '3');
     alice.may(['b'], false);
-    s.input((broker, now) => broker.rightsChanged('alice', now));
+    s.input((broker, now) => broker.connections.rightsChanged('alice', now));
     expect(c1.inbox()).toEqual([
       'FINAL mmi.refused 403|a|the right to send requests to this service was withdrawn',
     ]);
@@ -148,7 +148,7 @@ describe('a right that is withdrawn (D73)', () => {
     const s = stage({ rightsOf: () => alice });
     const c1 = s.client('c1', { key: 'alice' }).hello().request('a', '1');
     alice.may(['b'], false);
-    s.input((broker, now) => broker.rightsChanged('alice', now));
+    s.input((broker, now) => broker.connections.rightsChanged('alice', now));
     c1.request('a', '2');
     expect(c1.inbox()).toHaveLength(2);
     expect(s.broker.load.requests).toBe(0);
@@ -162,7 +162,7 @@ describe('a right that is withdrawn (D73)', () => {
       for (let n = 0; n < 5000; n++) c1.request('a', String(n));
     });
     alice.may(false, false);
-    s.input((broker, now) => broker.rightsChanged('alice', now));
+    s.input((broker, now) => broker.connections.rightsChanged('alice', now));
     expect(s.broker.load.requests).toBe(0);
     expect(s.broker.counters.requestsRefused.rights).toBe(5000);
   });
@@ -392,10 +392,10 @@ describe('what a node holds for its peers (D77)', () => {
     c1.disconnect();
     w1.final('B', { of: 'b' });
     w1.disconnect();
-    expect([holdings.bytes, [...holdings.all()].map(({ identity }) => identity)]).toEqual([
-      0,
-      ['broker'],
-    ]);
+    expect([
+      holdings.bytes,
+      [...holdings.accounts.values()].map(({ identity }) => identity),
+    ]).toEqual([0, ['broker']]);
   });
 
   it('PARTIALs that would join to more frames than a message may have end the request', () => {

@@ -78,7 +78,7 @@ describe('a key (docs/configuration.md)', () => {
     const { s } = keyed();
     const old = s.worker('old', { key: 'bob', publicKey: 'aa' }).ready('echo');
     const next = s.worker('next', { key: 'bob', publicKey: 'bb' }).ready('echo');
-    s.input((broker) => broker.revoke(0, 'aa'));
+    s.input((broker) => broker.connections.revoke(0, 'aa'));
     const closed = [old, next].map(({ connection }) => connection.closedByBroker);
     expect(closed).toEqual([true, false]);
   });
@@ -88,9 +88,9 @@ describe('a key (docs/configuration.md)', () => {
     const w1 = s.worker('w1', { key: 'bob' }).ready('echo');
     const c1 = s.client('c1', { key: 'alice' });
     const c2 = s.client('c2');
-    s.input((broker) => broker.revoke(1, 'bob'));
+    s.input((broker) => broker.connections.revoke(1, 'bob'));
     expect(w1.connection.closedByBroker).toBe(false);
-    s.input((broker) => broker.revoke(0, 'bob'));
+    s.input((broker) => broker.connections.revoke(0, 'bob'));
     const closed = [w1, c1, c2].map(({ connection }) => connection.closedByBroker);
     expect(closed).toEqual([true, false, false]);
   });

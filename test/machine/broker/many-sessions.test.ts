@@ -67,7 +67,7 @@ class Crowd {
       quotasOf: () => ({ ...NO_QUOTAS, sessions }),
     };
     this.broker = new Broker(options, sink, { emit: () => undefined }, seededRandom(1));
-    this.broker.host(
+    this.broker.internals.all.push(
       new Mmi(this.broker.listing, () => {
         throw new Error('nobody asks for it');
       }),

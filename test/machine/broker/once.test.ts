@@ -298,7 +298,7 @@ describe('A request that may run once', () => {
     const s = stage();
     const steps: string[] = [];
     s.input((broker) => {
-      broker.follow((_request, step) => {
+      broker.tracer.start((_request, step) => {
         steps.push(step.name === 'request.ended' ? step.outcome : step.name);
       });
     });

@@ -105,7 +105,7 @@ describe('a Simple Pirate', () => {
     const s = pirateStage();
     const w = simple(s, 'w', { key: 'bob' });
     s.client('c').request('echo', 'x');
-    s.input((broker) => broker.revoke(WORKERS, 'bob'));
+    s.input((broker) => broker.connections.revoke(WORKERS, 'bob'));
     s.after(1000);
     expect(w.connection.closedByBroker).toBe(true);
     expect(s.broker.load).toMatchObject({ workers: 0, requests: 1, requestsOut: 0 });

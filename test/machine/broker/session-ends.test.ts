@@ -88,7 +88,7 @@ it('a client behind a proxy whose hello gave up its place goes on when it says h
 it('a client whose key was removed has no session any more: what waits is dropped, as without one', () => {
   const s = withSessions();
   const c1 = new SessionClient(s, { key: 'alice' }).request('1');
-  s.input((broker) => broker.revoke(0, 'alice'));
+  s.input((broker) => broker.connections.revoke(0, 'alice'));
   c1.connection.disconnect();
   const w1 = s.worker('w1').ready('echo');
   expect(w1.inbox()).toEqual([]);

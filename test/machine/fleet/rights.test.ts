@@ -54,7 +54,7 @@ describe('the rights of a client', () => {
     const origin = w.broker('origin', { rightsOf: () => key });
     const client = origin.client('c', { key: 'alice' }).hello().request('echo', 'hi');
     key.may(false, false);
-    origin.input((broker, now) => broker.rightsChanged('alice', now));
+    origin.input((broker, now) => broker.connections.rightsChanged('alice', now));
     const worker = holder.worker('w').ready('echo');
     w.after(500);
     expect(client.inbox()).toEqual([expect.stringContaining('mmi.refused 403|echo')]);

@@ -27,7 +27,7 @@ describe('a node that does not serve', () => {
     stage.ask(1);
     stage.machine.subscribed(2, Buffer.alloc(0));
     stage.set('a', '1', { uuid: 'u' });
-    stage.machine.service(Buffer.from('echo'), true);
+    stage.machine.services.set(Buffer.from('echo'), true);
     stage.pass(3000);
     expect(stage.told).toEqual(['vote']);
     // A malformed one is none.
@@ -306,10 +306,10 @@ describe('a batch that is at the store when the node steps down', () => {
     stage.put('r', '1', { uuid: 'q' });
     stage.set('a', '1');
     stage.set('r', '1', { uuid: 's' });
-    stage.machine.service(Buffer.from('echo'), true);
+    stage.machine.services.set(Buffer.from('echo'), true);
     stage.turn();
     stage.machine.deactivate(stage.now);
-    stage.machine.service(Buffer.from('echo'), false);
+    stage.machine.services.set(Buffer.from('echo'), false);
     stage.commitOne();
     stage.news();
     stage.activate(2);
@@ -410,17 +410,17 @@ describe('a merge with a peer that led with a higher epoch', () => {
 describe('the broker’s own keys', () => {
   it('are 200 while a service has a worker: pushed, in snapshots, not stored (D55)', () => {
     const stage = Stage.serving();
-    stage.machine.service(Buffer.from('echo'), true);
-    stage.machine.service(Buffer.from('a/b%\xff', 'latin1'), true);
-    stage.machine.service(Buffer.from('n'.repeat(242)), true);
-    stage.machine.service(Buffer.from('n'.repeat(243)), true);
+    stage.machine.services.set(Buffer.from('echo'), true);
+    stage.machine.services.set(Buffer.from('a/b%\xff', 'latin1'), true);
+    stage.machine.services.set(Buffer.from('n'.repeat(242)), true);
+    stage.machine.services.set(Buffer.from('n'.repeat(243)), true);
     stage.turn();
     const [echo, odd, long, ...more] = stage.news();
     expect([echo, odd]).toEqual(['1.1 /mmi/service/echo=200', '1.2 /mmi/service/a%2Fb%25%FF=200']);
     expect(long?.split('=')[0]).toHaveLength('1.3 '.length + 255);
     expect(more).toEqual([]);
     expect(stage.wholeMap('/mmi/').map).toMatchObject({ '/mmi/service/echo': '200' });
-    stage.machine.service(Buffer.from('echo'), false);
+    stage.machine.services.set(Buffer.from('echo'), false);
     stage.turn();
     expect(stage.news()).toEqual(['1.4 /mmi/service/echo=']);
     expect(stage.tables.rows).toEqual([]);
@@ -439,7 +439,7 @@ describe('the broker’s own keys', () => {
     const stage = Stage.serving();
     stage.set('a', '1');
     stage.turn();
-    stage.machine.service(Buffer.from('echo'), true);
+    stage.machine.services.set(Buffer.from('echo'), true);
     stage.turn();
     expect(stage.news()).toEqual([]);
     stage.commit();
@@ -448,20 +448,20 @@ describe('the broker’s own keys', () => {
 
   it('are told by the node that serves, also while the disk fails (D55)', () => {
     const stage = passive();
-    stage.machine.service(Buffer.from('echo'), true);
-    stage.machine.service(Buffer.from('gone'), true);
-    stage.machine.service(Buffer.from('gone'), false);
+    stage.machine.services.set(Buffer.from('echo'), true);
+    stage.machine.services.set(Buffer.from('gone'), true);
+    stage.machine.services.set(Buffer.from('gone'), false);
     stage.activate(2);
     expect(stage.news()).toEqual(['2.1 /mmi/service/echo=200']);
     stage.set('a', '');
     stage.turn();
     stage.fail();
-    stage.machine.service(Buffer.from('more'), true);
+    stage.machine.services.set(Buffer.from('more'), true);
     stage.turn();
     expect(stage.news()).toEqual(['2.3 /mmi/service/more=200']);
     stage.machine.deactivate(stage.now);
     expect(stage.machine.gauges.keys).toBe(0);
-    stage.machine.service(Buffer.from('more'), false);
+    stage.machine.services.set(Buffer.from('more'), false);
     stage.news();
     stage.activate(4);
     expect(stage.news()).toEqual(['4.1 /mmi/service/echo=200']);

@@ -59,11 +59,11 @@ describe('a snapshot', () => {
     stage.machine.run(stage.now);
     const first = stage.news().length;
     expect(first).toBeLessThan(300);
-    stage.machine.outputFull(1, stage.now);
+    stage.machine.snapshots.outputFull(1, stage.now);
     expect(stage.machine.run(stage.now)).toBe(false);
     expect(stage.news()).toEqual([]);
     stage.pass(9000);
-    stage.machine.drained(1);
+    stage.machine.snapshots.drained(1);
     stage.turn();
     expect(stage.news()).toHaveLength(2001 - first);
   });
@@ -72,7 +72,7 @@ describe('a snapshot', () => {
     const stage = large(1000);
     stage.ask(1);
     stage.machine.run(stage.now);
-    stage.machine.outputFull(1, stage.now);
+    stage.machine.snapshots.outputFull(1, stage.now);
     stage.news();
     stage.pass(9_999);
     expect(stage.news()).toEqual([]);
@@ -92,7 +92,7 @@ describe('a snapshot', () => {
     stage.put('/large', value);
     stage.ask(1);
     stage.machine.run(stage.now);
-    stage.machine.outputFull(1, stage.now);
+    stage.machine.snapshots.outputFull(1, stage.now);
     for (let times = 1; times <= 18; times++) {
       value[0] = times;
       stage.put('/large', value);
@@ -155,7 +155,7 @@ describe('a snapshot', () => {
     // Without an end, no more than four are open.
     for (let count = 0; count < 100; count++) stage.ask(2);
     expect(stage.machine.gauges.snapshotsWaiting).toBe(4);
-    stage.machine.disconnected(2);
+    stage.machine.snapshots.disconnected(2);
     expect(stage.machine.gauges.snapshotsWaiting).toBe(0);
   });
 
@@ -164,7 +164,7 @@ describe('a snapshot', () => {
     for (let peer = 1; peer <= 2000; peer++) stage.ask(peer, '', 'ip:all');
     expect(stage.machine.gauges.snapshotsWaiting).toBe(2000);
     const filter = jest.spyOn(Array.prototype, 'filter');
-    for (let peer = 1; peer <= 1998; peer++) stage.machine.disconnected(peer);
+    for (let peer = 1; peer <= 1998; peer++) stage.machine.snapshots.disconnected(peer);
     const lengths = filter.mock.contexts.map((array) => (array as unknown[]).length);
     filter.mockRestore();
     expect(Math.max(0, ...lengths)).toBeLessThan(100);

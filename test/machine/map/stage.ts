@@ -215,7 +215,7 @@ export class Stage implements MapSink {
 
   connect(peer: PeerId, identity = `ip:${peer}`): void {
     this.#connected.add(peer);
-    this.machine.connected(peer, peerOf(identity));
+    this.machine.snapshots.connected(peer, peerOf(identity));
   }
 
   /** ICANHAZ; the peer connects if it has not. */
@@ -235,7 +235,7 @@ export class Stage implements MapSink {
     this.connect(999);
     this.say(999, 'ICANHAZ?', subtree);
     this.turn();
-    this.machine.disconnected(999);
+    this.machine.snapshots.disconnected(999);
     const lines = this.told.filter((line) => line.startsWith('999 '));
     this.told = [...before, ...this.told.filter((line) => !line.startsWith('999 '))];
     const end = lines.pop() ?? 'no end';

@@ -260,7 +260,7 @@ describe('ephemeral keys', () => {
     const stage = Stage.serving();
     stage.put('a', '1', { ttl: 1 });
     stage.put('a', '');
-    stage.machine.service(Buffer.from('echo'), true);
+    stage.machine.services.set(Buffer.from('echo'), true);
     stage.turn();
     stage.pass(3000);
     stage.commit();

@@ -31,7 +31,7 @@ describe('the map, as people see it', () => {
     expect(writers()).toEqual(['127.0.0.1', 'shop']);
     // A place that is used again is that of another key.
     stage.put('/a', '');
-    stage.machine.service(Buffer.from('echo'), true);
+    stage.machine.services.set(Buffer.from('echo'), true);
     stage.commit();
     expect(page(stage).items).toMatchObject([
       { key: '/mmi/service/echo', writer: null },

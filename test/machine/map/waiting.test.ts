@@ -116,7 +116,9 @@ describe('a node counts the records of the map', () => {
 });
 
 function storedOf(holdings: Holdings): object {
-  return Object.fromEntries([...holdings.all()].map(({ identity, stored }) => [identity, stored]));
+  return Object.fromEntries(
+    [...holdings.accounts.values()].map(({ identity, stored }) => [identity, stored]),
+  );
 }
 
 describe('a right to write that is withdrawn (D73)', () => {

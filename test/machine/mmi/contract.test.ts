@@ -110,7 +110,7 @@ describe('a contract in READY', () => {
     const s = stage({ holdings });
     const held = (): number[] => [
       holdings.byKind.contracts,
-      ...[...holdings.all()]
+      ...[...holdings.accounts.values()]
         .filter(({ contracts }) => contracts > 0)
         .map(({ contracts }) => contracts),
     ];

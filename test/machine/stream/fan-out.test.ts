@@ -193,7 +193,10 @@ describe('hostile subscribers', () => {
     expect(turns).toHaveLength(4);
     expect(new Set(stage.news())).toEqual(new Set(['1: topic 7 .', '3: topic 8 .']));
     expect(stage.fanOut.subscriptions).toBe(2);
-    expect([...holdings.all()].map(({ identity }) => identity)).toEqual(['ip:3', 'ip:1']);
+    expect([...holdings.accounts.values()].map(({ identity }) => identity)).toEqual([
+      'ip:3',
+      'ip:1',
+    ]);
   });
 
   it('take no more memory for their subscriptions than is counted, whatever these share', async () => {
@@ -255,7 +258,7 @@ describe('hostile subscribers', () => {
     stage.subscribe(2, topic(0));
     stage.fanOut.disconnected(1);
     stage.fanOut.disconnected(2);
-    expect([holdings.bytes, ...holdings.all()]).toEqual([0]);
+    expect([holdings.bytes, ...holdings.accounts.values()]).toEqual([0]);
   });
 });
 

@@ -252,7 +252,7 @@ describe('a request of a schedule is stored once', () => {
       });
       const number = s.replica?.next() ?? 0;
       const transaction = { number, tombstones: 'all', holds: null, peerHolds: 0 } as const;
-      const chunk = packChunk({ requests: writer.take(), parts: [] });
+      const chunk = packChunk({ requests: writer.to.takeBuffer(), parts: [] });
       const merging = s.store.disk.tables.merge(transaction, chunk, true);
       if (merging !== null) s.titanic.merged(merging.merged.opened, merging.merged.ended);
       s.turn();

@@ -33,7 +33,7 @@ const held = [];
 try {
   for (;;) held.push(openSync('/dev/null'));
 } catch {}
-supervisor.ready({ afterTurn: () => undefined, summary: () => 'short' });
+supervisor.ready({ loop: { afterNextTurn: () => undefined }, summary: () => 'short' });
 await new Promise(setImmediate);
 for (const each of held) closeSync(each);
 supervisor.stopping();
@@ -189,8 +189,10 @@ describe('the watchdog', () => {
     const turns: (() => void)[] = [];
     const asked = new Promise<void>((resolve) => {
       supervisor.ready({
-        afterTurn: (then) => {
-          if (turns.push(then) === 20) resolve();
+        loop: {
+          afterNextTurn: (then) => {
+            if (turns.push(then) === 20) resolve();
+          },
         },
         summary: () => 'busy',
       });
@@ -207,7 +209,7 @@ describe('the watchdog', () => {
     const { environment, lines } = fakeNotify();
     const supervisor = supervise({ ...environment, WATCHDOG_USEC: '2000', WATCHDOG_PID: '1' });
     let turns = 0;
-    supervisor.ready({ afterTurn: () => turns++, summary: () => '' });
+    supervisor.ready({ loop: { afterNextTurn: () => turns++ }, summary: () => '' });
     for (let message = 2; message < 10; message++) {
       supervisor.reloaded();
       await lines.waitFor(says('READY=1'), message);
@@ -218,7 +220,7 @@ describe('the watchdog', () => {
   it('sends one line, whatever the text: it cannot contain another assignment', async () => {
     const { environment, lines } = fakeNotify();
     const summary = (): string => `a\tSTOPPING=1\nREADY=0 * ${'x'.repeat(300)}`;
-    supervise(environment).ready({ afterTurn: () => undefined, summary });
+    supervise(environment).ready({ loop: { afterNextTurn: () => undefined }, summary });
     await lines.waitFor(says('READY=1'));
     expect(lines.all).toHaveLength(1);
     expect(lines.all[0]).toMatch(/^READY=1 STATUS=a STOPPING=1 READY=0 \* x+$/);

@@ -293,7 +293,7 @@ describe('answers that nobody reads', () => {
     const url = await serveWith(holdings, LARGE, share);
     const reader = await unread(url, '127.0.0.2', '/share');
     const held = (identity: string): number =>
-      [...holdings.all()].find((account) => account.identity === identity)?.bytes ?? 0;
+      [...holdings.accounts.values()].find((account) => account.identity === identity)?.bytes ?? 0;
     await until(() => held('127.0.0.2') > BYTES, 'the first one asks');
     const deaf = await unread(url, '127.0.0.3', '/share');
     await until(() => held('127.0.0.3') > 0, 'another one asks');

@@ -384,7 +384,7 @@ export class SharedNode {
     this.#setTime();
     titanic.counted(counts);
     titanic.activate();
-    broker.host(titanic);
+    broker.internals.all.push(titanic);
     broker.storedDeliveries.attach(titanic);
     const mayCrash = !this.#isHealed && weather.crashAfterMax < Infinity;
     this.#effectsLeft = mayCrash ? this.#random.int(1, weather.crashAfterMax) : Infinity;

@@ -123,7 +123,7 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
     this.#makeBroker = ({ options: own, oracle, status, limitsOf }) => {
       const note = { emit: (event: BrokerEvent) => oracle.told?.(event) };
       const broker = new Broker(own, used, note, (target) => random.fill(target));
-      broker.host(new Mmi(broker.listing, () => status));
+      broker.internals.all.push(new Mmi(broker.listing, () => status));
       this.#limitsOf = limitsOf;
       if (limitsOf !== undefined) broker.setServiceLimits(limitsOf);
       broker.begin(clock.now);

@@ -353,8 +353,8 @@ export class SimNode implements WatchedNode {
     reports.titanic = titanic;
     this.#now = this.#clock.now;
     titanic.setTime(this.#now, time.wall());
-    broker.host(new Mmi(broker.listing, () => this.#status()));
-    broker.host(titanic);
+    broker.internals.all.push(new Mmi(broker.listing, () => this.#status()));
+    broker.internals.all.push(titanic);
     broker.storedDeliveries.attach(titanic);
     titanic.counted(recovered.counts);
     titanic.opened(recovered.newestAt);
@@ -482,7 +482,7 @@ export class SimNode implements WatchedNode {
         },
         serve: (part) => {
           reports.parts.set(number, part);
-          replicas.replication?.servePart(number, part);
+          replicas.replication?.parts.set(number, part);
         },
       },
       (key) => hold(false, `the map cannot read its own record of ${key}`),

@@ -125,16 +125,16 @@ describe('a long text', () => {
   it('takes no more than is counted for its services', async () => {
     const s = crowd(50, 255);
     const { services } = s.broker.counters.requests;
-    for (const service of services.all()) {
+    for (const service of services.byName.values()) {
       services.stores(service, STORED);
       // Numbers as long as they become.
       service.plain.now.fill(Number.MAX_SAFE_INTEGER);
       service.stored?.now.fill(Number.MAX_SAFE_INTEGER);
     }
     const { plain } = await metricsOf(s.broker).render();
-    for (const service of services.all()) service.plain.now.fill(0);
+    for (const service of services.byName.values()) service.plain.now.fill(0);
     const lines = String(plain).split('\n');
-    for (const service of services.all()) {
+    for (const service of services.byName.values()) {
       const label = `service=${JSON.stringify(service.label)}`;
       const own = lines.filter((line) => line.includes(label));
       expect(own.length).toBeGreaterThan(90);

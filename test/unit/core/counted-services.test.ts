@@ -40,7 +40,7 @@ class Lender {
   }
 
   get labelled(): readonly string[] {
-    const labelled = [...this.all.all()].filter(({ hasLabel }) => hasLabel);
+    const labelled = [...this.all.byName.values()].filter(({ hasLabel }) => hasLabel);
     return labelled.map(({ shown }) => shown).sort();
   }
 }

@@ -23,9 +23,9 @@ describe('what peers make a node hold (D77)', () => {
     const alice = all.use('key:alice');
     alice.add('requests', 10);
     all.release(alice);
-    expect([...all.all()]).toEqual([alice]);
+    expect([...all.accounts.values()]).toEqual([alice]);
     alice.add('requests', -10);
-    expect([...all.all()]).toEqual([]);
+    expect([...all.accounts.values()]).toEqual([]);
   });
 
   it('over the limit, who holds more than an equal part may hold no more', () => {

@@ -56,7 +56,7 @@ describe('the places of one host', () => {
     stand.take(4, at('a.test'));
     expect([2, 3].map((reference) => stand.places.leave(reference, null))).toEqual([[], []]);
     expect(stand.places.leave(1, false)).toEqual([4]);
-    expect([1, 2, 3, 4].map((reference) => stand.places.has(reference))).toEqual([
+    expect([1, 2, 3, 4].map((reference) => stand.places.placed.has(reference))).toEqual([
       ...[false, false, false, true],
     ]);
     // It is taken again with its body.
@@ -98,7 +98,7 @@ describe('the places of many hosts', () => {
     expect(stand.take(1, at('quiet.test'))).toEqual([]);
     const quiet = 128 + 256 + 1;
     let left = 0;
-    for (; !stand.places.has(quiet); left++) {
+    for (; !stand.places.placed.has(quiet); left++) {
       silent.push(...stand.places.leave(silent.shift() ?? 0, false));
     }
     expect(left).toBe(129);

@@ -131,7 +131,7 @@ const PACKED = packedRecords(ALL_RECORDS);
 function packedRecords(records: readonly StoreRecord[]): Buffer {
   const writer = new RecordWriter();
   for (const record of records) writer.add(record);
-  return writer.take();
+  return writer.to.takeBuffer();
 }
 
 /** Good bytes with some of them otherwise, cut off or doubled, or any bytes at all. */

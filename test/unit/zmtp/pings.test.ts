@@ -72,7 +72,7 @@ describe('PINGs to silent peers (D35)', () => {
     const gone = new Peer();
     held.isHeldBack = true;
     for (const peer of [old, held, gone]) pings.watch(peer);
-    pings.forget(gone);
+    pings.pingedAt.delete(gone);
     await after(2000);
     expect([old.pings, old.ended, held.ended, gone.pings]).toEqual([0, '', '', 0]);
   });

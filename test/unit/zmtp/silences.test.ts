@@ -66,7 +66,7 @@ describe('a connection whose peer said in a PING how long it is ever silent', ()
   });
 
   it('that has ended is forgotten, and with the last one the timer', () => {
-    silences.forget(peer);
+    silences.watched.delete(peer);
     jest.advanceTimersByTime(1000);
     expect(peer.isOver).toBe(false);
     expect(jest.getTimerCount()).toBe(0);

@@ -500,7 +500,7 @@ export class FleetMachine implements Interconnect {
   #offered(peer: FleetPeer, offer: FleetOffer, remote: RemoteWorkersApi, now: number): void {
     // Others may need what this broker does not.
     const service = offer.service.toString('latin1');
-    if (isOwn(offer.service) || !this.#needs.has(service)) return;
+    if (isOwn(offer.service) || !this.#needs.services.has(service)) return;
     this.#outgoing.offered(peer, offer, remote, now);
     if (offer.total > 0) this.#needs.found(service, now);
   }

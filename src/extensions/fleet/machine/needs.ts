@@ -54,7 +54,7 @@ export class Needs {
   readonly #outgoing: OutgoingRequests;
   readonly #tellDecided: (service: string) => void;
   /** Needs by service, one character per byte. */
-  readonly #needs = new Map<string, Need>();
+  readonly services = new Map<string, Need>();
   /** Services that were just asked for: WANT is sent in the next turn. */
   readonly #first = new Set<string>();
   /** Services whose WANT is due, and waits for its turn: the oldest first. */
@@ -75,11 +75,6 @@ export class Needs {
     this.#tellDecided = decided;
   }
 
-  /** Whether the service is needed here. */
-  has(service: string): boolean {
-    return this.#needs.has(service);
-  }
-
   /** A request waits for the service. */
   wanted(service: string, now: number): void {
     const need = this.#of(service, now);
@@ -94,7 +89,7 @@ export class Needs {
 
   /** @param isAlone no other broker can be asked */
   seek(service: string, isAlone: boolean, now: number): 'served' | 'absent' | 'unknown' {
-    if (this.#outgoing.isServed(service)) return 'served';
+    if (this.#outgoing.byService.has(service)) return 'served';
     const need = isAlone ? null : this.#of(service, now);
     if (need === null || need.absentUntil > now) return 'absent';
     if (!need.isWaiting && !need.isAskedByBroker) this.#later.delete(service);
@@ -104,7 +99,7 @@ export class Needs {
   }
 
   ask(service: string, isAlone: boolean, now: number, answer: (isServed: boolean) => void): void {
-    if (this.#outgoing.isServed(service)) {
+    if (this.#outgoing.byService.has(service)) {
       answer(true);
       return;
     }
@@ -134,14 +129,14 @@ export class Needs {
 
   /** Nobody listens to a WANT for the service. */
   unheard(service: string, now: number): void {
-    const need = this.#needs.get(service);
+    const need = this.services.get(service);
     if (need === undefined || need.answersUntil === Infinity) return;
     this.#decided(service, need, false, now);
   }
 
   /** A broker has offered it. */
   found(service: string, now: number): void {
-    const need = this.#needs.get(service);
+    const need = this.services.get(service);
     if (need !== undefined) this.#decided(service, need, true, now);
   }
 
@@ -182,7 +177,7 @@ export class Needs {
   }
 
   #isForRequests(service: string): boolean {
-    const need = this.#needs.get(service);
+    const need = this.services.get(service);
     return need !== undefined && (need.isWaiting || need.isAskedByBroker);
   }
 
@@ -193,7 +188,7 @@ export class Needs {
     want: (service: string) => void,
     isWaiting: (service: string) => boolean,
   ): boolean {
-    const need = this.#needs.get(service);
+    const need = this.services.get(service);
     if (need === undefined) return false;
     const isNeeded = isNeededNow(service, need, isWaiting, now);
     if (isNeeded) {
@@ -216,9 +211,9 @@ export class Needs {
     this.#lookedAt = now;
     this.#losses = this.#outgoing.losses;
     let dueAt = Infinity;
-    for (const [service, need] of this.#needs) {
+    for (const [service, need] of this.services) {
       if (need.answersUntil <= now) {
-        this.#decided(service, need, this.#outgoing.isServed(service), now);
+        this.#decided(service, need, this.#outgoing.byService.has(service), now);
       }
       // Nobody was asked, so nothing is known; who asks again may have more luck.
       if (need.sentUntil <= now) answerAll(need, false);
@@ -253,7 +248,7 @@ export class Needs {
 
   /** Until when it is kept with nobody needing it. Of a service that nobody offers nothing is known. */
   #endsAt(service: string, { neededAt }: Need): number {
-    return neededAt + (this.#outgoing.isServed(service) ? FOLLOW_MS : WANT_MS + ABSENT_FOR_MS);
+    return neededAt + (this.#outgoing.byService.has(service) ? FOLLOW_MS : WANT_MS + ABSENT_FOR_MS);
   }
 
   /**
@@ -268,16 +263,16 @@ export class Needs {
   /** All have to be asked for again: the bus was away. */
   renew(): void {
     this.#later.clear();
-    for (const [service, need] of this.#needs) {
+    for (const [service, need] of this.services) {
       need.wantedAt = -Infinity;
       if (isNeeded(need)) this.#first.add(service);
     }
-    if (this.#needs.size > 0) this.#dueAt = -Infinity;
+    if (this.services.size > 0) this.#dueAt = -Infinity;
   }
 
   /** Nobody can be asked. */
   giveUp(now: number): void {
-    for (const [service, need] of this.#needs) {
+    for (const [service, need] of this.services) {
       if (need.answersUntil !== Infinity || need.asking.length > 0 || need.isAskedByBroker) {
         this.#decided(service, need, false, now);
       }
@@ -294,16 +289,16 @@ export class Needs {
 
   /** When all have to be looked at. */
   #lookAt(now: number): number {
-    const { size } = this.#needs;
+    const { size } = this.services;
     // A service that nobody offers any more is asked for sooner.
     const dueAt = size > 0 && this.#outgoing.losses !== this.#losses ? now : this.#dueAt;
     return Math.max(dueAt, this.#lookedAt + Math.floor(size / LOOKS_PER_MS));
   }
 
   #of(service: string, now: number): Need | null {
-    const known = this.#needs.get(service);
+    const known = this.services.get(service);
     if (known !== undefined) return known;
-    if (this.#needs.size >= SERVICES_MAX && !this.#dropOne()) return null;
+    if (this.services.size >= SERVICES_MAX && !this.#dropOne()) return null;
     const made: Need = {
       neededAt: now,
       isWaiting: false,
@@ -314,17 +309,17 @@ export class Needs {
       asking: [],
       isAskedByBroker: false,
     };
-    this.#needs.set(service, made);
+    this.services.set(service, made);
     return made;
   }
 
   /** Forgets one of the oldest that nobody waits for: any client may ask for services that nobody has. */
   #dropOne(): boolean {
     let looks = 0;
-    for (const [service, need] of this.#needs) {
+    for (const [service, need] of this.services) {
       if (++looks > DROP_LOOKS_MAX) return false;
       const isAwaited = isNeeded(need) || need.answersUntil !== Infinity;
-      if (isAwaited || this.#outgoing.isServed(service)) continue;
+      if (isAwaited || this.#outgoing.byService.has(service)) continue;
       this.#forget(service);
       return true;
     }
@@ -332,7 +327,7 @@ export class Needs {
   }
 
   #forget(service: string): void {
-    this.#needs.delete(service);
+    this.services.delete(service);
     this.#first.delete(service);
     this.#later.delete(service);
   }

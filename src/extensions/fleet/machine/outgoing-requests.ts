@@ -32,7 +32,7 @@ export class OutgoingRequests {
   readonly #out = new Map<number, Outstanding>();
   readonly #late = new OldestFirst<number, Late>();
   /** Holders by service, one character per byte of the name. */
-  readonly #byService = new Map<string, Set<Holder>>();
+  readonly byService = new Map<string, Set<Holder>>();
   /** The frames of the answer that is being passed on. */
   readonly #frames = new Frames();
   /** Brokers that are to be told of cancelled requests. */
@@ -49,21 +49,16 @@ export class OutgoingRequests {
     return this.#out.size;
   }
 
-  /** Whether a broker is known that has a worker for the service. */
-  isServed(service: string): boolean {
-    return this.#byService.has(service);
-  }
-
   /** Whether one of them has stated its credit since the bus is there. */
   isOffered(service: string): boolean {
-    for (const { isPaused } of this.#byService.get(service) ?? []) if (!isPaused) return true;
+    for (const { isPaused } of this.byService.get(service) ?? []) if (!isPaused) return true;
     return false;
   }
 
   /** The credit of all workers for the service at other brokers, as these last said. */
   credit(service: string): number {
     let credit = 0;
-    for (const { total } of this.#byService.get(service) ?? []) credit += total;
+    for (const { total } of this.byService.get(service) ?? []) credit += total;
     return credit;
   }
 
@@ -78,12 +73,12 @@ export class OutgoingRequests {
     const service = offer.service.toString('latin1');
     let holder = peer.holders.get(service);
     if (holder === undefined) {
-      if (offer.total === 0 || this.#byService.size >= SERVICES_MAX) return;
+      if (offer.total === 0 || this.byService.size >= SERVICES_MAX) return;
       holder = new Holder(peer, service);
       holder.holderNumber = remote.join(offer.service, new HolderPort(this, holder), now);
       peer.holders.set(service, holder);
-      const known = this.#byService.get(service);
-      if (known === undefined) this.#byService.set(service, new Set([holder]));
+      const known = this.byService.get(service);
+      if (known === undefined) this.byService.set(service, new Set([holder]));
       else known.add(holder);
     }
     holder.bytes = offer.bytes;
@@ -113,10 +108,10 @@ export class OutgoingRequests {
   #forget(holder: Holder, remote: RemoteWorkersApi, now: number): void {
     const { peer, service } = holder;
     peer.holders.delete(service);
-    const others = this.#byService.get(service);
+    const others = this.byService.get(service);
     others?.delete(holder);
     if (others?.size === 0) {
-      this.#byService.delete(service);
+      this.byService.delete(service);
       this.#losses++;
     }
     remote.leave(holder.holderNumber, now);
@@ -125,7 +120,7 @@ export class OutgoingRequests {
   /** When a request for the service was last sent to any broker; -Infinity: never. */
   usedAt(service: string): number {
     let usedAt = -Infinity;
-    for (const holder of this.#byService.get(service) ?? []) {
+    for (const holder of this.byService.get(service) ?? []) {
       usedAt = Math.max(usedAt, holder.outCount > 0 ? Infinity : holder.usedAt);
     }
     return usedAt;
@@ -133,7 +128,7 @@ export class OutgoingRequests {
 
   /** Offers of the service are no longer followed. */
   unfollow(service: string, remote: RemoteWorkersApi, now: number): void {
-    for (const holder of [...(this.#byService.get(service) ?? [])]) {
+    for (const holder of [...(this.byService.get(service) ?? [])]) {
       this.#forget(holder, remote, now);
     }
   }

@@ -75,7 +75,7 @@ export class Batches {
   #first: SetIntent[] = [];
   /** How many of them have been taken. */
   #firstTaken = 0;
-  #announced: MapRecord[] = [];
+  announced: MapRecord[] = [];
   readonly #outcomes: Outcomes;
   #batch: Batch | null = null;
   #isServing = false;
@@ -149,7 +149,7 @@ export class Batches {
     this.#isServing = false;
     this.#takeWaiting();
     this.#setFirst([]);
-    this.#announced = [];
+    this.announced = [];
     this.#inherits = false;
     const batch = this.#batch;
     if (batch === null) return;
@@ -204,14 +204,9 @@ export class Batches {
     this.#first.push({ kind: 'set', ...set });
   }
 
-  /** A merge brought this record: it is published under a new number. */
-  announce(record: MapRecord): void {
-    this.#announced.push(record);
-  }
-
   /** A merge put this record on the disk, perhaps over one of the batch that is at the store. */
   merged(record: MapRecord): void {
-    if (this.#batch !== null) this.#outcomes.merged(record);
+    if (this.#batch !== null) this.#outcomes.merged.set(record.key, record);
   }
 
   /** Then no batch begins: the hand-over waits for the one that is out. */
@@ -222,7 +217,7 @@ export class Batches {
   /** When `run` is next due if no input arrives, but for keys that expire. */
   get dueAt(): number {
     if (!this.#isServing || this.#batch !== null || this.#isHandingOver) return Infinity;
-    if (this.#deps.services.hasChanges || this.#announced.length > 0) return -Infinity;
+    if (this.#deps.services.hasChanges || this.announced.length > 0) return -Infinity;
     const isIdle = this.#waiting.size === 0 && this.#firstLeft === 0;
     return isIdle ? Infinity : this.#retryAt;
   }
@@ -282,7 +277,7 @@ export class Batches {
       if (key === null) break;
       draft.service({ kind: 'service', key });
     }
-    for (const record of this.#announced.splice(0, BATCH_OWN_MAX)) {
+    for (const record of this.announced.splice(0, BATCH_OWN_MAX)) {
       draft.announce({ kind: 'announce', record });
     }
   }
@@ -379,7 +374,7 @@ export class Batches {
   #failed(batch: Batch, failure: StoreFailure, now: number): void {
     assert(batch === this.#batch, 'one batch is at the store at a time');
     this.#batch = null;
-    this.#outcomes.drop();
+    this.#outcomes.merged.clear();
     if (this.#trouble === null) {
       const { kind, message: text } = failure;
       this.#deps.events.emit({ name: 'map.failed', kind, text });
@@ -399,8 +394,8 @@ export class Batches {
   #giveBack({ intent, growth }: Step, batch: Batch, again: SetIntent[], now: number): void {
     const { content, services, sink } = this.#deps;
     if (batch.isUnpublished) return;
-    if (intent.kind === 'service') services.putBack(intent.key);
-    else if (intent.kind === 'announce') this.#announced.push(intent.record);
+    if (intent.kind === 'service') services.changed.add(intent.key);
+    else if (intent.kind === 'announce') this.announced.push(intent.record);
     else if (intent.kind === 'expire') content.retime(intent.record, now + RETRY_MS);
     else if (growth > 0) sink.refused('store');
     else again.push(intent);

@@ -6,7 +6,7 @@
 import { compareNumbers, type MapNumber } from '../../../wire/chp-client.js';
 import { Deadlines } from './deadlines.js';
 import { isDeletion, type MapRecord } from './record.js';
-import { type Captured, type PageLimits, Records } from './records.js';
+import { type PageLimits, Records } from './records.js';
 
 const MS_PER_S = 1000;
 /** Keys whose deadline is set in one turn. */
@@ -30,7 +30,7 @@ export interface ContentPage {
 }
 
 export class Content {
-  readonly #records = new Records();
+  readonly records = new Records();
   readonly #deadlines = new Deadlines();
   /** While deadlines start anew: the next slot. Infinity: done. */
   #scanned = Infinity;
@@ -40,20 +40,20 @@ export class Content {
   #highest: MapNumber = { epoch: 0, counter: 0 };
 
   get size(): number {
-    return this.#records.size;
+    return this.records.size;
   }
 
   get bytes(): number {
-    return this.#records.bytes;
+    return this.records.bytes;
   }
 
   /** See `Records.replacedBytes`. */
   get replacedBytes(): number {
-    return this.#records.replacedBytes;
+    return this.records.replacedBytes;
   }
 
   get isFull(): boolean {
-    return this.#records.isFull;
+    return this.records.isFull;
   }
 
   /** The highest number of any change that was applied. */
@@ -61,24 +61,16 @@ export class Content {
     return this.#highest;
   }
 
-  get(key: string): MapRecord | null {
-    return this.#records.get(key);
-  }
-
   page(from: number, limits: PageLimits, now: number): ContentPage {
-    const { slots, next } = this.#records.page(from, limits);
+    const { slots, next } = this.records.page(from, limits);
     const items = slots.flatMap((slot): ShownRecord[] => {
-      const record = this.#records.at(slot);
+      const record = this.records.at(slot);
       if (record === null) return [];
       const at = this.#deadlines.setAt(slot);
       const expiresInMs = at === null ? null : Math.max(0, Math.round(at - now));
-      return [{ record, writer: this.#records.writerAt(slot), expiresInMs }];
+      return [{ record, writer: this.records.writerAt(slot), expiresInMs }];
     });
     return { items, next };
-  }
-
-  capture(): Captured {
-    return this.#records.capture();
   }
 
   /**
@@ -102,10 +94,10 @@ export class Content {
       this.#highest = { epoch: change.epoch, counter: change.counter };
     }
     if (isDeletion(change)) {
-      this.#deadlines.clear(this.#records.delete(change.key));
+      this.#deadlines.clear(this.records.delete(change.key));
       return null;
     }
-    return this.#records.put(change, writer);
+    return this.records.put(change, writer);
   }
 
   #time(slot: number, { ttlS }: MapRecord, now: number): void {
@@ -130,12 +122,12 @@ export class Content {
   run(now: number): boolean {
     if (now - this.#lastRun > PAUSE_MS) this.#expiresFrom = now + GRACE_MS;
     this.#lastRun = now;
-    const until = Math.min(this.#records.slots, this.#scanned + SCANNED_MAX);
+    const until = Math.min(this.records.slots, this.#scanned + SCANNED_MAX);
     for (; this.#scanned < until; this.#scanned++) {
-      const record = this.#records.at(this.#scanned);
+      const record = this.records.at(this.#scanned);
       if (record !== null) this.#time(this.#scanned, record, now);
     }
-    if (this.#scanned < this.#records.slots) return true;
+    if (this.#scanned < this.records.slots) return true;
     this.#scanned = Infinity;
     return false;
   }
@@ -155,12 +147,12 @@ export class Content {
     const slot = this.#deadlines.first;
     if (slot < 0) return null;
     this.#deadlines.clear(slot);
-    return this.#records.at(slot);
+    return this.records.at(slot);
   }
 
   /** The deletion of an expired key failed: it is tried again. */
   retime({ key }: MapRecord, now: number): void {
-    const slot = this.#records.slotOf(key);
+    const slot = this.records.slotOf(key);
     if (slot >= 0 && this.#isTimed) this.#deadlines.set(slot, now);
   }
 }

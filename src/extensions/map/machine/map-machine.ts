@@ -89,9 +89,9 @@ export class MapMachine implements MapStoreEvents {
   );
   readonly #recent = new RecentUuids(this.#marks);
   readonly #pending: PendingSets;
-  readonly #services = new ServiceKeys();
+  readonly services = new ServiceKeys();
   readonly #batches: Batches;
-  readonly #snapshots: Snapshots;
+  readonly snapshots: Snapshots;
   readonly #frames = new RecordFrames(VALUE_TEXT_MAX);
   #isActive = false;
   #isServing = false;
@@ -118,7 +118,7 @@ export class MapMachine implements MapStoreEvents {
         ended: () => this.#serve(now()),
         content: this.#content,
         recent: this.#recent,
-        services: this.#services,
+        services: this.services,
         replica,
         counters: this.counters,
         events,
@@ -130,8 +130,8 @@ export class MapMachine implements MapStoreEvents {
       },
       options.bytesMax,
     );
-    this.#snapshots = new Snapshots({
-      capture: () => this.#content.capture(),
+    this.snapshots = new Snapshots({
+      capture: () => this.#content.records.capture(),
       replacedBytes: () => this.#content.replacedBytes,
       replacedMax: () => this.#batches.bytesMax,
       published: () => this.#published,
@@ -176,8 +176,8 @@ export class MapMachine implements MapStoreEvents {
       markBytes: this.#marks.bytes,
       waiting: this.#batches.waiting,
       pending: this.#pending.size,
-      snapshotsRunning: this.#snapshots.running,
-      snapshotsWaiting: this.#snapshots.waiting,
+      snapshotsRunning: this.snapshots.running,
+      snapshotsWaiting: this.snapshots.waiting,
     };
   }
 
@@ -214,9 +214,9 @@ export class MapMachine implements MapStoreEvents {
     this.#hugzAt = Infinity;
     this.#batches.stop(now);
     this.#content.stopTimes();
-    for (const key of this.#services.takeShown()) this.#content.applyUntimed(deletionOf(key));
+    for (const key of this.services.takeShown()) this.#content.applyUntimed(deletionOf(key));
     if (!wasServing) return;
-    this.#snapshots.stop();
+    this.snapshots.stop();
     this.#deps.sink.closeSubscribers();
   }
 
@@ -230,25 +230,17 @@ export class MapMachine implements MapStoreEvents {
     const { highest } = this.#content;
     this.#published = compareNumbers(highest, first) > 0 ? highest : first;
     this.#batches.start(this.#published, this.#pending.take(now));
-    this.#services.announceAll();
+    this.services.announceAll();
     this.#content.startTimes(now);
     this.#hugzAt = now;
-    this.#snapshots.prune(now);
+    this.snapshots.prune(now);
   }
 
   // ---------------------------------------------------------------- port P: snapshots
 
-  connected(peer: PeerId, info: MapPeer): void {
-    this.#snapshots.connected(peer, info);
-  }
-
-  disconnected(peer: PeerId): void {
-    this.#snapshots.disconnected(peer);
-  }
-
   /** A message of a peer of port P. */
   message(peer: PeerId, frames: Frames, now: number): void {
-    const info = this.#snapshots.info(peer);
+    const info = this.snapshots.info(peer);
     if (info === null) return;
     if (frames.isProbe) return;
     const read = readIcanHaz(frames);
@@ -256,7 +248,7 @@ export class MapMachine implements MapStoreEvents {
       this.#malformed(read.reason, info);
     } else if (this.#options.mayRead?.(info, read.subtree) === false) {
       this.#denied('read', Buffer.from(read.subtree, 'latin1'), info);
-    } else if (!this.#snapshots.ask(peer, read.subtree, now)) {
+    } else if (!this.snapshots.ask(peer, read.subtree, now)) {
       this.#malformed('too many questions', info);
     } else if (!this.#isServing) {
       this.#deps.sink.vote();
@@ -266,16 +258,6 @@ export class MapMachine implements MapStoreEvents {
   /** A message of this peer was over the limits of its port, and was not read. */
   oversized(peer: MapPeer, reason: string): void {
     this.#malformed(reason, peer);
-  }
-
-  /** More than it may is waiting for the peer to read. */
-  outputFull(peer: PeerId, now: number): void {
-    this.#snapshots.outputFull(peer, now);
-  }
-
-  /** After `outputFull`: the peer has read most of it. */
-  drained(peer: PeerId): void {
-    this.#snapshots.drained(peer);
   }
 
   // ---------------------------------------------------------------- port P + 1: subscribers
@@ -338,7 +320,10 @@ export class MapMachine implements MapStoreEvents {
       if (refused !== null) this.#refuse(refused);
     } else if (this.#recent.has(uuid, now)) {
       this.#pending.strikeAllOf(key);
-    } else if (uuid !== '' && !this.#recent.isPast(set.record, this.#content.get(key), now)) {
+    } else if (
+      uuid !== '' &&
+      !this.#recent.isPast(set.record, this.#content.records.get(key), now)
+    ) {
       // Only the active node makes changes; this one has what it would lack after a failover (D53).
       this.#pending.add(set, now);
     }
@@ -360,11 +345,6 @@ export class MapMachine implements MapStoreEvents {
   }
 
   // ---------------------------------------------------------------- the broker's services
-
-  /** A service has got its first worker at this node, or lost its last one; in any state. */
-  service(name: Buffer, isServed: boolean): void {
-    this.#services.set(name, isServed);
-  }
 
   // ---------------------------------------------------------------- the store's results
 
@@ -415,16 +395,16 @@ export class MapMachine implements MapStoreEvents {
   merged({ changed, ineffective, conflicts }: MapMerged): void {
     const now = this.#deps.now();
     for (const change of changed) {
-      const before = this.#content.get(change.key);
+      const before = this.#content.records.get(change.key);
       this.#replicated(change, now);
       this.#batches.merged(change);
       // Numbers only rise, so clients get it under a new one.
-      if (this.#isServing) this.#batches.announce(change);
+      if (this.#isServing) this.#batches.announced.push(change);
       if (before !== null) this.#overruled(before, change, now);
     }
     let deletion: MapRecord | null = null;
     for (const change of ineffective) {
-      const here = deletion?.key === change.key ? deletion : this.#content.get(change.key);
+      const here = deletion?.key === change.key ? deletion : this.#content.records.get(change.key);
       this.#overruled(change, here, now);
       deletion = isDeletion(change) ? change : null;
     }
@@ -455,7 +435,7 @@ export class MapMachine implements MapStoreEvents {
 
   /** Returns true if its writer's copy was kept here. */
   #replicated(change: MapRecord, now: number): boolean {
-    const before = this.#content.get(change.key);
+    const before = this.#content.records.get(change.key);
     this.#content.apply(change, now);
     this.#recent.add(change, before, now);
     return this.#pending.strike(change);
@@ -467,7 +447,7 @@ export class MapMachine implements MapStoreEvents {
   get dueAt(): number {
     if (!this.#isServing) return Math.min(this.#pending.dueAt, this.#reloadAt);
     const expiresAt = Math.max(this.#content.expiresAt, this.#batches.mayExpireAt);
-    const snapshotsAt = this.#batches.hasCaughtUp ? this.#snapshots.dueAt : Infinity;
+    const snapshotsAt = this.#batches.hasCaughtUp ? this.snapshots.dueAt : Infinity;
     return Math.min(this.#hugzAt, this.#batches.dueAt, expiresAt, snapshotsAt);
   }
 
@@ -477,7 +457,7 @@ export class MapMachine implements MapStoreEvents {
     this.#marks.prune(now);
     if (!this.#isServing) {
       this.#pending.prune(now);
-      this.#snapshots.prune(now);
+      this.snapshots.prune(now);
       return false;
     }
     this.#noteRefusal(now);
@@ -490,7 +470,7 @@ export class MapMachine implements MapStoreEvents {
     if (!this.#batches.isIdle) this.#busyUntil = now + BUSY_MS;
     const isBusy = now < this.#busyUntil;
     // No snapshot before what writers sent before this node served is applied.
-    const hasSnapshots = this.#batches.hasCaughtUp && this.#snapshots.run(now, isBusy);
+    const hasSnapshots = this.#batches.hasCaughtUp && this.snapshots.run(now, isBusy);
     return isScanning || hasChanges || hasSnapshots;
   }
 

@@ -28,38 +28,33 @@ interface OutcomesDeps {
 export class Outcomes {
   readonly #deps: OutcomesDeps;
   /** What merges brought since the batch was given to the store, by key. */
-  readonly #merged = new Map<string, MapRecord>();
+  readonly merged = new Map<string, MapRecord>();
 
   constructor(deps: OutcomesDeps) {
     this.#deps = deps;
   }
 
-  /** A merge put this record on the disk while the batch is at the store. */
-  merged(record: MapRecord): void {
-    this.#merged.set(record.key, record);
-  }
-
-  /** The batch failed: it has no outcome. */
-  drop(): void {
-    this.#merged.clear();
-  }
-
   apply(batch: CommittedBatch, now: number): void {
     for (const step of batch.steps) this.#apply(step, batch, now);
-    this.#merged.clear();
+    this.merged.clear();
   }
 
   #apply(step: Step, batch: CommittedBatch, now: number): void {
     const { intent, outcome, record, isWritten, basis } = step;
     const { content, counters, recent, sink } = this.#deps;
     // A node that does not serve has only what is stored. And a merge may have brought another record.
-    if (!isWritten && (batch.isUnpublished || content.get(record.key) !== presentOf(basis))) return;
+    if (
+      !isWritten &&
+      (batch.isUnpublished || content.records.get(record.key) !== presentOf(basis))
+    ) {
+      return;
+    }
     const isTimed = outcome === 'applied' || outcome === 'renewed';
-    const merged = this.#merged.get(record.key);
+    const merged = this.merged.get(record.key);
     const isOverruled = merged !== undefined && compareNumbers(merged, record) > 0;
     if (!isOverruled) {
       const writer = intent.kind === 'set' ? (intent.writer.key ?? intent.writer.address) : null;
-      const before = content.get(record.key);
+      const before = content.records.get(record.key);
       if (isTimed) content.apply(record, now, writer);
       else content.applyUntimed(record, writer);
       if (isWritten || outcome === 'renewed') recent.add(record, before, now, isWritten);

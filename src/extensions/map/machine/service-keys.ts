@@ -15,39 +15,35 @@ export function isReservedKey(key: string): boolean {
 
 export class ServiceKeys {
   /** The keys of the services that have a worker. */
-  readonly #served = new Set<string>();
+  readonly served = new Set<string>();
   /** Keys that were taken while they were served: those that the map may have. */
   readonly #shown = new Set<string>();
   /** Keys that may have changed since they were taken. */
-  readonly #changed = new Set<string>();
+  readonly changed = new Set<string>();
 
   get hasChanges(): boolean {
-    return this.#changed.size > 0;
+    return this.changed.size > 0;
   }
 
   set(name: Buffer, isServed: boolean): void {
     const key = PREFIX + escapeName(name).replaceAll('/', '%2F');
     if (key.length > MAP_KEY_BYTES_MAX) return;
-    if (isServed) this.#served.add(key);
-    else this.#served.delete(key);
-    this.#changed.add(key);
-  }
-
-  isServed(key: string): boolean {
-    return this.#served.has(key);
+    if (isServed) this.served.add(key);
+    else this.served.delete(key);
+    this.changed.add(key);
   }
 
   /** The node begins to serve: nobody has been told any of them. */
   announceAll(): void {
-    this.#changed.clear();
-    for (const key of this.#served) this.#changed.add(key);
+    this.changed.clear();
+    for (const key of this.served) this.changed.add(key);
   }
 
   /** Takes a key that may have changed; `null`: none has. */
   take(): string | null {
-    for (const key of this.#changed) {
-      this.#changed.delete(key);
-      if (this.#served.has(key)) this.#shown.add(key);
+    for (const key of this.changed) {
+      this.changed.delete(key);
+      if (this.served.has(key)) this.#shown.add(key);
       else this.#shown.delete(key);
       return key;
     }
@@ -59,9 +55,5 @@ export class ServiceKeys {
     const shown = [...this.#shown];
     this.#shown.clear();
     return shown;
-  }
-
-  putBack(key: string): void {
-    this.#changed.add(key);
   }
 }

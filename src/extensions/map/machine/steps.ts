@@ -97,7 +97,7 @@ export class Draft {
 
   /** What is there, or a deletion of this batch; `null`: neither. */
   #latest(key: string): MapRecord | null {
-    return this.#changed.get(key) ?? this.#content.get(key);
+    return this.#changed.get(key) ?? this.#content.records.get(key);
   }
 
   /**
@@ -175,7 +175,7 @@ export class Draft {
   service(intent: Of<'service'>): void {
     const { key } = intent;
     const before = this.#latest(key);
-    const isServed = this.#services.isServed(key);
+    const isServed = this.#services.served.has(key);
     if (!isServed && presentOf(before) === null) return;
     const value = isServed ? SERVED : '';
     const record = { key, uuid: '', properties: '', value, ttlS: 0, epoch: 0, counter: 0 };

@@ -77,7 +77,7 @@ export class QueryRunner {
     return this.#atOneMoment(() => {
       const scan = new GroupScan(query, by);
       this.#scan(query, by, scan);
-      return { groups: scan.all(), ...scan.reached(this.#scanned(query, scan.next)) };
+      return { groups: scan.counts.all(), ...scan.reached(this.#scanned(query, scan.next)) };
     });
   }
 

@@ -24,7 +24,7 @@ const FACTS = `SELECT store_id AS storeId, openings, (SELECT count(*) FROM reque
 
 export class SourceFile {
   readonly #path: string;
-  readonly #db: Database.Database;
+  readonly db: Database.Database;
   readonly facts: Facts;
   /** `null`: it was not moved. */
   readonly moved: Moved | null;
@@ -46,7 +46,7 @@ export class SourceFile {
 
   private constructor(path: string, db: Database.Database) {
     this.#path = path;
-    this.#db = db;
+    this.db = db;
     const facts = db.prepare<[], Omit<Facts, 'parts'>>(FACTS).get();
     if (facts === undefined) throw new Error('the ledger is empty');
     this.facts = { ...facts, parts: partCounts(db) };
@@ -55,19 +55,15 @@ export class SourceFile {
 
   /** See `recordsIn`. */
   records(after: RequestUuid): Iterable<CopiedRecord> {
-    return recordsIn(this.#db, after);
+    return recordsIn(this.db, after);
   }
 
   /** Marks the file, so that nobody serves it. On disk when this returns. */
   mark(moved: Moved): void {
     try {
-      markMoved(this.#db, moved);
+      markMoved(this.db, moved);
     } catch (error) {
       throw openError(this.#path, error);
     }
-  }
-
-  close(): void {
-    this.#db.close();
   }
 }

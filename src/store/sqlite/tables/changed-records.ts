@@ -63,7 +63,7 @@ export function readChunk(
   const isLast = next === undefined && upTo === last && records.bytes + ofParts.bytes < bytesMax;
   const bodiesUpTo = isLast ? last : place.bodiesUpTo;
   return {
-    records: packChunk({ requests: records.take(), parts: ofParts.parts }),
+    records: packChunk({ requests: records.to.takeBuffer(), parts: ofParts.parts }),
     holds: { storeId: present(sql.storeId.get(), 'a store id'), upTo, bodiesUpTo },
     next: isLast ? null : { upTo, bodiesUpTo, changed, number },
   };

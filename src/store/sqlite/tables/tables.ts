@@ -8,7 +8,7 @@ import { present } from '../../../core/assert.js';
 import { codedReason } from '../../../wire/failure.js';
 import { unpackFailure } from '../../failure-codec.js';
 import { storedContent } from '../../fields.js';
-import type { PartRecords, Ranked, RankedMerged, TombstoneSizes } from '../../ranked.js';
+import type { PartRecords, Ranked, RankedMerged } from '../../ranked.js';
 import type { NodeRecovered } from '../../node-store.js';
 import { merge } from '../../merge.js';
 import type { StoreRecord } from '../../record-codec.js';
@@ -90,7 +90,7 @@ export class Tables {
   #ledger: Ledger;
   #counts: StoreCounts;
   #log: LogFrames = [0, 0, 0];
-  readonly #ranked: RankedRows;
+  readonly ranked: RankedRows;
   /** The last batch failed: the next one writes something in any case, to show whether it can. */
   #mustWrite = false;
   /** The last committed transaction. */
@@ -113,7 +113,7 @@ export class Tables {
     this.#nextNumber = earlier === null ? this.#ledger.nextNumber : earlier.#nextNumber;
     const [transaction = 0, ranked = 0] = isPaired ? [] : (this.#sql.apart.get() ?? []);
     this.#apart = earlier === null ? { transaction, ranked } : earlier.#apart;
-    this.#ranked = new RankedRows(db, this.#apart.ranked);
+    this.ranked = new RankedRows(db, this.#apart.ranked);
     this.#counts = this.#report(this.#tally.all);
     if (earlier === null) {
       this.#isNumbered = this.#countOpening(path);
@@ -155,19 +155,14 @@ export class Tables {
       firstTransaction: this.#last + 1,
       holds: this.#sql.peer.get() ?? null,
       isNumbered: this.#isNumbered,
-      epochMax: this.#ranked.epochMax,
-      parts: this.#ranked.parts,
+      epochMax: this.ranked.epochMax,
+      parts: this.ranked.parts,
     };
   }
 
   /** What the store holds, as of the last commit. */
   get counts(): StoreCounts {
     return this.#counts;
-  }
-
-  /** See `RankedRows.takeTombstones`. */
-  takeTombstones(): readonly TombstoneSizes[] {
-    return this.#ranked.takeTombstones();
   }
 
   /** Makes the changes in one transaction: all of them or, if it throws, none. */
@@ -181,7 +176,7 @@ export class Tables {
   /** Like `commit`, of a part of ranked records. */
   commitRanked(transaction: Transaction, part: number, changes: readonly Ranked[]): void {
     this.#transact(transaction, () => {
-      this.#ranked.change(transaction, part, changes);
+      this.ranked.change(transaction, part, changes);
       return changes;
     });
   }
@@ -200,7 +195,7 @@ export class Tables {
       const merged = merge(rows, requests, isFromActive);
       if (merged === null) return null;
       const peerHolds = Math.max(this.#peerHolds, transaction.peerHolds);
-      const ofParts = parts.map((part) => this.#ranked.merge(transaction, part, peerHolds));
+      const ofParts = parts.map((part) => this.ranked.merge(transaction, part, peerHolds));
       return { merged, parts: ofParts };
     });
   }
@@ -222,7 +217,7 @@ export class Tables {
         counts,
       );
       if (result === null) {
-        this.#ranked.rolledBack();
+        this.ranked.tombstones.clear();
         this.#rollBack();
         return null;
       }
@@ -233,7 +228,7 @@ export class Tables {
         this.#writeLedger(counts.nextNumber + NUMBERS_RESERVED);
       }
       this.#sql.commit.run();
-      this.#ranked.committed();
+      this.ranked.committed();
       this.#nextNumber = counts.nextNumber;
       this.#tombstones = counts.tombstones;
       this.#counts = this.#report(this.#tally.apply(counts.deltas.all));
@@ -242,7 +237,7 @@ export class Tables {
       return result;
     } catch (error) {
       this.#ledger = ledger;
-      this.#ranked.rolledBack();
+      this.ranked.tombstones.clear();
       this.#mustWrite = true;
       this.#rollBack();
       throw error;
@@ -259,7 +254,7 @@ export class Tables {
   /** Drops some of those that the peer's disk has. @param ofRequests how many tombstones there are */
   #dropTombstones(ofRequests: number): { readonly ranked: number; readonly ofRequests: number } {
     if (this.#peerHolds === 0) return { ranked: 0, ofRequests: 0 };
-    const ranked = this.#ranked.dropTombstones(this.#peerHolds);
+    const ranked = this.ranked.dropTombstones(this.#peerHolds);
     if (ofRequests === 0) return { ranked, ofRequests };
     const { changes } = this.#sql.dropTombstones.run(this.#peerHolds, TOMBSTONES_DROPPED);
     return { ranked, ofRequests: changes };
@@ -357,18 +352,18 @@ export class Tables {
    * @returns false if there were none
    */
   dropTombstones(): boolean {
-    const hasNone = this.#tombstones === 0 && !this.#ranked.hasTombstones;
+    const hasNone = this.#tombstones === 0 && !this.ranked.hasTombstones;
     // Without a peer that has them, none may go: no transaction is needed to find that out.
     if (hasNone || this.#peerHolds === 0) return false;
     try {
       this.#begin();
       const { ranked, ofRequests } = this.#dropTombstones(this.#tombstones);
       this.#sql.commit.run();
-      this.#ranked.committed();
+      this.ranked.committed();
       this.#tombstones -= ofRequests;
       return ranked + ofRequests > 0;
     } catch (error) {
-      this.#ranked.rolledBack();
+      this.ranked.tombstones.clear();
       this.#rollBack();
       throw error;
     }
@@ -431,12 +426,7 @@ export class Tables {
   }
 
   read(place: ReadCursor, requestsMax: number, bytesMax: number): Chunk {
-    return readChunk(this.#sql, this.#ranked, this.#last, place, requestsMax, bytesMax);
-  }
-
-  /** See `RankedStore.listRanked`. */
-  listRanked(part: number, after: string): Ranked[] {
-    return this.#ranked.list(part, after);
+    return readChunk(this.#sql, this.ranked, this.#last, place, requestsMax, bytesMax);
   }
 
   /** See `Store.list`. Nothing is read if there are none. */

@@ -151,7 +151,7 @@ export class Stage {
   #serve(): void {
     const { calls } = this;
     this.replication.serve({ merged: ignore, probed: ignore, unprobed: ignore });
-    this.replication.servePart(PART, {
+    this.replication.parts.set(PART, {
       numbersAbove: (epoch) => calls.push(`numbers above ${epoch}`),
       followed: (changes) => calls.push(`followed ${changes.map(({ key }) => key).join()}`),
       merged: ({ changed, ineffective, conflicts }) => {
