@@ -314,11 +314,6 @@ export class Listing implements Registry {
     }
   }
 
-  /** Sets a mark, from which the rates of clients count. @param now monotonic milliseconds */
-  mark(now: number): void {
-    this.#data.identities.mark(now);
-  }
-
   *#named(name: Buffer | null, from: number): IterableIterator<Service> {
     if (name === null) {
       yield* this.#data.services.from(from);

@@ -44,7 +44,7 @@ export function operatorApiOf(operator: Operator, loop: BrokerLoop): OperatorApi
     runNow: (uuid, by) => ask((answer) => operator.runNow(uuid, by, answer)),
     cancel: (uuid, by) => ask((answer) => operator.cancel(uuid, by, answer)),
     bulk: (act, selection, limit, by) =>
-      ask((answer) => operator.bulk(act, selection, limit, by, answer)),
-    countFor: (act, selection) => ask((answer) => operator.countFor(act, selection, answer)),
+      ask((answer) => operator.many.run(act, selection, limit, by, answer)),
+    countFor: (act, selection) => ask((answer) => operator.many.count(act, selection, answer)),
   };
 }

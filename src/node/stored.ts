@@ -220,7 +220,7 @@ export function operated(
   return {
     operatorApi: operatorApiOf(operator, loop),
     hasKey: keyReader(queries),
-    quiesce: () => operator.stop(),
+    quiesce: () => operator.many.stop(),
     close: async () => {
       await queries.close();
       await store.close();

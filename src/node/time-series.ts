@@ -19,7 +19,7 @@ import { Day } from './day.js';
 import type { DayFile } from './io/day-file.js';
 
 interface NodeSources extends TimeSeriesSources {
-  readonly broker: Pick<Broker, 'counters' | 'load' | 'measure' | 'listing'>;
+  readonly broker: Pick<Broker, 'counters' | 'load' | 'measure' | 'listing' | 'identities'>;
   services(): number;
 }
 
@@ -35,14 +35,14 @@ export class NodeTimeSeries implements TimeSeriesPort {
   constructor({ bstar }: Config, sources: NodeSources) {
     this.peerEndpoint = bstar.peer;
     this.#sources = sources;
-    const { listing } = sources.broker;
+    const { identities } = sources.broker;
     this.#series = new TimeSeries(sources, monotonicMs());
     // Nothing is known of the time before.
-    listing.mark(monotonicMs());
-    listing.mark(monotonicMs());
+    identities.mark(monotonicMs());
+    identities.mark(monotonicMs());
     this.#timer = setInterval(() => {
       const now = monotonicMs();
-      if (this.#series.sample(now, Date.now())) listing.mark(now);
+      if (this.#series.sample(now, Date.now())) identities.mark(now);
       this.#day?.tick(Date.now());
     }, SAMPLE_EVERY_MS).unref();
   }

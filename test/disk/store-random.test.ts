@@ -65,7 +65,7 @@ function withoutBytes(outcome: object): object {
 
 /** What whoever is told the changes knows of each service. */
 function keptIn(kept: StoredServices): readonly ServiceCount[] {
-  return [...kept.all()]
+  return [...kept.services.values()]
     .map(({ counted: _counted, ...count }) => count)
     .sort((a, b) => a.service.compare(b.service));
 }

@@ -43,7 +43,7 @@ export function describeStoreServices(subject: Subject): void {
       kept.update(told);
       const { recovered } = await subject.reopen();
       const known = textsOf(recovered.counts.services);
-      expect(textsOf(kept.all())).toEqual(known);
+      expect(textsOf(kept.services.values())).toEqual(known);
       return known;
     };
     expect(await after(of('echo', 1), of('echo', 2), of(ODD, 3))).toEqual([

@@ -56,7 +56,7 @@ export class Figures {
       replied: counts.replied,
       dead: counts.dead,
     };
-    for (const { counted, service, pending, replied, dead } of services.all()) {
+    for (const { counted, service, pending, replied, dead } of services.services.values()) {
       const row = counters.of(counted.shown);
       const { out: dispatched, since } = this.openOf(service);
       const here = { pending: Math.max(0, pending - dispatched), dispatched, replied, dead };

@@ -357,7 +357,7 @@ export class TitanicServices {
 
   #follow(id: AnswerNumber, asker: Asker, { uuid, place, waitMs }: TspProgress): void {
     const until = this.#context.now + waitMs;
-    this.#progress.ask({ id, asker, uuid, until, cursor: cursorOf(place) });
+    this.#progress.asked.push({ id, asker, uuid, until, cursor: cursorOf(place) });
   }
 
   #close(id: AnswerNumber, asker: Asker, { uuid, isStrict }: TspClose): void {

@@ -11,13 +11,10 @@ import { BulkCommands, Reopening, selected } from './bulk-commands.js';
 import { type Delivery, storedWorker } from '../machine/requests/dispatcher.js';
 import type { OperatorHost } from '../machine/operator-host.js';
 import type {
-  BulkAct,
-  BulkResult,
   GroupsQuery,
   ListQuery,
   OperatorRefusal,
   OperatorResult,
-  RequestSelection,
   ServiceCounts,
   ShownBodies,
   ShownCounts,
@@ -61,18 +58,14 @@ export class Operator {
   readonly #host: OperatorHost;
   readonly #queries: StoreQueries;
   readonly #reopening: Reopening;
-  readonly #many: BulkCommands;
+  /** Commands for many requests. */
+  readonly many: BulkCommands;
 
   constructor(host: OperatorHost, queries: StoreQueries) {
     this.#host = host;
     this.#queries = queries;
     this.#reopening = new Reopening(host);
-    this.#many = new BulkCommands(host, queries, this.#reopening);
-  }
-
-  /** Ends commands for many requests, because the process is about to end. */
-  stop(): void {
-    this.#many.stop();
+    this.many = new BulkCommands(host, queries, this.#reopening);
   }
 
   // ---------------------------------------------------------------- what is there
@@ -165,7 +158,7 @@ export class Operator {
 
   #byService(): ServiceCounts[] {
     const { dispatcher } = this.#host.requests;
-    return [...this.#host.context.services.all()]
+    return [...this.#host.context.services.services.values()]
       .sort((a, b) => a.service.compare(b.service))
       .slice(0, SERVICES_MAX)
       .map(({ service, pending, replied, dead }) => {
@@ -338,20 +331,6 @@ export class Operator {
   }
 
   // ---------------------------------------------------------------- many requests
-
-  bulk(
-    act: BulkAct,
-    selection: RequestSelection,
-    limit: number,
-    by: string,
-    answer: Answer<BulkResult>,
-  ): void {
-    this.#many.run(act, selection, limit, by, answer);
-  }
-
-  countFor(act: BulkAct, selection: RequestSelection, answer: Answer<BulkResult>): void {
-    this.#many.count(act, selection, answer);
-  }
 
   // ---------------------------------------------------------------- parts
 

@@ -13,7 +13,7 @@ import type { Mechanism } from '../connection/mechanism.js';
 import { keyShown } from '../identity.js';
 import type { Closing, RouterLimits, TransportEvents } from '../port.js';
 import type { Account, Counted } from './accounts.js';
-import type { Shaking } from './handshakes.js';
+import type { Handshakes, Shaking } from './handshakes.js';
 import type { Takeover } from './takeover.js';
 
 /** A worker may have so much output, whatever else there is. */
@@ -29,10 +29,7 @@ export interface PeerOwner {
   readonly frames: Frames;
   readonly limits: RouterLimits;
   readonly turns: Turns;
-  /** A HELLO arrived, which is costly to answer. */
-  asks(peer: RouterPeer): void;
-  /** The handshake has succeeded or failed. */
-  settled(peer: RouterPeer): void;
+  readonly handshakes: Handshakes<RouterPeer>;
   /** @returns why it cannot be a peer, or `null` */
   register(peer: RouterPeer, metadata: Metadata): ConnectionRefusal | null;
   /** The socket is gone. */
@@ -244,7 +241,7 @@ export class RouterPeer
   /** The broker has closed this peer. */
   abandon(): void {
     this.isGone = true;
-    this.#router.settled(this);
+    this.#router.handshakes.remove(this);
     this.#router.count(this, 0, 0);
     this.shell.destroy();
   }
@@ -278,7 +275,7 @@ export class RouterPeer
 
   ready(metadata: Metadata, key: string | null): void {
     this.key = key;
-    this.#router.settled(this);
+    this.#router.handshakes.remove(this);
     const refusal = this.#router.register(this, metadata);
     if (refusal !== null) this.failed(refusal.kind, refusal.reason);
     else if (this.#socketType === 'SUB') this.shell.connection.subscribe(EVERYTHING, true);
@@ -307,7 +304,7 @@ export class RouterPeer
     if (!this.isDirty && connection.output.bytes > 0) this.shell.flush();
     if (connection.awaitsGrant && !this.#asked) {
       this.#asked = true;
-      this.#router.asks(this);
+      this.#router.handshakes.asks(this);
     }
     if (this.isGone) return;
     const { carriedBytes } = connection;
@@ -321,7 +318,7 @@ export class RouterPeer
 
   failed(kind: RefusalKind, reason: string): void {
     if (this.isGone) return;
-    this.#router.settled(this);
+    this.#router.handshakes.remove(this);
     this.#router.count(this, 0, this.outgoingBytes);
     this.#reject(kind, reason);
     this.isGone = true;

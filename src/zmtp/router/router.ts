@@ -98,7 +98,7 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
   readonly #listening: Listening[] = [];
   readonly #socketFiles: SocketFile[] = [];
   #dirty: RouterPeer[] = [];
-  readonly #handshakes: Handshakes<RouterPeer>;
+  readonly handshakes: Handshakes<RouterPeer>;
   readonly #hasReserve: boolean;
   readonly #names: Names | undefined;
   readonly #curves: (CurveServer | undefined)[] = [];
@@ -116,7 +116,7 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
     this.#accounts = new Accounts(options.holdings ?? new Holdings());
     this.#hasReserve = options.hasReserve === true;
     this.#names = options.names;
-    this.#handshakes = new Handshakes(options.handshakes);
+    this.handshakes = new Handshakes(options.handshakes);
   }
 
   /** Opens another listener. Returns its endpoint with the real port. */
@@ -231,7 +231,7 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
     for (const listening of this.#listening) listening.close();
     for (const file of this.#socketFiles) await removeSocketFile(file);
     this.flush();
-    this.#handshakes.stop();
+    this.handshakes.stop();
     for (const pings of this.#pings) pings?.stop();
     const gone = new Promise<void>((resolve) => {
       const whenEmpty = (): void => {
@@ -284,7 +284,7 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
     const arrival = { listener, address, account, socketType };
     const peer = new RouterPeer(this, source, arrival, mechanism);
     this.#connections.add(peer);
-    this.#handshakes.add(peer);
+    this.handshakes.add(peer);
     if (this.#hasReserve) this.#destroyLingering();
   }
 
@@ -292,14 +292,6 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
   #destroyLingering(): void {
     if (this.#connections.size <= this.limits.connectionsMax * LINGERING_FROM) return;
     for (const { isGone, shell } of this.#connections) if (isGone) shell.destroy();
-  }
-
-  asks(peer: RouterPeer): void {
-    this.#handshakes.asks(peer);
-  }
-
-  settled(peer: RouterPeer): void {
-    this.#handshakes.remove(peer);
   }
 
   register(peer: RouterPeer, metadata: Metadata): ConnectionRefusal | null {
@@ -412,7 +404,7 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
   }
 
   unregister(peer: RouterPeer): void {
-    this.settled(peer);
+    this.handshakes.remove(peer);
     this.#connections.delete(peer);
     this.#pings[peer.listener]?.pingedAt.delete(peer.shell);
     this.#accounts.leave(peer.account);

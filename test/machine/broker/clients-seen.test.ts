@@ -16,7 +16,7 @@ function seen(s: Stage): ReadonlyMap<string, ClientSeen> {
 /** Some seconds pass, and a mark is set: rates are of these seconds then. */
 function mark(s: Stage): void {
   s.after(4000);
-  s.broker.listing.mark(s.now);
+  s.broker.identities.mark(s.now);
 }
 
 /** A node that has set its first marks. */

@@ -49,7 +49,7 @@ describe('a record of a kind that only a later version knows', () => {
   it('stays when many are cancelled, and goes when it is cancelled by its uuid', () => {
     const s = restarted();
     s.operates((operator, answer) => {
-      operator.bulk('cancel', selectionOf({ state: 'pending' }), 100, 'alice', answer);
+      operator.many.run('cancel', selectionOf({ state: 'pending' }), 100, 'alice', answer);
     });
     s.after(1000);
     expect(s.store.disk.row(UUID)).toBeDefined();

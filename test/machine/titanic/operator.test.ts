@@ -38,7 +38,7 @@ function does(
   limit = ALL,
 ): () => OperatorResult<BulkResult> | null {
   return s.operates((operator, answer) => {
-    operator.bulk(act, selectionOf(selected), limit, 'alice', answer);
+    operator.many.run(act, selectionOf(selected), limit, 'alice', answer);
   });
 }
 
@@ -61,7 +61,7 @@ function retriesDead(
 /** How many it would change. */
 function counts(s: TitanicStage, act: BulkAct, selected: Selected): number | null {
   const outcome = s.operates<BulkResult>((operator, answer) => {
-    operator.countFor(act, selectionOf(selected), answer);
+    operator.many.count(act, selectionOf(selected), answer);
   })();
   return outcome?.kind === 'done' ? outcome.value.count : null;
 }
@@ -614,7 +614,7 @@ describe('an operator who purges', () => {
     s.isReadingHeld = true;
     const answer = purges(s, { state: 'pending' });
     s.reads();
-    s.operator.stop();
+    s.operator.many.stop();
     s.reads();
     expect(answer()).toMatchObject({
       kind: 'trouble',

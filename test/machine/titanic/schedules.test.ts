@@ -613,12 +613,12 @@ describe('the name of a schedule', () => {
     const [row] = s.store.disk.rows;
     const pending = selectionOf({ state: 'pending' });
     s.after(1);
-    s.operates((operator, answer) => operator.bulk('purge', pending, 100, 'alice', answer));
+    s.operates((operator, answer) => operator.many.run('purge', pending, 100, 'alice', answer));
     const named = selectionOf({ service: Buffer.from('titanic.schedule') });
     for (const act of ['purge', 'cancel'] as const) {
-      s.operates((operator, answer) => operator.bulk(act, named, 100, 'alice', answer));
+      s.operates((operator, answer) => operator.many.run(act, named, 100, 'alice', answer));
     }
-    const counted = s.operates((operator, answer) => operator.countFor('cancel', named, answer));
+    const counted = s.operates((operator, answer) => operator.many.count('cancel', named, answer));
     expect(counted()).toMatchObject({ value: { count: 0, scanned: 1 } });
     expect(kept(s)).toBe(1);
     s.operates((operator, answer) => {

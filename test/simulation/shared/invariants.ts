@@ -136,7 +136,7 @@ export function miscountOf(database: SharedDatabase, nodes: readonly SharedNode[
   for (const { name, titanic } of nodes) {
     if (titanic === null) return `${name} does not run`;
     const { pending, replied, dead } = titanic.figures.counts;
-    const kept = [...titanic.figures.services.all()]
+    const kept = [...titanic.figures.services.services.values()]
       .sort((one, other) => one.service.compare(other.service))
       .map(countText)
       .join();

@@ -654,7 +654,7 @@ export class SimNode implements WatchedNode {
         counted(counts);
         this.#in.changed(this);
         if (this.titanic !== null) {
-          checkServices(this.titanic.figures.services.all(), this.disk.entries);
+          checkServices(this.titanic.figures.services.services.values(), this.disk.entries);
         }
       },
     });
@@ -677,7 +677,7 @@ export class SimNode implements WatchedNode {
     const { figures } = titanic;
     let services = 0;
     let out = 0;
-    for (const { service } of figures.services.all()) {
+    for (const { service } of figures.services.services.values()) {
       services++;
       out += figures.openOf(service).out;
     }

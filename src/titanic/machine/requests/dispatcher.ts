@@ -437,7 +437,7 @@ export class Dispatcher {
     readonly parked: number;
     readonly most: number;
   }> {
-    for (const { name, ready, lack, inFlight } of this.services.all()) {
+    for (const { name, ready, lack, inFlight } of this.services.byName.values()) {
       // One that has none gets the next place.
       const most = lack === null ? Infinity : inFlight > 0 ? 0 : 1;
       const { size, parked } = ready;

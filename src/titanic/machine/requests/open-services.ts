@@ -41,7 +41,7 @@ export interface OpenService extends PlaceHolder {
 }
 
 export class OpenServices {
-  readonly #byName = new Map<string, OpenService>();
+  readonly byName = new Map<string, OpenService>();
   readonly #byNumber: (OpenService | null)[] = [];
   readonly #freeNumbers: number[] = [];
   /** How many each owner named. */
@@ -72,11 +72,7 @@ export class OpenServices {
   }
 
   find(name: Buffer): OpenService | undefined {
-    return this.#byName.get(name.toString('latin1'));
-  }
-
-  all(): Iterable<OpenService> {
-    return this.#byName.values();
+    return this.byName.get(name.toString('latin1'));
   }
 
   /** False if it was removed; another service may have its number now. */
@@ -112,7 +108,7 @@ export class OpenServices {
       hasDemand: false,
       holds: false,
     };
-    this.#byName.set(name.toString('latin1'), service);
+    this.byName.set(name.toString('latin1'), service);
     this.#byNumber[number] = service;
     this.#named.set(owner, this.namedBy(owner) + 1);
     return service;
@@ -124,7 +120,7 @@ export class OpenServices {
     const left = this.namedBy(namedBy) - 1;
     if (left > 0) this.#named.set(namedBy, left);
     else this.#named.delete(namedBy);
-    this.#byName.delete(name.toString('latin1'));
+    this.byName.delete(name.toString('latin1'));
     this.#byNumber[number] = null;
     this.#freeNumbers.push(number);
   }

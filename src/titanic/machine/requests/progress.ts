@@ -41,7 +41,7 @@ export class Progress {
   readonly #context: TitanicContext;
   readonly #requests: OpenRequests;
   /** Queries to be answered in this turn. */
-  #asked: ReplyQuery[] = [];
+  asked: ReplyQuery[] = [];
   /** Uuids of requests with new parts that somebody waits for. */
   readonly #news = new Map<string, RequestUuid>();
   /** By uuid, the oldest first. */
@@ -55,16 +55,12 @@ export class Progress {
 
   /** True if queries wait for `run`. */
   get isDue(): boolean {
-    return this.#asked.length > 0 || this.#news.size > 0;
+    return this.asked.length > 0 || this.#news.size > 0;
   }
 
   /** When `run` is next due if no input arrives; Infinity for never. Monotonic milliseconds. */
   get dueAt(): number {
     return this.#retained.oldest?.value.until ?? Infinity;
-  }
-
-  ask(query: ReplyQuery): void {
-    this.#asked.push(query);
   }
 
   /** The worker of a request has sent one more part. */
@@ -115,15 +111,15 @@ export class Progress {
       this.#drop(key, value.packed);
     }
     const { answers } = this.#requests;
-    const asked = this.#asked;
-    this.#asked = [];
+    const asked = this.asked;
+    this.asked = [];
     for (const uuid of this.#news.values()) {
       for (const query of answers.takeFollowers(uuid)) asked.push(query);
     }
     this.#news.clear();
     for (const query of asked) {
       // D76: the others are served in the next turn, if there is still room then.
-      if (answers.arePartsEnough) this.#asked.push(query);
+      if (answers.arePartsEnough) this.asked.push(query);
       else this.#serve(query, broker);
     }
   }

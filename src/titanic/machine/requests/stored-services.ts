@@ -12,7 +12,7 @@ interface StoredService extends ServiceCount {
 export class StoredServices {
   readonly #counted: CountedServices;
   /** Keyed by name, one character per byte. */
-  readonly #services = new Map<string, StoredService>();
+  readonly services = new Map<string, StoredService>();
   /** Names of services that came or went since they were last taken. */
   readonly #changed = new Set<string>();
 
@@ -24,11 +24,11 @@ export class StoredServices {
   update(counts: readonly ServiceCount[]): void {
     for (const count of counts) {
       const name = count.service.toString('latin1');
-      const known = this.#services.get(name);
+      const known = this.services.get(name);
       if (count.pending + count.replied + count.dead === 0) {
         if (known === undefined) continue;
         known.counted.isStored = false;
-        this.#services.delete(name);
+        this.services.delete(name);
         this.#changed.add(name);
         continue;
       }
@@ -38,33 +38,28 @@ export class StoredServices {
       this.#counted.stores(counted, STORED);
       // The store reports views of a larger piece of memory, so they are copied.
       const service = known?.service ?? ownCopy(count.service);
-      this.#services.set(name, { ...count, service, counted });
+      this.services.set(name, { ...count, service, counted });
     }
   }
 
   #newly(service: Buffer): CountedService | null {
     const shown = escapeName(service);
-    const hasRoom = this.#services.size < SERVICES_COUNTED_MAX;
+    const hasRoom = this.services.size < SERVICES_COUNTED_MAX;
     return hasRoom ? this.#counted.of(shown) : this.#counted.find(shown);
   }
 
   /** `null`: the store holds nothing for it, or it is above the maximum. */
   of(service: Buffer): StoredService | null {
-    return this.#services.get(service.toString('latin1')) ?? null;
+    return this.services.get(service.toString('latin1')) ?? null;
   }
 
   /** Services that came or went since the last call. */
   takeChanges(): { readonly service: Buffer; readonly hasStored: boolean }[] {
     const news = [...this.#changed].map((name) => ({
       service: Buffer.from(name, 'latin1'),
-      hasStored: this.#services.has(name),
+      hasStored: this.services.has(name),
     }));
     this.#changed.clear();
     return news;
-  }
-
-  /** Services that have something in the store. */
-  all(): IterableIterator<StoredService> {
-    return this.#services.values();
   }
 }
