@@ -6,7 +6,7 @@ import { format, resolveConfig } from 'prettier';
 import { withContents } from './contents.mjs';
 import { decisionsPage } from './decisions.mjs';
 import { logTables } from './logs-tables.mjs';
-import { peerTables } from './peers-table.mjs';
+import { withPeers } from './peers-list.mjs';
 
 const root = new URL('../', import.meta.url);
 const { exampleFile, jsonSchema, referencePage } = await import(
@@ -68,7 +68,7 @@ const files = {
     await logTables((path) => import(new URL(`compiled/${path}`, root).href)),
   ),
   'docs/operating.md': await inChapters('docs/operating.md'),
-  'docs/peers.md': await withRows('docs/peers.md', peerTables()),
+  'docs/peers.md': withPeers(readFileSync(new URL('docs/peers.md', root), 'utf8')),
 };
 files['docs/decisions.md'] = decisionsPage(readFileSync(new URL('docs/protocol.md', root), 'utf8'));
 

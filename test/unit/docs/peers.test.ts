@@ -1,14 +1,14 @@
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-import { page, rowsBelow } from './page.js';
+import { itemsBelow, page } from './page.js';
 
-const { peerTables } = (await import(pathToFileURL(resolve('scripts/peers-table.mjs')).href)) as {
-  readonly peerTables: () => Readonly<Record<string, readonly (readonly string[])[]>>;
+const { peerLists } = (await import(pathToFileURL(resolve('scripts/peers-list.mjs')).href)) as {
+  readonly peerLists: () => Readonly<Record<string, readonly string[]>>;
 };
 
 it('docs/peers.md says what was run (else: npm run docs)', () => {
-  for (const [heading, rows] of Object.entries(peerTables())) {
-    expect([heading, rowsBelow(page('peers.md'), heading)]).toEqual([heading, rows]);
+  for (const [heading, items] of Object.entries(peerLists())) {
+    expect([heading, itemsBelow(page('peers.md'), heading)]).toEqual([heading, items]);
   }
 });
