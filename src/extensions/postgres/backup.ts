@@ -78,9 +78,9 @@ async function copy(
       onProgress(done, all);
     }
     await connection.ask('COMMIT');
-    file.tables.close();
+    file.complete();
   } finally {
-    file.db.close();
+    file.close();
   }
 }
 

@@ -268,7 +268,7 @@ export class Webhooks implements InternalWorker {
   }
 
   #note(host: string, isTaken: boolean): void {
-    if (isTaken) this.#failing.failed.delete(host);
+    if (isTaken) this.#failing.noteSuccess(host);
     else this.#failing.noteFailure(host, this.#stored.time.now());
   }
 

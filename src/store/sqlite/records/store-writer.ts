@@ -10,8 +10,8 @@ import { makeStore } from '../file/database.js';
 const SET_KEY_EXTRA = 'UPDATE keys SET extra = ? WHERE uuid = ? AND until IS NULL';
 
 export class StoreWriter {
-  readonly db: Database.Database;
-  readonly tables: Tables;
+  readonly #db: Database.Database;
+  readonly #tables: Tables;
   #transaction: number;
 
   /**
@@ -20,13 +20,13 @@ export class StoreWriter {
    */
   constructor(path: string, sourceId: Buffer) {
     makeStore(path);
-    this.db = connect(path, { fileMustExist: true });
+    this.#db = connect(path, { fileMustExist: true });
     // The file is synced once, when it is complete; until then nobody knows its name.
-    this.db.pragma('journal_mode = OFF');
-    this.db.pragma('synchronous = OFF');
-    this.db.prepare('UPDATE ledger SET store_id = ?').run(sourceId);
-    this.tables = new Tables(path, this.db, false, null);
-    this.#transaction = this.tables.recovered.firstTransaction;
+    this.#db.pragma('journal_mode = OFF');
+    this.#db.pragma('synchronous = OFF');
+    this.#db.prepare('UPDATE ledger SET store_id = ?').run(sourceId);
+    this.#tables = new Tables(path, this.#db, false, null);
+    this.#transaction = this.#tables.recovered.firstTransaction;
   }
 
   /** @param records with all bodies */
@@ -37,10 +37,19 @@ export class StoreWriter {
       holds: null,
       peerHolds: 0,
     } as const;
-    present(this.tables.merge(of, records, [], true), 'all bodies');
+    present(this.#tables.merge(of, records, [], true), 'all bodies');
     for (const record of records) {
       if (record.kind === 'key' || record.keyExtra === null) continue;
-      this.db.prepare(SET_KEY_EXTRA).run(record.keyExtra, record.request.uuid);
+      this.#db.prepare(SET_KEY_EXTRA).run(record.keyExtra, record.request.uuid);
     }
+  }
+
+  complete(): void {
+    this.#tables.close();
+  }
+
+  /** At the end, or after a failure. */
+  close(): void {
+    this.#db.close();
   }
 }

@@ -110,7 +110,7 @@ export class RankedRows {
   /** By part, as of the last commit. */
   readonly #committed: Map<number, TombstoneSizes>;
   /** Tombstones of the parts that this transaction has changed, by part. */
-  readonly tombstones = new Map<number, TombstoneSizes>();
+  readonly #tombstones = new Map<number, TombstoneSizes>();
   /** Parts whose tombstones have changed since they were last told. */
   readonly #untold = new Set<number>();
 
@@ -138,7 +138,7 @@ export class RankedRows {
 
   get hasTombstones(): boolean {
     for (const { count } of this.#committed.values()) if (count > 0) return true;
-    return this.tombstones.size > 0;
+    return this.#tombstones.size > 0;
   }
 
   /** What has changed of tombstones since the last call, as of the last commit. */
@@ -207,13 +207,13 @@ export class RankedRows {
   }
 
   #sizesOf(part: number): TombstoneSizes {
-    const sizes = this.tombstones.get(part) ?? this.#committed.get(part);
+    const sizes = this.#tombstones.get(part) ?? this.#committed.get(part);
     return sizes ?? { part, count: 0, keyBytes: 0 };
   }
 
   #count(part: number, more: number, bytes: number): void {
     const { count, keyBytes } = this.#sizesOf(part);
-    this.tombstones.set(part, { part, count: count + more, keyBytes: keyBytes + bytes });
+    this.#tombstones.set(part, { part, count: count + more, keyBytes: keyBytes + bytes });
   }
 
   /** Called last in each transaction. Returns how many it dropped. */
@@ -225,11 +225,15 @@ export class RankedRows {
   }
 
   committed(): void {
-    for (const [part, sizes] of this.tombstones) {
+    for (const [part, sizes] of this.#tombstones) {
       this.#committed.set(part, sizes);
       this.#untold.add(part);
     }
-    this.tombstones.clear();
+    this.#tombstones.clear();
+  }
+
+  rolledBack(): void {
+    this.#tombstones.clear();
   }
 
   // ---------------------------------------------------------------- reads

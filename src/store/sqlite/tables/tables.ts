@@ -217,7 +217,7 @@ export class Tables {
         counts,
       );
       if (result === null) {
-        this.ranked.tombstones.clear();
+        this.ranked.rolledBack();
         this.#rollBack();
         return null;
       }
@@ -237,7 +237,7 @@ export class Tables {
       return result;
     } catch (error) {
       this.#ledger = ledger;
-      this.ranked.tombstones.clear();
+      this.ranked.rolledBack();
       this.#mustWrite = true;
       this.#rollBack();
       throw error;
@@ -363,7 +363,7 @@ export class Tables {
       this.#tombstones -= ofRequests;
       return ranked + ofRequests > 0;
     } catch (error) {
-      this.ranked.tombstones.clear();
+      this.ranked.rolledBack();
       this.#rollBack();
       throw error;
     }
