@@ -5,7 +5,7 @@
 # a job at half past two is the one to be careful with.
 #
 # Seen: the job is due at 2 (the second time) and at 3. The same in New York and London for the hour after the doubled
-# one, also with a date ("0 2 1 11 *"), and a job of every second hour comes an hour early. Jobs in the doubled hour
+# one, also with a date ("0 2 1 11 *"), and a job of every second hour has one time more. Jobs in the doubled hour
 # itself, and those an hour later, are due once. cron-parser and croner name 3 o'clock alone. Whoever bills, or sends
 # a report, at 3 does it twice that night. (2026-12-01)
 set -euo pipefail

@@ -3,8 +3,8 @@
 #
 # Expected: 1#5 is due in each month that has five Mondays; 5-7 is from Friday to Sunday, since 7 alone is Sunday.
 #
-# Seen: a fifth Monday that is the 31st does not come: 2027-05-31 and 2029-12-31 are passed over, 2027-03-29 comes. 5-7 is
-# Friday and Saturday, without an error. croner finds all of them. What is done on the fifth weekday is left out in some
+# Seen: a fifth Monday that is the 31st does not come: 2027-05-31 and 2029-12-31 are passed over, 2027-03-29 comes. 5-7
+# is Friday and Saturday, without an error. croner finds all of them. What is done on the fifth weekday is left out in some
 # months, and the weekend's job misses its Sundays. (2026-12-01)
 set -euo pipefail
 dir=$(mktemp -d)
