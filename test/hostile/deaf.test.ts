@@ -1,6 +1,7 @@
 import { python } from '../interop/support/program.js';
 import { RawPeer } from '../interop/support/raw-peer.js';
 import { TRANSPORTS } from '../interop/support/transports.js';
+import type { Daemon } from '../support/daemon.js';
 import { itWithTool } from '../support/tools.js';
 import { Siege } from './siege.js';
 import {
@@ -14,6 +15,12 @@ import {
 
 const TOOL = 'python3-zmq';
 const KIB = 1024;
+
+/** How often a client was closed that does not read: over its own limit, or the quota of its identity. */
+function closedDeaf(daemon: Daemon): number {
+  const ofQuota = occurrences(daemon, 'connection.rejected', { kind: 'output' });
+  return occurrences(daemon, 'client.closed', { reason: 'slow_client' }) + ofQuota;
+}
 
 describe.each(TRANSPORTS)('peers that do not read, over %s', (transport) => {
   afterEach(cleanUp);
@@ -31,18 +38,23 @@ describe.each(TRANSPORTS)('peers that do not read, over %s', (transport) => {
       python('worker', siege.endpoint, 'echo', '--credit', 10);
       await untilLogged(siege.daemon, 'worker.registered', { service: 'echo' });
       const body = Buffer.alloc(64 * KIB, 'x');
+      const late = await rawWorker(siege.endpoint, 'late');
       const flood = async (): Promise<void> => {
         const deaf = new RawPeer(siege.endpoint, { reads: false });
-        const before = occurrences(siege.daemon, 'client.closed');
+        const before = closedDeaf(siege.daemon);
+        const dropped = occurrences(siege.daemon, 'reply.dropped');
+        await deaf.send('id', '', 'MDPC02', '\x01', 'late', 'x');
+        const request = await late.receiveCommand();
         for (let sent = 0; sent < 300; sent++) {
           await deaf.send('id', '', 'MDPC02', '\x01', 'echo', body);
         }
-        await untilLogged(siege.daemon, 'client.closed', {}, before + 1);
+        await siege.daemon.until(() => closedDeaf(siege.daemon) > before, 'a closed client');
+        await late.send('MDPW02', '\x04', tokenOf(request), '', 'done');
+        await untilLogged(siege.daemon, 'reply.dropped', {}, dropped + 1);
         await siege.served();
         deaf.close();
       };
       await flood();
-      await untilLogged(siege.daemon, 'reply.dropped', { reason: 'slow_client' });
       const before = await siege.heldBytes();
       for (let rounds = 0; rounds < 2; rounds++) await flood();
       await siege.bounded(before);
