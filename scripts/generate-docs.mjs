@@ -5,8 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 import { withContents } from './contents.mjs';
 import { decisionsPage } from './decisions.mjs';
+import { withLists } from './lists.mjs';
 import { logTables } from './logs-tables.mjs';
-import { withPeers } from './peers-list.mjs';
+import { peerLists } from './peers-list.mjs';
 
 const root = new URL('../', import.meta.url);
 const { exampleFile, jsonSchema, referencePage } = await import(
@@ -45,20 +46,22 @@ async function inChapters(path) {
 }
 
 const fields = [
-  ...REQUEST_ROWS.map(({ field, name, kind, setBy = 'broker' }) => [field, name, kind, setBy]),
-  ...KEPT_ROWS.map(({ field, name, type }) => [field, name, type, 'client']),
+  ...REQUEST_ROWS.map(
+    ({ field, name, kind, setBy }) =>
+      `${field} ${name}: ${kind}${setBy === 'client' ? ', client' : ''}`,
+  ),
+  ...KEPT_ROWS.map(({ field, name, type }) => `${field} ${name}: ${type}, client`),
 ];
-const bytesOf = (table) => Object.entries(table).map(([name, { as }]) => [name, as]);
+const bytesOf = (table) => Object.entries(table).map(([name, { as }]) => `${name}: ${as}`);
+const textOf = (path) => readFileSync(new URL(path, root), 'utf8');
 
 const files = {
-  'docs/configuration.md': referencePage(
-    readFileSync(new URL('docs/configuration.md', root), 'utf8'),
-  ),
+  'docs/configuration.md': referencePage(textOf('docs/configuration.md')),
   'config/majordomo.schema.json': jsonSchema(),
   'config/majordomo.yaml': exampleFile(),
   'docs/openapi.json': openApiFile(),
   'docs/metrics.md': metricsDocument(),
-  'docs/peer-protocol.md': await withRows('docs/peer-protocol.md', {
+  'docs/peer-protocol.md': withLists(textOf('docs/peer-protocol.md'), {
     '### The fields of a request': fields,
     '### The fields of a ranked record': bytesOf(RANKED_FIELDS),
     '### The fields of a record of the map': bytesOf(BODY_FIELDS),
@@ -68,9 +71,9 @@ const files = {
     await logTables((path) => import(new URL(`compiled/${path}`, root).href)),
   ),
   'docs/operating.md': await inChapters('docs/operating.md'),
-  'docs/peers.md': withPeers(readFileSync(new URL('docs/peers.md', root), 'utf8')),
+  'docs/peers.md': withLists(textOf('docs/peers.md'), peerLists()),
 };
-files['docs/decisions.md'] = decisionsPage(readFileSync(new URL('docs/protocol.md', root), 'utf8'));
+files['docs/decisions.md'] = decisionsPage(textOf('docs/protocol.md'));
 
 for (const [path, text] of Object.entries(files)) {
   writeFileSync(fileURLToPath(new URL(path, root)), text);

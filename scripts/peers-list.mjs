@@ -18,18 +18,6 @@ export function peerLists() {
   return { '## In the tests': tested.map(item), '## By hand': byHand.map(item) };
 }
 
-/** The page, with these items in the list below each heading. */
-export function withPeers(page) {
-  let text = page;
-  for (const [heading, items] of Object.entries(peerLists())) {
-    const [before, after] = text.split(`\n${heading}\n`);
-    const lines = items.map((each) => `- ${each}\n`).join('');
-    const below = after.replace(/\n(?:- [^]*?\n)(?=\n#|$)/, `\n${lines.replaceAll('$', '$$$$')}`);
-    text = `${before}\n${heading}\n${below}`;
-  }
-  return text;
-}
-
 function item({ name, version, package: installed, runs, differs, know, date }) {
   const names = Object.entries(RUNS).filter(([run]) => runs.includes(run));
   const ran =

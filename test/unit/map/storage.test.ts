@@ -15,7 +15,7 @@ import {
   recordIn,
 } from '../../../src/extensions/map/storage.js';
 import type { Ranked, RankedOutcome, StoredPart } from '../../../src/store/ranked.js';
-import { page, rowsBelow } from '../docs/page.js';
+import { itemsBelow, page } from '../docs/page.js';
 import { anyMapRecord } from './map-records.js';
 
 const record: MapRecord = {
@@ -29,9 +29,9 @@ function withBody(body: Buffer, more: Partial<Ranked> = {}): Ranked {
 
 describe('the body of a record of the map', () => {
   it('has the fields that docs/peer-protocol.md says', () => {
-    const rows = Object.entries(BODY_FIELDS).map(([name, { as = '' }]) => [name, as]);
+    const items = Object.entries(BODY_FIELDS).map(([name, { as = '' }]) => `${name}: ${as}`);
     const heading = '### The fields of a record of the map';
-    expect(rowsBelow(page('peer-protocol.md'), heading)).toEqual(rows);
+    expect(itemsBelow(page('peer-protocol.md'), heading)).toEqual(items);
   });
 
   it('comes back as it was, and counts the same', () => {

@@ -13,7 +13,7 @@ import { packBatch } from '../../../src/store/batch-codec.js';
 import { PART_MAX, type Ranked } from '../../../src/store/ranked.js';
 import { packRanked, RANKED_FIELDS, unpackRanked } from '../../../src/store/ranked-codec.js';
 import type { Tombstones } from '../../../src/store/store.js';
-import { page, rowsBelow } from '../docs/page.js';
+import { itemsBelow, page } from '../docs/page.js';
 
 const bytes = fc.uint8Array({ maxLength: 80 }).map((list) => Buffer.from(list));
 const ranked: fc.Arbitrary<Ranked> = fc.record({
@@ -46,9 +46,9 @@ const anyBytes = fc
 
 describe('ranked records as bytes', () => {
   it('have the fields that docs/peer-protocol.md says', () => {
-    const rows = Object.entries(RANKED_FIELDS).map(([name, { as = '' }]) => [name, as]);
+    const items = Object.entries(RANKED_FIELDS).map(([name, { as = '' }]) => `${name}: ${as}`);
     const heading = '### The fields of a ranked record';
-    expect(rowsBelow(page('peer-protocol.md'), heading)).toEqual(rows);
+    expect(itemsBelow(page('peer-protocol.md'), heading)).toEqual(items);
   });
 
   it('come back as they were, and are the fields of the table in their order', () => {

@@ -21,7 +21,7 @@ import {
 import { KEPT_ROWS, type KeptOptions } from '../../../src/wire/job-option-table.js';
 import { valuesOf } from '../../support/job-options.js';
 import { requestOf } from '../../support/store-changes.js';
-import { page, rowsBelow } from '../docs/page.js';
+import { itemsBelow, page } from '../docs/page.js';
 
 /** The first kind that only a later version knows. */
 const LATER = `kind-${RECORD_KINDS.length}` as const;
@@ -113,15 +113,13 @@ describe('the table of the fields of a stored request', () => {
   });
 
   it('is the one of the page about the peer protocol', () => {
-    const rows = rowsBelow(page('peer-protocol.md'), '### The fields of a request');
-    expect(rows).toEqual([
-      ...REQUEST_ROWS.map(({ field, name, kind, setBy = 'broker' }) => [
-        String(field),
-        name,
-        kind,
-        setBy,
-      ]),
-      ...KEPT_ROWS.map(({ field, name, type }) => [String(field), name, type, 'client']),
+    const items = itemsBelow(page('peer-protocol.md'), '### The fields of a request');
+    expect(items).toEqual([
+      ...REQUEST_ROWS.map(
+        ({ field, name, kind, setBy }) =>
+          `${field} ${name}: ${kind}${setBy === 'client' ? ', client' : ''}`,
+      ),
+      ...KEPT_ROWS.map(({ field, name, type }) => `${field} ${name}: ${type}, client`),
     ]);
   });
 
