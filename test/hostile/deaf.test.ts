@@ -1,11 +1,11 @@
 import { python } from '../interop/support/program.js';
 import { RawPeer } from '../interop/support/raw-peer.js';
 import { TRANSPORTS } from '../interop/support/transports.js';
-import type { Daemon } from '../support/daemon.js';
 import { itWithTool } from '../support/tools.js';
 import { Siege } from './siege.js';
 import {
   cleanUp,
+  closedDeaf,
   occurrences,
   rawWorker,
   tokenOf,
@@ -15,12 +15,6 @@ import {
 
 const TOOL = 'python3-zmq';
 const KIB = 1024;
-
-/** How often a client was closed that does not read: over its own limit, or the quota of its identity. */
-function closedDeaf(daemon: Daemon): number {
-  const ofQuota = occurrences(daemon, 'connection.rejected', { kind: 'output' });
-  return occurrences(daemon, 'client.closed', { reason: 'slow_client' }) + ofQuota;
-}
 
 describe.each(TRANSPORTS)('peers that do not read, over %s', (transport) => {
   afterEach(cleanUp);

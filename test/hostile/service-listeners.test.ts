@@ -1,7 +1,7 @@
 /** Hostile peers of listeners for one service, which speak no MDP. */
 import { python } from '../interop/support/program.js';
 import { RawPeer } from '../interop/support/raw-peer.js';
-import { cleanUp, untilLogged } from '../process/broker/support.js';
+import { cleanUp, closedDeaf, untilLogged } from '../process/broker/support.js';
 import type { Link } from '../../src/zmtp/link-port.js';
 import { dialZmtp } from '../../src/zmtp/link.js';
 import { freePorts } from '../support/free-ports.js';
@@ -75,7 +75,7 @@ describe('a listener for one service', () => {
     const body = Buffer.alloc(64 * KIB, 'x');
     const deaf = new RawPeer(clients, { reads: false });
     for (let sent = 0; sent < 300; sent++) await deaf.send('', body);
-    await untilLogged(siege.daemon, 'client.closed', {});
+    await siege.daemon.until(() => closedDeaf(siege.daemon) > 0, 'a closed client');
     await siege.served();
     deaf.close();
     await siege.end();

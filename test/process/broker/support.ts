@@ -21,6 +21,12 @@ export function occurrences(
     .reduce((sum, line) => sum + 1 + Number(line['leftOut'] ?? 0), 0);
 }
 
+/** How often a client was closed that does not read: over its own limit, or the quota of its identity. */
+export function closedDeaf(daemon: Daemon): number {
+  const ofQuota = occurrences(daemon, 'connection.rejected', { kind: 'output' });
+  return occurrences(daemon, 'client.closed', { reason: 'slow_client' }) + ofQuota;
+}
+
 /** Waits until the log reports `count` occurrences. */
 export function untilLogged(
   daemon: Daemon,
