@@ -255,10 +255,10 @@ describe('majordomo-broker', () => {
 });
 
 describe('majordomo-sdk', () => {
-  it('is at most 1.65 MB, and brings only what CURVE needs', () => {
+  it('is at most 1.66 MB, and brings only what CURVE needs', () => {
     const root = packageFolder('majordomo-sdk');
     const bytes = filesOf(root).reduce((sum, path) => sum + statSync(join(root, path)).size, 0);
-    expect(bytes).toBeLessThanOrEqual(1_650_000);
+    expect(bytes).toBeLessThanOrEqual(1_660_000);
     expect(manifestOf(root)['scripts']).not.toHaveProperty('prepare');
     const lock = readFileSync(join(withSdk, 'node_modules/.package-lock.json'), 'utf8');
     const { packages } = JSON.parse(lock) as { packages: Readonly<Record<string, unknown>> };
