@@ -113,7 +113,7 @@ describe('the secrets of webhooks', () => {
         [headers, `${body} `, secrets[0] ?? '', false],
         [late, body, secrets[0] ?? '', false],
       ];
-      const program = pathToFileURL(resolve('examples/verify-webhook.ts'));
+      const program = pathToFileURL(resolve('build/examples/verify-webhook.js'));
       const { isFromBroker } = (await import(program.href)) as {
         isFromBroker: (...given: unknown[]) => boolean;
       };
