@@ -77,7 +77,7 @@ export type Change = Step & {
 type Step =
   | {
       readonly kind: 'accept';
-      /** Its number is set when its batch begins. */
+      /** The request that is stored, whose number is set when the batch begins. */
       readonly request: StoredRequest & { number: number };
       readonly body: Buffer;
       /**
@@ -523,7 +523,7 @@ export interface ClaimedTurns {
   readonly held: readonly Buffer[];
 }
 
-/** Of a service that, as far as is known, has no groups. */
+/** The turns of a service that, as far as is known, has no groups. */
 export const NO_TURNS: ClaimedTurns = { after: Buffer.alloc(0), each: 0, held: [] };
 
 /** How many requests of a service are wanted. */
@@ -566,7 +566,8 @@ export interface Hint {
 export interface ClaimStore extends Store {
   /**
    * Gives claims back, then claims requests that no broker has, in the order of their dispatch; of a service that has
-   * groups, perhaps only those of the highest priority. One call at a time. After a failure, requests may be claimed that were never reported.
+   * groups, perhaps only those of the highest priority. One call at a time. After a failure, requests may be claimed
+   * that were never reported.
    */
   claim(order: ClaimOrder, completion: Completion<readonly ClaimedRequest[]>): void;
   /** Like `list`, of the schedules and the pauses. */

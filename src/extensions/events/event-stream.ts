@@ -47,7 +47,7 @@ interface EventStreamOptions {
 
 export class EventStream implements EventSink<NamedEvent> {
   readonly endpoint: string;
-  /** Its listener has limits, keys and connections. */
+  /** The socket of the stream: its listener has limits, keys and connections. */
   readonly socket: PublisherSocket;
   readonly #stream: NumberedStream;
   /** Subscribers have keys. */

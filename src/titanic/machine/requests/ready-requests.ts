@@ -70,7 +70,7 @@ export class ReadyRequests {
   /** In order, the highest priority first. */
   readonly #levels: Level[] = [];
   #inGroups = 0;
-  /** Those of them whose groups are parked. */
+  /** How many of the requests are of groups that are parked. */
   #parked = 0;
   #turns = 0;
   /** As of a group: those without one. */
