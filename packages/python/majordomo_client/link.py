@@ -20,6 +20,7 @@ _UP = zmq.EVENT_HANDSHAKE_SUCCEEDED
 _REFUSED = "connection refused"
 _HANDSHAKE_FAILED = "the handshake failed"
 _KEYS_TO_CHECK = ": is the given public key this broker's, and does the broker admit the key of this client?"
+_LISTENER_TO_CHECK = ": does a broker listen there, not its HTTP server, and does it admit clients without a key?"
 _DOWN = {
     zmq.EVENT_DISCONNECTED: "the connection was lost",
     zmq.EVENT_CLOSED: _REFUSED,
@@ -214,7 +215,9 @@ class ZmqLink:
                 self._connect_next()
             elif event in _DOWN:
                 reason = _DOWN[event]
-                self.on_down(reason + _KEYS_TO_CHECK if reason == _HANDSHAKE_FAILED and self._curve else reason)
+                if reason == _HANDSHAKE_FAILED:
+                    reason += _KEYS_TO_CHECK if self._curve else _LISTENER_TO_CHECK
+                self.on_down(reason)
 
     def _looked_up(self, ready: Ready) -> None:
         lookup = self._lookup

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import signal
+import socketserver
 import subprocess
 import sys
 import threading
@@ -250,3 +251,20 @@ def test_sigterm_lets_the_handler_finish(broker: Broker) -> None:
         process.communicate("go on\n", timeout=PATIENCE)
         asks.join()
     assert answers == ["from the worker"] and process.returncode == 0
+
+
+def test_the_port_of_an_http_server_is_named_as_a_reason() -> None:
+    with socketserver.TCPServer(("127.0.0.1", 0), HttpAnswer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            with Client(f"tcp://127.0.0.1:{server.server_address[1]}") as client, pytest.raises(UnreachableError) as missed:
+                client.request("upper", "x", timeout_ms=500)
+        finally:
+            server.shutdown()
+    assert "not its HTTP server" in missed.value.message
+
+
+class HttpAnswer(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        self.request.recv(64)
+        self.request.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")

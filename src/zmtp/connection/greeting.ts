@@ -14,6 +14,9 @@ const PROXY_HEADS = ['PROXY ', '\r\n\r\n\0\r\nQUIT\n'].map((head) => Buffer.from
 const NO_PROXY_HEAD =
   'not ZMTP: the PROXY protocol comes first; switch it off at the load balancer for this port (HAProxy: send-proxy)';
 
+/** The answer of an HTTP server to a greeting begins with this. */
+const HTTP_HEAD = Buffer.from('HTTP/');
+
 /** What is wrong with values below `MAJOR`, which are revisions (15/ZMTP); 1 is ZMTP 2.0. */
 const FORMER: readonly (string | null)[] = [
   'ZMTP 1.0 is too old: a listener with transport: libzmq speaks it',
@@ -51,7 +54,9 @@ export function greetingFault(bytes: Buffer): string | null {
   const { length } = bytes;
   if (length > 0 && bytes[0] !== 0xff) {
     const hasHead = PROXY_HEADS.some((head) => bytes.subarray(0, head.length).equals(head));
-    return hasHead ? NO_PROXY_HEAD : 'not ZMTP 3: no signature';
+    if (hasHead) return NO_PROXY_HEAD;
+    const isHttp = bytes.subarray(0, HTTP_HEAD.length).equals(HTTP_HEAD);
+    return isHttp ? 'not ZMTP 3: it is the port of an HTTP server' : 'not ZMTP 3: no signature';
   }
   if (length > 9 && ((bytes[9] ?? 0) & 1) !== 1) return 'not ZMTP 3: no signature';
   return length > 10 ? (FORMER[bytes[10] ?? 0] ?? null) : null;

@@ -394,6 +394,10 @@ describe('a link', () => {
 
   it.each<readonly [string, (socket: Socket) => void]>([
     ['not ZMTP 3: no signature', (socket) => socket.write('SSH-2.0-OpenSSH_9.6\r\n')],
+    [
+      'not ZMTP 3: it is the port of an HTTP server',
+      (socket) => socket.write('HTTP/1.1 400 Bad Request\r\n'),
+    ],
     ['the peer uses PLAIN, this side NULL', (socket) => socket.write(greetingOf('PLAIN'))],
     ['closed during the ZMTP handshake', (socket) => socket.once('data', () => socket.end())],
   ])('says why the other side is no broker: %s', async (expected, accept) => {

@@ -71,7 +71,10 @@ describe('commands name the address, the cause, and what names another broker', 
     for (const [endpoint, why] of [
       [`tcp://127.0.0.1:${dead}`, 'connection refused'],
       [`tcp://127.0.0.1:${port}`, 'no answer'],
-      [http, 'not ZMTP 3: no signature (an address of http.listen is for --admin)'],
+      [
+        http,
+        'not ZMTP 3: it is the port of an HTTP server (an address of http.listen is for --admin)',
+      ],
     ] as const) {
       const expected = `majordomo: no broker answers at ${endpoint}: ${why}${OTHER_MDP}`;
       const [status, text] = await said(at(endpoint));
