@@ -7,7 +7,7 @@
 import { performance } from 'node:perf_hooks';
 
 import type { Broker } from '../src/broker/broker.js';
-import { BROKER_EVENTS, type BrokerEvent, type BrokerEvents } from '../src/broker/events.js';
+import { BROKER_EVENTS, type BrokerEvent, type BrokerEvents } from '../src/broker/broker-events.js';
 import { monotonicMs } from '../src/core/clock.js';
 import { Frames } from '../src/core/frames.js';
 import { EventFeed } from '../src/admin/http/event-feed.js';

@@ -1,6 +1,6 @@
 /** The broker machine without sockets, its clients and its workers: what the machine's benches run. */
 import { Broker } from '../../src/broker/broker.js';
-import type { BrokerEvents } from '../../src/broker/events.js';
+import type { BrokerEvents } from '../../src/broker/broker-events.js';
 import type { BrokerOptions } from '../../src/broker/options.js';
 import type { BrokerSink, MessageSink } from '../../src/broker/sink.js';
 import { TOKEN_BYTES } from '../../src/broker/state/tokens.js';

@@ -12,7 +12,7 @@ import type { Frames } from '../core/frames.js';
 import type { RandomFill } from '../core/random.js';
 import { Inbound, tooLarge } from '../wire/inbound.js';
 import type { BrokerCounters } from './counters.js';
-import type { BrokerEvents } from './events.js';
+import type { BrokerEvents } from './broker-events.js';
 import { measure } from './gauges.js';
 import { ClientRequests } from './inputs/client-requests.js';
 import { Connections } from './inputs/connections.js';

@@ -2,7 +2,7 @@ import { type RejectionKind, REJECTIONS } from '../core/event-fields.js';
 import type { EventOf } from '../core/event-table.js';
 import type { FailureKind } from '../wire/failure.js';
 import type { MalformedKind } from '../wire/inbound.js';
-import type { BrokerTable } from './events.js';
+import type { BrokerTable } from './broker-events.js';
 import { NO_QUOTAS, type QuotaName } from './quotas.js';
 import { PLAIN, type RefusalReason, RequestCounters } from './request-counters.js';
 

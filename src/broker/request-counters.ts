@@ -4,7 +4,7 @@ import { increment } from '../core/counts.js';
 import { Histogram } from '../core/histogram.js';
 import type { EventOf } from '../core/event-table.js';
 import type { FailureKind } from '../wire/failure.js';
-import type { BrokerTable } from './events.js';
+import type { BrokerTable } from './broker-events.js';
 
 export type RefusalReason = EventOf<BrokerTable, 'request.refused'>['reason'];
 

@@ -15,7 +15,7 @@ import type { Admits, TrustedUsers } from '../admin/http/guard.js';
 import { readPage } from '../admin/io/page-folder.js';
 import { type HttpServer, openHttpServer } from '../admin/io/open-server.js';
 import type { Ports } from '../admin/ports.js';
-import type { AdminEvent } from '../admin/events.js';
+import type { AdminEvent } from '../admin/operator-events.js';
 import type { Log } from '../admin/log/log.js';
 import { tell } from '../admin/log/process-events.js';
 import type { EventSink } from '../core/event-table.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Broker } from '../broker/broker.js';
 import type { BrokerLoop, Companion } from '../broker/io/loop.js';
 import type { TransportSink } from '../broker/io/sink.js';
-import type { PairEvents } from '../bstar/events.js';
+import type { PairEvents } from '../bstar/pair-events.js';
 import { EPOCH_FILE, EpochFile } from '../bstar/io/epoch-file.js';
 import { dialPeer } from '../bstar/io/peer-dialler.js';
 import type { PeerLinkOptions } from '../bstar/io/peer-link.js';

@@ -1,5 +1,5 @@
 /** What operators, the page and metrics see of a pair, and its history since the start. */
-import { PAIR_EVENTS, type PairEvent, type PairEvents } from '../bstar/events.js';
+import { PAIR_EVENTS, type PairEvent, type PairEvents } from '../bstar/pair-events.js';
 import type { Facts } from '../bstar/facts.js';
 import { mayServeAlone } from '../bstar/fsm.js';
 import type { Config } from '../config/config.js';

@@ -4,7 +4,7 @@
  */
 import type { Broker } from '../broker/broker.js';
 import { Commands } from '../bstar/commands.js';
-import type { PairEvents } from '../bstar/events.js';
+import type { PairEvents } from '../bstar/pair-events.js';
 import type { Persisted, Progress, State } from '../bstar/facts.js';
 import type { Service } from '../bstar/fsm.js';
 import type { Introduction } from '../bstar/io/handshake.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Status } from '../admin/api/node-answers.js';
 import type { Broker } from '../broker/broker.js';
 import type { BrokerLoop } from '../broker/io/loop.js';
-import type { PairEvents } from '../bstar/events.js';
+import type { PairEvents } from '../bstar/pair-events.js';
 import type { Config } from '../config/config.js';
 import { MajordomoError } from '../core/errors.js';
 import { secureRandom } from '../core/random.js';

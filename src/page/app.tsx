@@ -7,7 +7,7 @@ import { forgotten, startToken, token } from './api.js';
 import { Banner, troublesOfNode } from './banner.js';
 import { Button, focusMain } from './controls.js';
 import { askPerson, askToken, Dialogs, toast, Toasts } from './dialogs.js';
-import { startEvents } from './events.js';
+import { startEvents } from './page-events.js';
 import { span } from './format.js';
 import { address, followAddress, leaveRequest, linkTo } from './address.js';
 import { contact, isElsewhere, overview, startNode } from './node.js';

@@ -1,7 +1,7 @@
 /** Groups events of the same name and service, so that repeated ones share a row. */
 import type { ComponentChildren, VNode } from 'preact';
 
-import type { ReceivedEvent } from './events.js';
+import type { ReceivedEvent } from './page-events.js';
 import { count, line, moment } from './format.js';
 import { linkTo } from './address.js';
 import { decoded, Name, ServiceLink } from './names.js';

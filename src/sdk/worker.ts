@@ -9,7 +9,7 @@ import { failureWords } from '../core/failure-words.js';
 import type { Body, BodyFrames } from './body.js';
 import type { NoServices } from './codec/contract.js';
 import { sdkError } from './errors.js';
-import { Listeners } from './events.js';
+import { Listeners } from './sdk-events.js';
 import { failureOf, stackOf } from './worker/failure-of.js';
 import { FailureReport } from './worker/failure-report.js';
 import { type Handler, TaskContext } from './worker/handler.js';

@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 
-import type { FleetEvent } from '../../src/extensions/fleet/machine/events.js';
+import type { FleetEvent } from '../../src/extensions/fleet/machine/fleet-events.js';
 import { FleetMachine, type FleetMember } from '../../src/extensions/fleet/machine/fleet.js';
 import { fleetDigest } from '../../src/extensions/fleet/machine/subjects.js';
 import { seededRandom } from './stage-random.js';

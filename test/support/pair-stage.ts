@@ -2,7 +2,7 @@
  * Two nodes of a pair on a stage, in virtual time: the real machines of the pair and of
  * replication, a store of words, and a link that takes a millisecond and can be cut.
  */
-import type { PairEvent } from '../../src/bstar/events.js';
+import type { PairEvent } from '../../src/bstar/pair-events.js';
 import type { Persisted, ReplicationMode, State } from '../../src/bstar/facts.js';
 import type { Service } from '../../src/bstar/fsm.js';
 import { PairMachine, type PairOptions } from '../../src/bstar/pair.js';

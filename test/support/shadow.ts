@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 import { Broker } from '../../src/broker/broker.js';
 import type { BrokerCounters } from '../../src/broker/counters.js';
-import type { BrokerEvent } from '../../src/broker/events.js';
+import type { BrokerEvent } from '../../src/broker/broker-events.js';
 import type { BrokerOptions } from '../../src/broker/options.js';
 import type { BrokerSink } from '../../src/broker/sink.js';
 import { Holdings } from '../../src/core/holdings.js';

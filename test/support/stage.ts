@@ -6,7 +6,7 @@
  * The broker takes messages packed where it can; a second one that never does must do the same.
  */
 import { Broker, type BrokerLoad } from '../../src/broker/broker.js';
-import type { BrokerEvent } from '../../src/broker/events.js';
+import type { BrokerEvent } from '../../src/broker/broker-events.js';
 import type { BrokerLimits, BrokerOptions, PeerIdentity } from '../../src/broker/options.js';
 import type { InternalService } from '../../src/broker/ports.js';
 import type { BrokerSink } from '../../src/broker/sink.js';

@@ -1,6 +1,6 @@
 /** What an HTTP server is told when it opens its port, and what answers there from the first connection on. */
 import type { Holdings } from '../../core/holdings.js';
-import type { AdminEvent } from '../events.js';
+import type { AdminEvent } from '../operator-events.js';
 import type { Admits, ValidSecret } from '../http/guard.js';
 import type { Route } from '../http/route.js';
 import type { ProgramSlots } from './connection-slots.js';

@@ -10,7 +10,7 @@ import { present } from '../../core/assert.js';
 import { monotonicMs } from '../../core/clock.js';
 import { codeOf } from '../../core/errors.js';
 import type { Holdings } from '../../core/holdings.js';
-import type { AdminEvent } from '../events.js';
+import type { AdminEvent } from '../operator-events.js';
 import { type Answer, COMMON_HEADERS, failure, type Stream } from '../http/answer.js';
 import { httpCodeOf, httpError } from '../http/errors.js';
 import { type Admitted, Front, refusal } from '../http/front.js';

@@ -1,8 +1,8 @@
 /** The latest refusals and their reasons, for `majordomo acl log`. */
 import { oneLine } from '../../core/escape.js';
 import { OldestFirst } from '../../core/oldest-first.js';
-import type { BrokerEvent, BrokerEvents } from '../../broker/events.js';
-import type { PairEvent, PairEvents } from '../../bstar/events.js';
+import type { BrokerEvent, BrokerEvents } from '../../broker/broker-events.js';
+import type { PairEvent, PairEvents } from '../../bstar/pair-events.js';
 import type { TitanicEvent, TitanicEvents } from '../../titanic/machine/requests/events.js';
 
 export interface RefusalRecord {

@@ -10,7 +10,7 @@ import { Admission } from '../admission/admission.js';
 import { HeldMessages } from '../admission/held-messages.js';
 import { Limits } from '../admission/limits.js';
 import { BrokerCounters } from '../counters.js';
-import type { BrokerEvents } from '../events.js';
+import type { BrokerEvents } from '../broker-events.js';
 import type { BrokerOptions, OutputRoom } from '../options.js';
 import type { Interconnect, ServiceWatcher } from '../ports.js';
 import { NO_QUOTAS } from '../quotas.js';

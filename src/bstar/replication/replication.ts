@@ -4,7 +4,7 @@
  * well, and their outcome waits until the peer has them (D14, D17, D20). To the pair, which carries
  * records and batches over the link, they are bytes.
  */
-import type { PairEvents } from '../events.js';
+import type { PairEvents } from '../pair-events.js';
 import { isLed, type ReplicationMode } from '../facts.js';
 import type { JoinFigures, Pair, ReplicationMessage, Replicator } from '../ports.js';
 import { present } from '../../core/assert.js';

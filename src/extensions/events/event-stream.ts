@@ -9,7 +9,7 @@ import { escapeName } from '../../core/escape.js';
 import type { Holdings } from '../../core/holdings.js';
 import { secureRandom } from '../../core/random.js';
 import type { EventSink, EventTable, NamedEvent } from '../../core/event-table.js';
-import type { StreamEvent } from '../../stream/events.js';
+import type { StreamEvent } from '../../stream/stream-events.js';
 import type { CloseReason, RejectionKind } from '../../core/event-fields.js';
 import { type PublisherLimits, PublisherSocket } from '../../stream/io/publisher-socket.js';
 import { NumberedStream } from '../../stream/numbered.js';

@@ -1,6 +1,6 @@
 /** The events of the node as a stream (`events.listen`). */
 import type { Extension } from '../../node/extension.js';
-import { STREAM_EVENTS } from '../../stream/events.js';
+import { STREAM_EVENTS } from '../../stream/stream-events.js';
 
 export const events: Extension = {
   name: 'events',

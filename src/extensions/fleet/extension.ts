@@ -1,6 +1,6 @@
 /** Plain requests between brokers, over NATS (`fleet.nats`). */
 import type { Extension } from '../../node/extension.js';
-import { FLEET_EVENTS } from './machine/events.js';
+import { FLEET_EVENTS } from './machine/fleet-events.js';
 
 export const fleet: Extension = {
   name: 'fleet',

@@ -9,7 +9,7 @@ import type { Config } from '../../config/config.js';
 import { monotonicMs } from '../../core/clock.js';
 import { secureRandom } from '../../core/random.js';
 import { packageVersion } from '../../core/version.js';
-import type { FleetEvents } from './machine/events.js';
+import type { FleetEvents } from './machine/fleet-events.js';
 import { FleetMachine } from './machine/fleet.js';
 import type { NatsBus } from './io/nats.js';
 import type { FleetSink } from './machine/sink.js';

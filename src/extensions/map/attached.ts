@@ -15,7 +15,7 @@ import type { RouterLimits } from '../../zmtp/port.js';
 import { lastMapEpoch, nextMapEpoch } from './epochs.js';
 import { MapHost } from './host.js';
 import { escapeName } from '../../core/escape.js';
-import type { MapEvent, MapEvents } from './machine/events.js';
+import type { MapEvent, MapEvents } from './machine/map-events.js';
 import type { MapStorage } from './machine/replica.js';
 import { MAP_PART } from './part.js';
 import { mapStorage } from './storage.js';

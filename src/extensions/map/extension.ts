@@ -1,7 +1,7 @@
 /** The shared map (`map.listen`). */
 import type { Extension } from '../../node/extension.js';
 import type { AttachedMap } from './attached.js';
-import { MAP_EVENTS } from './machine/events.js';
+import { MAP_EVENTS } from './machine/map-events.js';
 import { MAP_PART } from './part.js';
 
 export function map(): Extension {

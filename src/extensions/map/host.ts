@@ -8,7 +8,7 @@ import { monotonicMs } from '../../core/clock.js';
 import { escapeName } from '../../core/escape.js';
 import { Frames } from '../../core/frames.js';
 import type { MemoryAccount, Holdings } from '../../core/holdings.js';
-import type { MapCounters, MapEvents, MapPort } from './machine/events.js';
+import type { MapCounters, MapEvents, MapPort } from './machine/map-events.js';
 import { MapMachine } from './machine/map-machine.js';
 import type { MapReplica, MapStoreReads } from './machine/replica.js';
 import type { MapSink } from './machine/sink.js';

@@ -5,7 +5,7 @@
 import type { Frames } from '../../core/frames.js';
 import type { Holdings } from '../../core/holdings.js';
 import { listenFor } from '../../core/listen-trouble.js';
-import type { MapPort } from './machine/events.js';
+import type { MapPort } from './machine/map-events.js';
 import { snapshotLimits, writeRecord } from './io/snapshot-output.js';
 import type { MapPeer, MapSink } from './machine/sink.js';
 import { type PublisherEvents, PublisherSocket } from '../../stream/io/publisher-socket.js';

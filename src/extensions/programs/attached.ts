@@ -1,6 +1,6 @@
 import { labelText } from '../../admin/metrics/exposition.js';
 import type { MetricsPart } from '../../admin/metrics/metrics.js';
-import type { BrokerEvent } from '../../broker/events.js';
+import type { BrokerEvent } from '../../broker/broker-events.js';
 import type { Config } from '../../config/config.js';
 import { quotasOf } from '../../config/quotas.js';
 import { parseWebhookHosts } from '../../config/webhook-hosts.js';
@@ -14,7 +14,7 @@ import { WEBHOOKS } from '../../titanic/machine/requests/webhooks.js';
 import { shownAddress } from '../../zmtp/identity.js';
 import type { OpenRouter } from '../../zmtp/several.js';
 import { Callers, keyOfToken } from './callers.js';
-import type { ProgramsEvent } from './events.js';
+import type { ProgramsEvent } from './programs-events.js';
 import { KeyedRequests } from './keyed.js';
 import { readWebhookSecrets } from './webhook-message.js';
 import { WebhookTargets } from './webhook-target.js';

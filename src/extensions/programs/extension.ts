@@ -5,7 +5,7 @@ import { GlobSet } from '../../core/glob.js';
 import type { Extension } from '../../node/extension.js';
 import type { AttachedPrograms } from './attached.js';
 import type { Callers } from './callers.js';
-import { PROGRAMS_EVENTS } from './events.js';
+import { PROGRAMS_EVENTS } from './programs-events.js';
 import type { HasKey } from './request-route.js';
 
 export function programs(): Extension {

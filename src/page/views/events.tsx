@@ -3,7 +3,7 @@ import { useSignal } from '@preact/signals';
 import type { VNode } from 'preact';
 
 import { Button, Card, Empty, FilterChoice, FilterText } from '../controls.js';
-import { connection, events, type ReceivedEvent, refusal } from '../events.js';
+import { connection, events, type ReceivedEvent, refusal } from '../page-events.js';
 import { EventRow, grouped, serviceOf, textOf } from '../events-list.js';
 import { count, plural } from '../format.js';
 import { filter } from '../address.js';

@@ -5,7 +5,7 @@ import { byNeed } from '../../core/service-needs.js';
 import { Chart, type ChartOptions, TimeSpan, useSpan } from '../chart.js';
 import { NODE_CHARTS, SMALL_CHARTS, STORED_CHARTS } from '../charts.js';
 import { Card, Empty, Figure, Loading } from '../controls.js';
-import { connection, events } from '../events.js';
+import { connection, events } from '../page-events.js';
 import { EventRow, grouped } from '../events-list.js';
 import { bytes, count, plural } from '../format.js';
 import { linkTo } from '../address.js';

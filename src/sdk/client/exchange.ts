@@ -9,7 +9,7 @@ import { MMI_HELLO, type ResumeState } from '../../wire/mmi.js';
 import type { Dial, Link } from '../../zmtp/link-port.js';
 import type { BodyFrames } from '../body.js';
 import { sdkError } from '../errors.js';
-import { Listeners } from '../events.js';
+import { Listeners } from '../sdk-events.js';
 import { LINK_LIMITS } from '../dials.js';
 import { endpointError } from '../links.js';
 import type { RequestSettings } from '../request-options.js';

@@ -14,7 +14,7 @@ import {
 } from '../../wire/tsp.js';
 import { frameList } from '../body.js';
 import { sdkError } from '../errors.js';
-import { callListener } from '../events.js';
+import { callListener } from '../sdk-events.js';
 import type { Asker } from './asker.js';
 import { Job, type JobClient, type JobFound, type JobState } from './job.js';
 import {

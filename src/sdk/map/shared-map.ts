@@ -4,7 +4,7 @@ import { secureRandom } from '../../core/random.js';
 import { type BodyFrames, bodyFrames, isFrame } from '../body.js';
 import { type Decode, type Encode, encoderOf, replyDecoderOf } from '../codec/codec.js';
 import { type MajordomoError, sdkError } from '../errors.js';
-import { Listeners } from '../events.js';
+import { Listeners } from '../sdk-events.js';
 import { Ticker } from '../ticker.js';
 import { ChangeReader } from './change-reader.js';
 import { type MapClientSink, MapClient } from './map-client.js';

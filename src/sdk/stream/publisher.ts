@@ -6,7 +6,7 @@ import { NumberedStream } from '../../stream/numbered.js';
 import { PUBLISHER_ID_BYTES } from '../../wire/stream.js';
 import { type Body, bodyFrames, isFrame } from '../body.js';
 import { sdkError } from '../errors.js';
-import { Listeners } from '../events.js';
+import { Listeners } from '../sdk-events.js';
 import { type CloseOptions, closeGraceMs } from '../worker/worker-options.js';
 import {
   type PublisherOptions,

@@ -1,5 +1,5 @@
 import { sdkError } from '../errors.js';
-import { Listeners } from '../events.js';
+import { Listeners } from '../sdk-events.js';
 import { type CloseOptions, closeGraceMs } from '../worker/worker-options.js';
 import { ShardGroup } from './shards.js';
 import { SUBSCRIBER_EVENTS, type SubscriberEvents } from './stream-events.js';

@@ -1,4 +1,4 @@
-import type { BrokerEvent } from '../../../src/broker/events.js';
+import type { BrokerEvent } from '../../../src/broker/broker-events.js';
 import { scrape } from '../../support/metrics.js';
 import { endStages, type Stage, stage } from '../../support/stage.js';
 import { page, rowsBelow, words } from '../../unit/docs/page.js';

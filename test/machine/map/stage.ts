@@ -5,7 +5,7 @@
  */
 import { present } from '../../../src/core/assert.js';
 import { Frames } from '../../../src/core/frames.js';
-import type { MapEvent } from '../../../src/extensions/map/machine/events.js';
+import type { MapEvent } from '../../../src/extensions/map/machine/map-events.js';
 import { MapMachine } from '../../../src/extensions/map/machine/map-machine.js';
 import type { MapRecord } from '../../../src/extensions/map/machine/record.js';
 import type { RankedOutcome } from '../../../src/store/ranked.js';

@@ -2,7 +2,7 @@
  * A pair with its clients and workers from one seed: faults occur until it heals; then one node is
  * active, both stores are equal, and every promise was kept.
  */
-import type { PairEvent } from '../../../src/bstar/events.js';
+import type { PairEvent } from '../../../src/bstar/pair-events.js';
 import type { Role } from '../../../src/bstar/facts.js';
 import type { Surroundings } from '../actors/line.js';
 import { Tally } from '../actors/tally.js';

@@ -1,5 +1,5 @@
 /** A process of a broker: which deliveries it takes for out. It follows what goes in and out, not the machine's state. */
-import type { BrokerEvent } from '../../../src/broker/events.js';
+import type { BrokerEvent } from '../../../src/broker/broker-events.js';
 import { Frames } from '../../../src/core/frames.js';
 import { readWorkerInbound } from '../../../src/wire/worker-side.js';
 import type { Intent } from '../model/intent.js';

@@ -10,7 +10,7 @@ import { Frames } from '../../../src/core/frames.js';
 import { Mmi } from '../../../src/mmi/mmi.js';
 import { asRead, givePacked } from '../../support/packed-frames.js';
 import type { Tally } from '../actors/tally.js';
-import type { BrokerEvent } from '../../../src/broker/events.js';
+import type { BrokerEvent } from '../../../src/broker/broker-events.js';
 import type { BrokerStatus } from '../../../src/wire/mmi-answers.js';
 import { STATUS } from '../model/broker-status.js';
 import type { Delivered, Sent } from '../model/intent.js';

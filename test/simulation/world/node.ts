@@ -7,7 +7,7 @@ import { Broker } from '../../../src/broker/broker.js';
 import type { Companion } from '../../../src/broker/io/loop.js';
 import type { BrokerOptions, ServiceLimits } from '../../../src/broker/options.js';
 import type { BrokerSink } from '../../../src/broker/sink.js';
-import type { PairEvent } from '../../../src/bstar/events.js';
+import type { PairEvent } from '../../../src/bstar/pair-events.js';
 import type { Persisted, Role } from '../../../src/bstar/facts.js';
 import type { Config } from '../../../src/config/config.js';
 import { present } from '../../../src/core/assert.js';

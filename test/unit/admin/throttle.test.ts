@@ -1,6 +1,9 @@
-import { BROKER_EVENTS, type BrokerEvent } from '../../../src/broker/events.js';
+import { BROKER_EVENTS, type BrokerEvent } from '../../../src/broker/broker-events.js';
 import type { RejectionKind } from '../../../src/core/event-fields.js';
-import { FLEET_EVENTS, type FleetEvent } from '../../../src/extensions/fleet/machine/events.js';
+import {
+  FLEET_EVENTS,
+  type FleetEvent,
+} from '../../../src/extensions/fleet/machine/fleet-events.js';
 import { EventLog } from '../../../src/admin/log/event-log.js';
 import type { Log } from '../../../src/admin/log/log.js';
 import { Throttle } from '../../../src/admin/log/throttle.js';

@@ -1,4 +1,4 @@
-import { BROKER_EVENTS } from '../../../src/broker/events.js';
+import { BROKER_EVENTS } from '../../../src/broker/broker-events.js';
 import { type EventTable, textOf } from '../../../src/core/event-table.js';
 
 const TABLE: EventTable = BROKER_EVENTS;

@@ -1,5 +1,8 @@
 import { textOf as told } from '../../../src/core/event-table.js';
-import { FLEET_EVENTS, type FleetEvent } from '../../../src/extensions/fleet/machine/events.js';
+import {
+  FLEET_EVENTS,
+  type FleetEvent,
+} from '../../../src/extensions/fleet/machine/fleet-events.js';
 
 const PEER = { node: 'a', id: '0123456789abcdef' };
 

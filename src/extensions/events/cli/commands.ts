@@ -4,6 +4,6 @@ export const events: Commands = {
   events: [
     'diagnosis',
     'print the events of a broker as they happen',
-    (): Promise<CommandModule> => import('./events.js'),
+    (): Promise<CommandModule> => import('./events-command.js'),
   ],
 };

@@ -1,5 +1,5 @@
 import type { FleetReturnReason } from './protocol.js';
-import type { DroppedReason } from './events.js';
+import type { DroppedReason } from './fleet-events.js';
 
 /** What the fleet machine has counted since its start. */
 export class FleetCounters {

@@ -24,7 +24,7 @@ import {
 import { FLEET_ID_BYTES, type FleetChannel, type FleetEntry, type FleetOffer } from './protocol.js';
 import { Chunks } from './chunks.js';
 import { FleetCounters } from './counters.js';
-import type { DroppedReason, FleetEvents } from './events.js';
+import type { DroppedReason, FleetEvents } from './fleet-events.js';
 import { IncomingRequests, isOwn } from './incoming-requests.js';
 import { Needs } from './needs.js';
 import { Offers } from './offers.js';

@@ -6,7 +6,7 @@
 import { assert } from '../../../core/assert.js';
 import { FairQueue } from '../../../core/fair-queue.js';
 import type { Content } from './content.js';
-import type { MapCounters, MapEvents, MapRefusal } from './events.js';
+import type { MapCounters, MapEvents, MapRefusal } from './map-events.js';
 import { compareNumbers, type MapNumber } from '../../../wire/chp-client.js';
 import { type CommittedBatch, Outcomes } from './outcomes.js';
 import { type Held, type PendingSet, waitingBytesOf } from './pending-sets.js';

@@ -13,7 +13,7 @@ import { coversHugz, readIcanHaz, readKvSet, RecordFrames } from '../../../wire/
 import { compareNumbers, isUpTo, KEY, type MapNumber, VALUE } from '../../../wire/chp-client.js';
 import { Batches } from './batches.js';
 import { Content, type ContentPage } from './content.js';
-import { type MapCounters, type MapEvents, type MapRefusal, newMapCounters } from './events.js';
+import { type MapCounters, type MapEvents, type MapRefusal, newMapCounters } from './map-events.js';
 import { type Held, type PendingSet, PendingSets } from './pending-sets.js';
 import { RecentUuids } from './recent-uuids.js';
 import { isDeletion, type MapRecord, recordOf, VALUE_TEXT_MAX } from './record.js';

@@ -4,7 +4,7 @@
  */
 import { compareNumbers } from '../../../wire/chp-client.js';
 import type { Content } from './content.js';
-import type { MapCounters } from './events.js';
+import type { MapCounters } from './map-events.js';
 import type { RecentUuids } from './recent-uuids.js';
 import type { MapRecord } from './record.js';
 import { presentOf, type Step } from './steps.js';

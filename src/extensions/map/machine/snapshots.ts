@@ -3,7 +3,7 @@
  * way; the others wait, and identities take turns.
  */
 import { compareNumbers, type MapNumber } from '../../../wire/chp-client.js';
-import type { MapCounters, MapEvents } from './events.js';
+import type { MapCounters, MapEvents } from './map-events.js';
 import { bytesOf, type MapRecord } from './record.js';
 import type { Captured } from './records.js';
 import type { MapPeer, PeerId } from './sink.js';

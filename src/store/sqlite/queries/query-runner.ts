@@ -23,13 +23,6 @@ import { QUERY_SQL } from './query-statements.js';
 const ONLY_DEAD = bitOf('dead');
 
 type History = NonNullable<ResultOf<'history'>>;
-/** The rest of a request. */
-interface MoreRow {
-  readonly hasKey: number;
-  readonly attemptsEver: number;
-  readonly extra: Buffer | null;
-}
-
 type Row = readonly [
   uuid: string,
   service: string,
@@ -159,7 +152,11 @@ export class QueryRunner {
       const row = this.#sql.one.get(uuid) as ListedRow | undefined;
       if (row === undefined) return null;
       const [, , number] = row;
-      const more = this.#sql.more.get(uuid) as MoreRow;
+      const more = this.#sql.more.get(uuid) as {
+        readonly hasKey: number;
+        readonly attemptsEver: number;
+        readonly extra: Buffer | null;
+      };
       return {
         ...more,
         listed: packListed([row]),

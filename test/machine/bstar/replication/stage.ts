@@ -6,7 +6,7 @@ import {
   type ReplicationMode,
   type State,
 } from '../../../../src/bstar/facts.js';
-import type { PairEvent } from '../../../../src/bstar/events.js';
+import type { PairEvent } from '../../../../src/bstar/pair-events.js';
 import { present } from '../../../../src/core/assert.js';
 import { Replication } from '../../../../src/bstar/replication/replication.js';
 import type { NodeMerged } from '../../../../src/store/node-store.js';
