@@ -1,5 +1,5 @@
 /** What a process of a node starts within the limits of its services (D118), counted from what goes in and out. */
-import type { BrokerEvent } from '../../../src/broker/events.js';
+import type { BrokerEvent } from '../../../src/broker/broker-events.js';
 import type { RunLimit, ServiceLimits } from '../../../src/broker/options.js';
 import type { Intent } from '../model/intent.js';
 import { GroupWatch } from '../sessions/groups.js';
