@@ -36,12 +36,14 @@ class Patience(NamedTuple):
 
     ``poll``: how long its broker may wait itself before it answers, in seconds; infinity: it is sent once at most.
     ``after``: the patience with a call that has an ``on_receipt``, once that is called; None: the same.
+    ``timeout``: the option that gave the end, in seconds; None: no option did.
     """
 
     end: float
     is_named: bool = False
     poll: float = 0.0
     after: "Optional[Patience]" = None
+    timeout: Optional[float] = None
 
 
 class Lost(NamedTuple):
@@ -119,6 +121,10 @@ class Call:
     def needed(self) -> str:
         """What a broker must support that is to take it, if it ``is_special``."""
         return "group" if self.group else "once" if self.once else "headers"
+
+    @property
+    def timeout(self) -> Optional[float]:
+        return self._before.timeout
 
     @property
     def poll(self) -> float:

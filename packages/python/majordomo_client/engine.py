@@ -194,7 +194,7 @@ class Engine:
         """The patience of a call that begins now: what is given, else what the client has."""
         is_usual = timeout_ms is USUAL
         timeout = self._timeout if is_usual else call_time("timeout_ms", timeout_ms)
-        return Patience(time.monotonic() + timeout, self._is_time_named or not is_usual)
+        return Patience(time.monotonic() + timeout, self._is_time_named or not is_usual, timeout=timeout)
 
     def cancel(self, call: Call) -> None:
         if call.pid != os.getpid():

@@ -266,7 +266,7 @@ def late_error(call: Call, why: Mapping[str, str], is_connected: bool, now: floa
         if call.deafness is not None:
             deaf = b" ".join((call.deafness[0], *call.deafness[2:3])).decode("utf-8", "replace")
             said = f"; the broker refused mmi.hello, and so reports no failures: {deaf}{said}"
-        return _in_vain(call, said)
+        return _in_vain(call, said, now >= call.end)
     if KEY_REFUSED in why.values():
         return key_error(call)
     if is_connected and call.is_special:
@@ -280,9 +280,10 @@ def _unsupported(call: Call, what: str) -> MajordomoError:
     return UnsupportedError(text, {"service": call.name})
 
 
-def _in_vain(call: Call, why: str) -> MajordomoError:
+def _in_vain(call: Call, why: str, is_over: bool = True) -> MajordomoError:
     sent = "once" if call.sends == 1 else f"{call.sends} times"
-    text = f"no reply from '{call.name}' in time (sent {sent}){why}"
+    limit = f"timeout_ms {call.timeout * 1000:.0f}; " if is_over and call.timeout is not None else ""
+    text = f"no reply from '{call.name}' in time ({limit}sent {sent}){why}"
     return RequestTimeoutError(text, {"sends": call.sends, "service": call.name})
 
 

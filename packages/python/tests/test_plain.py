@@ -202,7 +202,7 @@ def test_no_answer_is_a_timeout(broker: Broker) -> None:
         with pytest.raises(RequestTimeoutError) as missed:
             client.request("late", "x", timeout_ms=100)
         assert missed.value.details["sends"] == 1
-        assert missed.value.message.startswith("no reply from 'late' in time (sent once)")
+        assert missed.value.message.startswith("no reply from 'late' in time (timeout_ms 100; sent once)")
         release.set()
         assert client.request("late", "y").text() == "late"
 

@@ -186,7 +186,7 @@ def test_a_time_out_says_what_the_broker_knows(broker: Broker) -> None:
             thread.join()
         let_go.set()
         job.close()
-    unserved = 'no reply from \'whys.rat\' in time (sent once): no worker serves it; did you mean "whys.rate"?'
+    unserved = 'no reply from \'whys.rat\' in time (timeout_ms 5000; sent once): no worker serves it; did you mean "whys.rate"?'
     assert (said["threads"], said["asyncio"]) == (unserved, unserved)
     assert said["stored"].endswith("within 5000 ms: no worker serves it")
     assert said["uuid"].endswith(f"known here: `majordomo durable show {job.uuid}` tells its service and its state")

@@ -127,10 +127,10 @@ export class Guard {
     const given = tokenIn(authorization);
     if (given === undefined) {
       if (access === 'reader' && this.#openness.readsOpenly) return nobody;
-      throw wrongToken('a token is needed');
+      throw wrongToken('a token is needed', access);
     }
     const secret = this.#find(given);
-    if (secret === null) throw wrongToken('the token is wrong');
+    if (secret === null) throw wrongToken('the token is wrong', access);
     const { caller } = secret;
     if ((access === 'requester') !== (caller === 'requester')) {
       const why =
@@ -206,8 +206,12 @@ function isFromProxy({ networks, isLocal }: TrustedUsers, address: string | null
 export const TOKEN_GONE = 'the token has been removed or replaced';
 
 /** @param what what is wrong */
-export function wrongToken(what: string): Error {
-  return httpError('ERR_HTTP_TOKEN', `${what}: Authorization: Bearer …`);
+export function wrongToken(what: string, access: Exclude<Access, 'open'> = 'reader'): Error {
+  const source =
+    access === 'requester'
+      ? 'an entry of http.tokens with role: request'
+      : 'http.token, or the file http.token in the data directory';
+  return httpError('ERR_HTTP_TOKEN', `${what}: Authorization: Bearer … (${source})`);
 }
 
 function digest(token: string): Buffer {

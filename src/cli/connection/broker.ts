@@ -23,6 +23,9 @@ import type { LearntAddress } from './learnt-address.js';
 import { type BrokerOptions, TIMEOUT_MS } from './options.js';
 import { byHttp, byMmi, type StateSource } from './state.js';
 
+/** When a person who waits is told that there is no connection yet, in milliseconds. */
+const SLOW_MS = 2000;
+
 /** The broker that options, the environment or this machine's configuration name, in this order. */
 export class Broker {
   readonly #options: BrokerOptions;
@@ -80,11 +83,18 @@ export class Broker {
     // The default is not named: then requests are told of no deadline.
     const named = timeoutMs === CLIENT_OPTIONS.timeoutMs.default ? {} : { timeoutMs };
     const client = new Client({ endpoints, resendMs, ...named, ...curve, ...more });
+    const slow = setTimeout(() => {
+      say(`there is no connection to ${endpoints.join(', ')} yet: trying on (--timeout-ms)`);
+    }, SLOW_MS).unref();
+    client.on('connected', () => {
+      clearTimeout(slow);
+    });
     try {
       return await use(client);
     } catch (error) {
       throw explainedAsking(error, client.endpoint ?? endpoints.join(', '), curve.curve);
     } finally {
+      clearTimeout(slow);
       await client.close();
     }
   }

@@ -77,7 +77,7 @@ export function explainedAsking(
 
 /** Adds to the text of a wait that is over who had accepted the connection, and the option that ended the wait. */
 function late(text: string, at: string): string {
-  return `${text}; ${at} accepted the connection (--timeout-ms)`;
+  return `${text.replace(/\(timeoutMs \d+; /, '(')}; ${at} accepted the connection (--timeout-ms)`;
 }
 
 /** How long `publisherFault` waits for a cause: silence for so long gives none. */

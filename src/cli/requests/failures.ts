@@ -42,7 +42,8 @@ export async function explainedFailure(
 export async function explained(client: Client, service: string, error: unknown): Promise<unknown> {
   if (codeOf(error) !== 'ERR_MDP_NO_WORKER') return error;
   const text = (await why(client, service, ['404'])) ?? `no worker serves "${shownName(service)}"`;
-  return new MajordomoError('ERR_MDP_NO_WORKER', text, { cause: error });
+  const remedy = ' (--wait waits for a worker)';
+  return new MajordomoError('ERR_MDP_NO_WORKER', text + remedy, { cause: error });
 }
 
 /**

@@ -1,6 +1,5 @@
 /** Programs that send requests over HTTP (`http.tokens` with `role: request`), and webhooks, also without them. */
 import { httpError } from '../../admin/http/errors.js';
-import { hasPrograms } from '../../config/http-rules.js';
 import { GlobSet } from '../../core/glob.js';
 import type { Extension } from '../../node/extension.js';
 import type { AttachedPrograms } from './attached.js';
@@ -21,7 +20,6 @@ export function programs(): Extension {
       service: null,
     },
     routes: async (config) => {
-      if (!hasPrograms(config)) return () => [];
       const { requestRoute } = await import('./request-route.js');
       const { durableRoutes } = await import('./durable-routes.js');
       const started = (): AttachedPrograms => {

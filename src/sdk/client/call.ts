@@ -297,14 +297,16 @@ export class Call implements Timed<Call> {
       const text = `no endpoint accepted a connection for ${shownRequest(service)}`;
       return sdkError('ERR_MDP_UNREACHABLE', text, { details: { service, sends } });
     }
-    return this.#lateError(this.deafness);
+    return this.#lateError(this.deafness, isOver);
   }
 
-  #lateError(why: string): MajordomoError {
+  #lateError(why: string, isOver = true): MajordomoError {
     const { service, sends } = this;
+    const { timeoutMs } = this.settings;
     const whose = service === '' ? 'a server' : `'${service}'`;
     const times = sends === 1 ? 'once' : `${sends} times`;
-    const text = `no reply from ${whose} in time (sent ${times})${why}`;
+    const limit = isOver && timeoutMs < Infinity ? `timeoutMs ${timeoutMs}; ` : '';
+    const text = `no reply from ${whose} in time (${limit}sent ${times})${why}`;
     return sdkError('ERR_MDP_TIMEOUT', text, { details: { service, sends } });
   }
 

@@ -47,7 +47,7 @@ describe('what was waited for in vain', () => {
     async (strategy) => {
       await hanging('tax.rate');
       expect(await messageOf(clientOf({ strategy }).request('tax.rat', ''))).toBe(
-        `no reply from 'tax.rat' in time (sent once): no worker serves it; did you mean "tax.rate"?`,
+        `no reply from 'tax.rat' in time (timeoutMs 5000; sent once): no worker serves it; did you mean "tax.rate"?`,
       );
     },
   );
@@ -65,7 +65,7 @@ describe('what was waited for in vain', () => {
     const ends = ['1', '2', '3'].map((body) => messageOf(client.request('busy', body)));
     expect(new Set(await Promise.all(ends))).toEqual(
       new Set([
-        "no reply from 'busy' in time (sent once): its only worker is busy, and 2 requests wait",
+        "no reply from 'busy' in time (timeoutMs 5000; sent once): its only worker is busy, and 2 requests wait",
       ]),
     );
   });

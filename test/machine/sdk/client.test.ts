@@ -134,7 +134,7 @@ describe('a client whose hello is refused', () => {
     net.link.says('', 'MDPC02', '\x03', 'mmi.hello', '200');
     const failed = expect(client.request('echo', 'a')).rejects;
     refuseHello(net);
-    await failed.toMatchObject({ message: "no reply from 'echo' in time (sent once)" });
+    await failed.toMatchObject({ message: "no reply from 'echo' in time (timeoutMs 50; sent once)" });
   });
 
   it('is told of what it has sent as long as the broker did, and then why there is no answer', async () => {
@@ -148,7 +148,7 @@ describe('a client whose hello is refused', () => {
     expect((await answered).text()).toBe('B');
     await failed.toMatchObject({
       code: 'ERR_MDP_TIMEOUT',
-      message: `no reply from 'echo' in time (sent once); the broker refused mmi.hello, and so reports no failures: 429 ${USED_UP}`,
+      message: `no reply from 'echo' in time (timeoutMs 50; sent once); the broker refused mmi.hello, and so reports no failures: 429 ${USED_UP}`,
     });
   });
 });

@@ -210,7 +210,7 @@ describe('the options of a call', () => {
     net.link.says(id, '', 'MDPC02', '\x03', 'mmi.refused', '408', 'echo', 'all workers are busy');
     await expect(asked).rejects.toMatchObject({
       code: 'ERR_MDP_TIMEOUT',
-      message: "no reply from 'echo' in time (sent once): all workers are busy",
+      message: "no reply from 'echo' in time (timeoutMs 700000; sent once): all workers are busy",
     });
   });
 

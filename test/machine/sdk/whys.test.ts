@@ -101,19 +101,19 @@ describe('a client of a broker that tells why requests have no answer', () => {
       const said = 'no worker serves it; did you mean "echo"?';
       net.link.says(question, '', 'MDPC02', '\x03', 'mmi.why', '404', said);
       expect(new Set(await Promise.all(ends))).toEqual(
-        new Set([`no reply from 'ech' in time (sent once): ${said}`]),
+        new Set([`no reply from 'ech' in time (timeoutMs 500; sent once): ${said}`]),
       );
       expect([...asked, ...questions(net, 'ech')]).toHaveLength(1);
     },
   );
 
   it('says what it said before if the broker has no answer, or was not asked', async () => {
-    const old = "no reply from 'ech' in time (sent once)";
+    const old = "no reply from 'ech' in time (timeoutMs 500; sent once)";
     const silent = await unanswered(1);
     expect(await Promise.all(silent.ends)).toEqual([old]);
     expect(silent.asked).toHaveLength(1);
     const earlier = clientOf('"cancel"');
-    expect(await messageOf(earlier.client.request('ech', 'a'))).toBe(old);
+    expect(await messageOf(earlier.client.request('ech', 'a'))).toBe(old.replace('500', '100'));
     expect(questions(earlier.net, 'ech')).toEqual([]);
     const own = clientOf('"why"');
     await messageOf(own.client.request('mmi.service', 'a'));
@@ -128,6 +128,6 @@ describe('a client of a broker that tells why requests have no answer', () => {
   ] as const)('says what it said before if the question is answered: %s', async (_, ...answer) => {
     const { net, ends, question } = await unanswered(1);
     net.link.says(question, '', 'MDPC02', '\x03', ...answer);
-    expect(await Promise.all(ends)).toEqual(["no reply from 'ech' in time (sent once)"]);
+    expect(await Promise.all(ends)).toEqual(["no reply from 'ech' in time (timeoutMs 500; sent once)"]);
   });
 });

@@ -309,12 +309,16 @@ describe('majordomo request ends (contract §2)', () => {
       const patient = ['--timeout-ms', '600000', ...options];
       const { status, stdout, stderr } = await run(['request', 'serach', 'hi', ...at, ...patient]);
       expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
-      expect(stderr).toBe('majordomo: no worker serves "serach"; did you mean "search"?\n');
+      expect(stderr).toBe(
+        'majordomo: no worker serves "serach"; did you mean "search"? (--wait waits for a worker)\n',
+      );
     });
 
     it('and suggests no other service if none has a similar name', async () => {
       const { stderr } = await run(['request', 'caf\u00e9\u001b[2J', 'hi', ...at]);
-      expect(stderr).toBe('majordomo: no worker serves "caf%C3%A9%1B[2J"\n');
+      expect(stderr).toBe(
+        'majordomo: no worker serves "caf%C3%A9%1B[2J" (--wait waits for a worker)\n',
+      );
     });
 
     it('but not for a durable request: that waits, and says so', async () => {

@@ -42,6 +42,24 @@ describe('the token (contract §4)', () => {
     expect(readFileSync(file, 'latin1')).toBe(token);
   });
 
+  it('is named by a refusal, where it stands, also if no token may send requests to services', async () => {
+    const refused = async (path: string, token?: string): Promise<unknown> => {
+      const url = `${httpOf(near)}/api/v1${path}`;
+      const { status, json } = await ask(url, { method: 'POST', token });
+      return [status, json];
+    };
+    const because = (code: string, text: string): unknown => ({
+      error: expect.objectContaining({ code, message: expect.stringContaining(text) as string }),
+    });
+    const own = 'http.token, or the file http.token in the data directory';
+    const others = 'an entry of http.tokens with role: request';
+    const [request, pause] = ['/services/work/requests', '/services/work/pause'];
+    expect(await refused(pause)).toEqual([401, because('ERR_HTTP_TOKEN', own)]);
+    expect(await refused(request)).toEqual([401, because('ERR_HTTP_TOKEN', others)]);
+    const role = because('ERR_HTTP_ROLE', 'need a token with role: request');
+    expect(await refused(request, tokenOf(near))).toEqual([403, role]);
+  });
+
   it('is that of the configuration if there is one, and then none is created', async () => {
     const token = 'a-token-of-the-configuration';
     const daemon = await startDaemon({ sets: [LOOPBACK, `http.token=${token}`] });
