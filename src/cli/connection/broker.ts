@@ -84,7 +84,7 @@ export class Broker {
     const named = timeoutMs === CLIENT_OPTIONS.timeoutMs.default ? {} : { timeoutMs };
     const client = new Client({ endpoints, resendMs, ...named, ...curve, ...more });
     const slow = setTimeout(() => {
-      say(`there is no connection to ${endpoints.join(', ')} yet: trying on (--timeout-ms)`);
+      say(`no connection to ${endpoints.join(', ')} yet; trying until --timeout-ms is over`);
     }, SLOW_MS).unref();
     client.on('connected', () => {
       clearTimeout(slow);

@@ -134,7 +134,9 @@ describe('a client whose hello is refused', () => {
     net.link.says('', 'MDPC02', '\x03', 'mmi.hello', '200');
     const failed = expect(client.request('echo', 'a')).rejects;
     refuseHello(net);
-    await failed.toMatchObject({ message: "no reply from 'echo' in time (timeoutMs 50; sent once)" });
+    await failed.toMatchObject({
+      message: "no reply from 'echo' in time (timeoutMs 50; sent once)",
+    });
   });
 
   it('is told of what it has sent as long as the broker did, and then why there is no answer', async () => {

@@ -114,7 +114,8 @@ describe('a request that runs once', () => {
   it('did not run if it expired while it waited for a worker', () => {
     expect(atBroker().refuse('a', '408', 1, 'all workers are busy').errors.get('a')).toMatchObject({
       code: 'ERR_MDP_TIMEOUT',
-      message: "no reply from 'a' in time (timeoutMs 10000; sent once): no worker had it: all workers are busy",
+      message:
+        "no reply from 'a' in time (timeoutMs 10000; sent once): no worker had it: all workers are busy",
     });
   });
 

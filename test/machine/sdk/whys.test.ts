@@ -128,6 +128,8 @@ describe('a client of a broker that tells why requests have no answer', () => {
   ] as const)('says what it said before if the question is answered: %s', async (_, ...answer) => {
     const { net, ends, question } = await unanswered(1);
     net.link.says(question, '', 'MDPC02', '\x03', ...answer);
-    expect(await Promise.all(ends)).toEqual(["no reply from 'ech' in time (timeoutMs 500; sent once)"]);
+    expect(await Promise.all(ends)).toEqual([
+      "no reply from 'ech' in time (timeoutMs 500; sent once)",
+    ]);
   });
 });

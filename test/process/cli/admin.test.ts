@@ -199,7 +199,9 @@ describe('the token', () => {
     ];
     for (const [args, environment, source] of cases) {
       const { stderr } = await run(['ha', 'promote', ...args], { environment });
-      expect(stderr).toContain(`the token is wrong: Authorization: Bearer … (http.token, or the file http.token in the data directory) (used: ${source}; `);
+      expect(stderr).toContain(
+        `the token is wrong: Authorization: Bearer … (http.token, or the file http.token in the data directory) (used: ${source}; `,
+      );
       expect(stderr).not.toContain(secret);
     }
   });

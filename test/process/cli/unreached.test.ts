@@ -76,7 +76,8 @@ describe('commands name the address, the cause, and what names another broker', 
         'not ZMTP 3: it is the port of an HTTP server (an address of http.listen is for --admin)',
       ],
     ] as const) {
-      const expected = `majordomo: no broker answers at ${endpoint}: ${why}${OTHER_MDP}`;
+      const waits = `majordomo: no connection to ${endpoint} yet; trying until --timeout-ms is over\n`;
+      const expected = `${waits}majordomo: no broker answers at ${endpoint}: ${why}${OTHER_MDP}`;
       const [status, text] = await said(at(endpoint));
       // Which of two timers ends first is the machine's choice.
       const told = text.replace('no ZMTP handshake in time', 'no answer');
