@@ -86,9 +86,7 @@ export class Broker {
     const slow = setTimeout(() => {
       say(`no connection to ${endpoints.join(', ')} yet; trying until --timeout-ms is over`);
     }, SLOW_MS).unref();
-    client.on('connected', () => {
-      clearTimeout(slow);
-    });
+    client.on('connected', () => clearTimeout(slow));
     try {
       return await use(client);
     } catch (error) {
